@@ -1,0 +1,129 @@
+"""The suite's rules: every coroutine test runs on both loops, and no test leaves anything behind."""
+
+import asyncio
+import contextlib
+import functools
+import gc
+import inspect
+import os
+import sys
+import tempfile
+import threading
+from collections.abc import Awaitable, Callable, Iterator
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.lowlevel
+import hypothesis
+import pytest
+import trio
+
+hypothesis.settings.register_profile("default", deadline=None, max_examples=200)
+hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
+hypothesis.settings.load_profile(os.environ.get("STAGING_HYPOTHESIS", "default"))
+
+CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+
+
+def _eager_loop() -> asyncio.AbstractEventLoop:
+    loop = asyncio.new_event_loop()
+    loop.set_task_factory(asyncio.eager_task_factory)  # type: ignore[attr-defined,unused-ignore]  # from 3.12 on
+    return loop
+
+
+LOOPS: dict[str, dict[str, Any]] = {
+    "asyncio": {"backend": "asyncio", "backend_options": {"debug": True}},
+    "eager": {"backend": "asyncio", "backend_options": {"loop_factory": _eager_loop}},
+    "trio": {"backend": "trio"},
+}
+_EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    """Run each coroutine test on asyncio (debug), asyncio with eager tasks, and trio."""
+    if inspect.iscoroutinefunction(metafunc.function) or "loop_name" in metafunc.fixturenames:
+        if "loop_name" not in metafunc.fixturenames:
+            metafunc.fixturenames.append("loop_name")
+        names = [pytest.param(name, marks=_EAGER) if name == "eager" else name for name in LOOPS]
+        metafunc.parametrize("loop_name", names)
+
+
+@pytest.hookimpl(tryfirst=True)
+def pytest_pyfunc_call(pyfuncitem: pytest.Function) -> bool | None:
+    if not inspect.iscoroutinefunction(pyfuncitem.obj):
+        return None
+    signature = inspect.signature(pyfuncitem.obj)
+    arguments = {name: pyfuncitem.funcargs[name] for name in signature.parameters}
+    run_on(pyfuncitem.callspec.params["loop_name"], functools.partial(pyfuncitem.obj, **arguments))
+    return True
+
+
+def run_on(loop_name: str, function: Callable[[], Awaitable[None]]) -> None:
+    """Run `function` on the named loop; fail if it leaves a task behind or takes over 120 seconds."""
+
+    async def watched() -> None:
+        with anyio.fail_after(120):
+            await function()
+        await _settle()
+        assert _other_tasks() == [], "the test left tasks behind"
+
+    anyio.run(watched, **LOOPS[loop_name])
+
+
+async def _settle() -> None:
+    """Give callbacks that are already scheduled their turn; nothing here waits for time to pass."""
+    for _ in range(3):
+        await anyio.lowlevel.checkpoint()
+
+
+def _other_tasks() -> list[str]:
+    try:
+        loop = asyncio.get_running_loop()
+    except RuntimeError:
+        root = trio.lowlevel.current_root_task()
+        assert root is not None
+        tasks = [task for nursery in root.child_nurseries for task in nursery.child_tasks]
+        own = trio.lowlevel.current_task()
+        return [task.name for task in tasks if task is not own and "trio._core" not in task.name]
+    return [repr(task) for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
+
+
+def _descriptors() -> dict[str, str]:
+    found = {}
+    for number in os.listdir("/proc/self/fd") if os.path.isdir("/proc/self/fd") else ():  # noqa: PTH112, PTH208
+        with contextlib.suppress(OSError):
+            found[number] = os.readlink(f"/proc/self/fd/{number}")  # noqa: PTH115
+    return found
+
+
+def _threads() -> set[threading.Thread]:
+    # trio keeps idle worker threads for ten seconds and shares them between runs: they are its own
+    return {thread for thread in threading.enumerate() if not thread.name.startswith(("Trio ", "trio"))}
+
+
+def _temporary() -> set[str]:
+    return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("staging-")}  # noqa: PTH208
+
+
+@pytest.fixture(autouse=True)
+def nothing_left() -> Iterator[None]:
+    """Fail a test that leaves a file, a thread, a socket or any other descriptor behind."""
+    gc.collect()
+    descriptors, threads, files = _descriptors(), _threads(), _temporary()
+    yield
+    gc.collect()
+    for thread in _threads() - threads:
+        thread.join(2)  # a worker that is told to stop needs a moment to do so
+    assert _threads() <= threads, "the test left threads behind"
+    left = {n: t for n, t in _descriptors().items() if descriptors.get(n) != t and "/proc" not in t}
+    assert not left, f"the test left descriptors open: {left}"
+    assert _temporary() <= files, "the test left workspaces in the system's temporary directory"
+
+
+@pytest.fixture
+def corpora() -> Path:
+    """The folder of hostile examples; other people's data, so it is read from where it lies."""
+    if not CORPORA.is_dir():
+        pytest.skip(f"no corpora at {CORPORA}: the laws are still tested as properties")
+    return CORPORA

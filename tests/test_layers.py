@@ -1,0 +1,112 @@
+"""The house stays a house: modules import only downwards, and never in a circle (DESIGN section 9)."""
+
+import ast
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+import staging
+
+PACKAGE = Path(staging.__file__).parent
+
+FLOORS = {
+    "__init__": 6, "__main__": 6, "_cli": 6, "testing": 6, "llm": 6,
+    "_area": 5,
+    "_stage": 4,
+    "_resources": 3, "_download": 3,
+    "_workspace": 2, "_transport": 2,
+    "_dial": 1, "_lease": 1, "_intake": 1, "_policy": 1, "_filenames": 1, "_media": 1, "_budget": 1, "_context": 1,
+    "_events": 1,
+    "_models": 0, "_errors": 0, "_text": 0,
+}  # fmt: skip
+
+NEIGHBOURS = {  # imports on one floor that the table's sense allows
+    ("__init__", "llm"), ("__init__", "testing"), ("__main__", "_cli"), ("_cli", "__init__"), ("testing", "__init__"),
+    ("llm", "__init__"),
+    ("_dial", "_policy"),
+    ("_models", "_errors"), ("_models", "_text"),
+    ("_context", "_media"),  # the label of an entry is the kind of the observed type
+}  # fmt: skip
+
+HTTPX_USERS = {"_transport", "_download", "_policy", "_resources", "_stage", "_area", "testing"}
+H11_USERS = {"_transport", "testing"}
+
+
+def room(path: Path) -> str:
+    """Return the module's place in the table: a package below ours counts as one."""
+    return path.relative_to(PACKAGE).parts[0].removesuffix(".py")
+
+
+def sources() -> Iterator[tuple[str, Path, ast.AST]]:
+    """Yield every module with its room and syntax tree."""
+    for path in sorted(PACKAGE.rglob("*.py")):
+        yield room(path), path, ast.parse(path.read_text("utf-8"))
+
+
+def imported(tree: ast.AST) -> Iterator[str]:
+    """Yield every module that is imported anywhere in the tree: in functions and under TYPE_CHECKING too."""
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            yield from (alias.name for alias in node.names)
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, "imports are absolute"
+            module = node.module or ""
+            yield module
+            if module in {"staging", "staging.llm"}:
+                yield from (f"{module}.{alias.name}" for alias in node.names)
+
+
+def own_imports(tree: ast.AST) -> set[str]:
+    """Return the rooms that a module imports from."""
+    rooms = set()
+    for name in imported(tree):
+        parts = name.split(".")
+        if parts[0] == "staging":
+            target = parts[1] if len(parts) > 1 else "__init__"
+            rooms.add(target if target in FLOORS else "__init__")
+    return rooms
+
+
+def test_every_module_has_its_room():
+    assert {name for name, _, _ in sources()} <= set(FLOORS)
+
+
+@pytest.mark.parametrize(("name", "path", "tree"), [pytest.param(*s, id=str(s[1].name)) for s in sources()])
+def test_imports_go_downwards(name, path, tree):
+    for target in own_imports(tree) - {name}:
+        if target == "__init__" and path.parent.name == "llm":
+            continue
+        allowed = FLOORS[target] < FLOORS[name] or (name, target) in NEIGHBOURS
+        assert allowed, f"{path.name} (floor {FLOORS[name]}) imports {target} (floor {FLOORS[target]})"
+
+
+def test_no_import_circle():
+    graph: dict[str, set[str]] = {}
+    for name, _, tree in sources():
+        graph.setdefault(name, set()).update(own_imports(tree) - {name, "__init__"})
+    done: set[str] = set()
+
+    def visit(name: str, trail: tuple[str, ...]) -> None:
+        assert name not in trail, f"circle: {' -> '.join((*trail, name))}"
+        if name not in done:
+            for target in graph.get(name, ()):
+                visit(target, (*trail, name))
+            done.add(name)
+
+    for name in graph:
+        visit(name, ())
+
+
+def test_no_imports_under_type_checking():
+    """A circle that only the type checker sees is still a circle."""
+    for _, path, tree in sources():
+        for node in ast.walk(tree):
+            if isinstance(node, ast.If) and "TYPE_CHECKING" in ast.dump(node.test):
+                assert not own_imports(node), f"{path.name} hides an import under TYPE_CHECKING"
+
+
+@pytest.mark.parametrize(("package", "users"), [("httpx", HTTPX_USERS), ("h11", H11_USERS)])
+def test_network_libraries_stay_in_their_rooms(package, users):
+    found = {name for name, _, tree in sources() if package in {i.split(".")[0] for i in imported(tree)}}
+    assert found <= users
