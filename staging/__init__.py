@@ -1,1 +1,43 @@
-"""Untrusted chat attachments on disk for exactly as long as a piece of code needs them."""
+"""Untrusted chat attachments on disk for exactly as long as a piece of code needs them.
+
+`AttachmentStage` is the scope of one use, `StagingArea` the scope of an application; everything else here is what they
+take and return. `staging.llm` hands staged files to language models, `staging.testing` is a hostile CDN for your tests.
+"""
+
+from types import FunctionType
+
+from staging._area import StagingArea
+from staging._errors import DownloadError, Reason, RejectedError, StageClosedError, StagingError, WorkspaceError
+from staging._events import Event
+from staging._filenames import safe_name
+from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile
+from staging._policy import UrlPolicy
+from staging._stage import AttachmentStage
+from staging._workspace import sweep
+
+__all__ = [
+    "Attachment",
+    "AttachmentStage",
+    "DownloadError",
+    "Event",
+    "Failure",
+    "Limits",
+    "Outcome",
+    "Reason",
+    "RejectedError",
+    "Skipped",
+    "StageClosedError",
+    "StagedFile",
+    "StagingArea",
+    "StagingError",
+    "UrlPolicy",
+    "WorkspaceError",
+    "safe_name",
+    "sweep",
+]
+
+for _name in __all__:  # tracebacks, docs and pickles show the public names
+    _value = globals()[_name]
+    if isinstance(_value, type | FunctionType):
+        _value.__module__ = __name__
+del _name, _value

@@ -28,7 +28,13 @@ Reason = Literal[
 
 
 class StagingError(Exception):
-    """Base of everything this library raises on purpose; never raised itself. Every subclass pickles."""
+    """Base of everything this library raises on purpose; never raised itself. Every subclass pickles.
+
+    Attributes:
+        attempts: how many requests had been made when it was raised.
+    """
+
+    attempts: int = 0
 
 
 class RejectedError(StagingError, ValueError):
@@ -60,7 +66,7 @@ class DownloadError(StagingError):
     """
 
     def __init__(
-        self, reason: Reason, detail: str, *, status: int | None = None, attempts: int = 1, retryable: bool = False
+        self, reason: Reason, detail: str, *, status: int | None = None, attempts: int = 0, retryable: bool = False
     ) -> None:
         super().__init__(reason, detail)
         self.reason: Reason = reason
@@ -94,7 +100,7 @@ class WorkspaceError(StagingError, OSError):
         return self.detail
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (self.reason, self.detail, self.errno)
+        return type(self), (self.reason, self.detail, self.errno), self.__dict__
 
 
 class StageClosedError(StagingError, RuntimeError):

@@ -187,8 +187,8 @@ class Limits:
 
     def __post_init__(self) -> None:
         for name in ("max_mb", "max_total_mb", "timeout", "idle_timeout"):
-            _require_number(name, getattr(self, name), zero=False)
-        _require_number("min_free_mb", self.min_free_mb, zero=True)
+            require_number(name, getattr(self, name), zero=False)
+        require_number("min_free_mb", self.min_free_mb, zero=True)
         for name, least in (("max_files", 1), ("concurrency", 1), ("retries", 0)):
             _require_count(name, getattr(self, name), least)
 
@@ -213,7 +213,8 @@ def to_bytes(mb: float) -> int:
     return sys.maxsize if math.isinf(mb) else int(mb * MB)
 
 
-def _require_number(name: str, value: Any, *, zero: bool) -> None:
+def require_number(name: str, value: Any, *, zero: bool) -> None:
+    """Raise ValueError, naming the field, unless `value` is a number above zero (or zero, if `zero`)."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, not {value!r}")  # noqa: TRY004  # the contract says ValueError
     if math.isnan(value) or value < 0 or (value == 0 and not zero):

@@ -23,7 +23,7 @@ hypothesis.settings.register_profile("default", deadline=None, max_examples=200)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile(os.environ.get("STAGING_HYPOTHESIS", "default"))
 
-CORPORA = Path(__file__).resolve().parents[2] / "shared" / "corpora"
+CORPORA = Path(os.environ.get("STAGING_CORPORA") or Path(__file__).resolve().parents[2] / "shared" / "corpora")
 
 
 def _eager_loop() -> asyncio.AbstractEventLoop:
@@ -37,7 +37,8 @@ LOOPS: dict[str, dict[str, Any]] = {
     "eager": {"backend": "asyncio", "backend_options": {"loop_factory": _eager_loop}},
     "trio": {"backend": "trio"},
 }
-_EAGER = pytest.mark.skipif(sys.version_info < (3, 12), reason="eager tasks came with Python 3.12")
+if sys.version_info < (3, 12):
+    del LOOPS["eager"]  # eager tasks came with Python 3.12
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -45,8 +46,7 @@ def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     if inspect.iscoroutinefunction(metafunc.function) or "loop_name" in metafunc.fixturenames:
         if "loop_name" not in metafunc.fixturenames:
             metafunc.fixturenames.append("loop_name")
-        names = [pytest.param(name, marks=_EAGER) if name == "eager" else name for name in LOOPS]
-        metafunc.parametrize("loop_name", names)
+        metafunc.parametrize("loop_name", [*LOOPS])
 
 
 @pytest.hookimpl(tryfirst=True)
@@ -85,7 +85,11 @@ def _other_tasks() -> list[str]:
         assert root is not None
         tasks = [task for nursery in root.child_nurseries for task in nursery.child_tasks]
         own = trio.lowlevel.current_task()
-        return [task.name for task in tasks if task is not own and "trio._core" not in task.name]
+        return [
+            task.name
+            for task in tasks
+            if task is not own and f"{os.sep}trio{os.sep}" not in task.coro.cr_code.co_filename
+        ]
     return [repr(task) for task in asyncio.all_tasks(loop) if task is not asyncio.current_task()]
 
 

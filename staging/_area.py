@@ -1,0 +1,121 @@
+"""`StagingArea`: the scope of an application. Opens what is worth sharing once, hands out stages."""
+
+import os
+import ssl
+import weakref
+from collections.abc import Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from dataclasses import replace
+from functools import partial
+from os import PathLike
+from types import TracebackType
+from typing import Self
+
+import httpx
+
+from staging._errors import StageClosedError
+from staging._events import Event
+from staging._models import Limits, require_number
+from staging._policy import UrlPolicy
+from staging._resources import Resources, open_resources
+from staging._stage import AttachmentStage, Refresh, stage_of
+
+
+class StagingArea:
+    """Warm connections, one limit on concurrency, one byte budget and one root for all stages of a process.
+
+    The root is made at entry if it is missing, and swept of what dead processes left there. At exit everything that
+    this area made is gone, stages that are still open included, and nothing else is touched.
+
+    Args:
+        temp_dir: root under which the workspaces are made; None: the system's temporary directory.
+        limits: the numbers for every stage that brings none of its own.
+        policy: what may be contacted; one for the area, since its connections are shared.
+        client: an own client (proxies, mocks); dialling is then its business.
+        tls: an own trust store; None: the system's.
+        max_total_mb: bytes that all stages together may hold; None: each only by its own limits.
+
+    Raises:
+        ValueError: if `max_total_mb` is nonsense.
+    """
+
+    def __init__(
+        self,
+        temp_dir: str | PathLike[str] | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
+        client: httpx.AsyncClient | None = None,
+        tls: ssl.SSLContext | None = None,
+        max_total_mb: float | None = None,
+    ) -> None:
+        if max_total_mb is not None:
+            require_number("max_total_mb", max_total_mb, zero=False)
+        self._limits = limits
+        self._policy = policy
+        self._open: Callable[[], AbstractAsyncContextManager[Resources]] = partial(
+            open_resources, temp_dir, limits=limits, policy=policy, client=client, tls=tls, max_total_mb=max_total_mb
+        )
+        self._owner = os.getpid()
+        self._entered = False
+        self._scope = AsyncExitStack()
+        self._resources: Resources | None = None
+        self._stages: weakref.WeakSet[AttachmentStage] = weakref.WeakSet()
+
+    async def __aenter__(self) -> Self:
+        """Make and sweep the root.
+
+        Raises:
+            WorkspaceError: if the root cannot be used.
+            StageClosedError: if this area has been entered before.
+        """
+        if self._entered:
+            raise StageClosedError("an area lives once: make a new one")
+        self._entered = True
+        self._resources = await self._scope.enter_async_context(self._open())
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Close the stages that are still open, and the connections."""
+        self._resources = None
+        for stage in list(self._stages):
+            await stage.aclose()
+        await self._scope.aclose()
+
+    def stage(
+        self,
+        max_mb: float | None = None,
+        *,
+        limits: Limits | None = None,
+        label: str = "",
+        on_event: Callable[[Event], None] | None = None,
+        refresh: Refresh | None = None,
+    ) -> AttachmentStage:
+        """Return a new stage of this area, to be entered once.
+
+        Args:
+            max_mb: shortcut for ``limits.max_mb``.
+            limits: the numbers of this stage; None: the area's.
+            label: for log lines.
+            on_event: called with every event of this stage.
+            refresh: asked for new URLs of expired links.
+
+        Raises:
+            StageClosedError: if the area is not open.
+            ValueError: if `max_mb` is nonsense.
+        """
+        if self._resources is None or os.getpid() != self._owner:
+            raise StageClosedError("the area is not open: use it inside `async with`, in the process that entered it")
+        numbers = self._limits if limits is None else limits
+        if max_mb is not None:
+            numbers = replace(numbers, max_mb=max_mb)
+        stage = AttachmentStage(limits=numbers, policy=self._policy, label=label, on_event=on_event, refresh=refresh)
+        self._stages.add(stage)
+        return stage_of(self._resources, stage)
+
+    def __repr__(self) -> str:
+        if self._resources is None:
+            return f"<StagingArea {'closed' if self._entered else 'new'}>"
+        return f"<StagingArea open: {len(self._stages)} stages in {self._resources.root}>"

@@ -1,0 +1,337 @@
+"""Resolve, vet every address, dial a vetted one, TLS; a byte stream on a non-blocking socket.
+
+Theory of operation. A host name is resolved once, and the addresses that are judged are the addresses that are dialled:
+between check and connect there is no second look-up that an attacker's name server could answer differently (DNS
+rebinding). If a single answer is not admitted, the host is refused: a name that points at both worlds is an attack or a
+mistake. The addresses are then tried as RFC 8305 (happy eyeballs) has it: families alternate, the next attempt starts
+when one has failed or a quarter of a second has passed, the first to connect wins. Host header, SNI and certificate
+stay with the name.
+
+The socket is non-blocking and read by whoever has the data's destination: `Stream.read_now` tries without waiting, and
+only when nothing is there is the event loop asked (`Stream.readable`). TLS runs on the socket itself, so that OpenSSL
+reads the kernel and no byte is copied through memory buffers.
+"""
+
+import contextlib
+import functools
+import socket
+import ssl
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from ipaddress import ip_address
+from itertools import chain, zip_longest
+from pathlib import Path
+from typing import Any
+
+import anyio
+import anyio.to_thread
+
+from staging._errors import DownloadError
+from staging._policy import UrlPolicy
+from staging._text import one_line
+
+CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
+_ATTEMPT_DELAY = 0.25  # RFC 8305 section 5
+_MAX_ADDRESSES = 16  # a name with 200 answers does not buy 200 attempts
+
+
+@dataclass(frozen=True, slots=True)
+class Origin:
+    """Scheme, host and port: what a connection is for (RFC 6454 section 4), and the pool's key; never an address."""
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return self.host
+
+
+@dataclass(frozen=True, slots=True)
+class Address:
+    """One vetted answer, as the socket module wants it."""
+
+    family: socket.AddressFamily
+    target: tuple[Any, ...]
+
+
+class Stream:
+    """Bytes to and from one peer. Reading never blocks: 0 is the end, None is nothing yet."""
+
+    __slots__ = ("_poll", "_read", "_sock", "origin")
+
+    def __init__(self, sock: socket.socket, origin: Origin) -> None:
+        self._sock = sock
+        self._read: Callable[[memoryview], int] = sock.recv_into
+        self.origin = origin
+
+    def read_now(self, view: memoryview) -> int | None:
+        """Read what is there into `view`.
+
+        Raises:
+            OSError: if the connection broke; for TLS also if it ended without a close_notify (RFC 8446 section 6.1).
+        """
+        try:
+            return self._read(view)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except ssl.SSLZeroReturnError:
+            return 0
+
+    async def readable(self) -> None:
+        """Wait until `read_now` has something to say."""
+        await anyio.wait_readable(self._sock)
+
+    async def send(self, data: bytes) -> None:
+        """Send all of `data`."""
+        while data:
+            try:
+                data = data[self._sock.send(data) :]
+            except (BlockingIOError, ssl.SSLWantWriteError):
+                await anyio.wait_writable(self._sock)
+            except ssl.SSLWantReadError:
+                await anyio.wait_readable(self._sock)
+
+    def silent(self) -> bool:
+        """Whether an idle connection is as it should be: open, and with nothing to say (RFC 9112 section 9.3)."""
+        try:
+            socket.socket.recv(self._sock, 1, socket.MSG_PEEK)  # below TLS: a goodbye there is data here
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        """Close at once; nothing is waited for."""
+        self._sock.close()
+
+    async def handshake(self, context: ssl.SSLContext) -> None:
+        """Turn the connection into TLS, verified against the origin's host name."""
+        # a ragged end must show: it may be a truncation by somebody on the path (RFC 9112 section 9.8)
+        secure = context.wrap_socket(
+            self._sock, server_hostname=self.origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
+        )
+        self._sock, self._read = secure, secure.recv_into
+        while True:
+            try:
+                return secure.do_handshake()
+            except ssl.SSLWantReadError:
+                await anyio.wait_readable(secure)
+            except ssl.SSLWantWriteError:
+                await anyio.wait_writable(secure)
+
+
+async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None) -> Stream:
+    """Connect to `origin` at an address that `policy` admits; within `CONNECT_TIMEOUT`, or not at all.
+
+    Raises:
+        RejectedError: if any address of the host is not admitted; no socket was opened.
+        DownloadError: ``connect``, if the name does not resolve, nobody answers, or TLS cannot be trusted.
+    """
+    try:
+        with anyio.fail_after(CONNECT_TIMEOUT):
+            addresses = vet(await resolve(origin), policy)
+            stream = Stream(await connect(addresses, origin), origin)
+            if origin.scheme == "https":
+                await _secure(stream, tls)
+            return stream
+    except TimeoutError:
+        detail = f"could not connect to {origin} within {CONNECT_TIMEOUT:g} seconds"
+        raise DownloadError("connect", detail, retryable=True) from None
+
+
+def look_up(host: str, port: int) -> Sequence[tuple[Any, ...]]:
+    """Ask the system's resolver; blocks. The one place where a name becomes addresses (tests put their own here)."""
+    return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+async def resolve(origin: Origin) -> list[Address]:
+    """Return all addresses of the origin's host, families alternating (RFC 8305 section 4)."""
+    try:
+        # a look-up cannot be cancelled: its thread is left to end by itself
+        answers = await anyio.to_thread.run_sync(look_up, origin.host, origin.port, abandon_on_cancel=True)
+    except socket.gaierror as error:
+        passing = error.errno == socket.EAI_AGAIN
+        detail = f"the name {origin} {'cannot be resolved just now' if passing else 'does not exist'}"
+        raise DownloadError("connect", detail, retryable=passing) from None
+    except (OSError, UnicodeError):
+        raise DownloadError("connect", f"the name {origin} cannot be resolved") from None
+    families: dict[Any, list[Address]] = {}
+    for family, _, _, _, target in answers:
+        families.setdefault(family, []).append(Address(family, target))
+    return [address for address in chain.from_iterable(zip_longest(*families.values())) if address]
+
+
+def vet(addresses: Sequence[Address], policy: UrlPolicy) -> Sequence[Address]:
+    """Return `addresses` if every one is admitted: a mixed answer refuses the host.
+
+    Raises:
+        RejectedError: ``private_address``, for the first that is not.
+        DownloadError: ``connect``, if there is none.
+    """
+    if not addresses:
+        raise DownloadError("connect", "the name has no address")
+    for address in addresses:
+        policy.check_address(ip_address(address.target[0]))
+    return addresses[:_MAX_ADDRESSES]
+
+
+async def connect(addresses: Sequence[Address], origin: Origin) -> socket.socket:
+    """Return a connected socket: of the first address that answers, the others being tried meanwhile (RFC 8305)."""
+    if len(addresses) == 1:
+        return await _only(addresses[0], origin)
+    race = _Race()
+    try:
+        await race.run(addresses)
+    except BaseException:
+        race.close()
+        raise
+    if race.winner is None:
+        raise _unreachable(origin, race.errors)
+    return race.winner
+
+
+async def _only(address: Address, origin: Origin) -> socket.socket:
+    try:
+        return await _attempt(address)
+    except OSError as error:
+        raise _unreachable(origin, [error]) from None
+
+
+class _Race:
+    """Attempts at several addresses; the first success ends it."""
+
+    def __init__(self) -> None:
+        self.winner: socket.socket | None = None
+        self.errors: list[OSError] = []
+
+    async def run(self, addresses: Sequence[Address]) -> None:
+        async with anyio.create_task_group() as group:
+            for address in addresses:
+                failed = anyio.Event()
+                group.start_soon(self._enter, address, failed, group.cancel_scope)
+                with anyio.move_on_after(_ATTEMPT_DELAY):
+                    await failed.wait()
+
+    async def _enter(self, address: Address, failed: anyio.Event, scope: anyio.CancelScope) -> None:
+        try:
+            sock = await _attempt(address)
+        except OSError as error:
+            self.errors.append(error)
+            failed.set()
+            return
+        if self.winner is None:
+            self.winner = sock
+            scope.cancel()
+        else:
+            sock.close()
+
+    def close(self) -> None:
+        if self.winner is not None:
+            self.winner.close()
+
+
+async def _attempt(address: Address) -> socket.socket:
+    sock = socket.socket(address.family, socket.SOCK_STREAM)
+    try:
+        sock.setblocking(False)
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        try:
+            sock.connect(address.target)
+        except BlockingIOError:
+            await anyio.wait_writable(sock)
+            if code := sock.getsockopt(socket.SOL_SOCKET, socket.SO_ERROR):
+                raise OSError(code, "") from None
+    except BaseException:
+        sock.close()
+        raise
+    return sock
+
+
+def _unreachable(origin: Origin, errors: Sequence[OSError]) -> DownloadError:
+    refused = all(isinstance(error, ConnectionRefusedError) for error in errors)
+    why = "refused the connection" if refused else "cannot be reached"
+    return DownloadError("connect", f"{origin} {why}", retryable=True)
+
+
+async def _secure(stream: Stream, tls: ssl.SSLContext | None) -> None:
+    try:
+        await stream.handshake(tls or await default_tls())
+    except ssl.SSLCertVerificationError as error:
+        stream.close()
+        raise DownloadError("connect", _distrust(stream.origin, error)) from None
+    except OSError as error:
+        stream.close()
+        broken = not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
+        detail = f"no secure connection to {stream.origin}: {_tls_fault(error)}"
+        raise DownloadError("connect", detail, retryable=broken) from None
+    except BaseException:
+        stream.close()
+        raise
+
+
+_DISTRUST = {  # X509_V_ERR_* of OpenSSL's x509_vfy.h
+    10: "its certificate has expired",
+    9: "its certificate is not valid yet",
+    18: "its certificate is self-signed",
+    19: "its certificate was issued by an authority that is not trusted",
+    20: "its certificate was issued by an authority that is not trusted",
+    62: "its certificate is for another host",
+    64: "its certificate is for another host",
+}
+
+
+def _distrust(origin: Origin, error: ssl.SSLCertVerificationError) -> str:
+    return f"{origin} cannot be trusted: {_DISTRUST.get(error.verify_code, one_line(error.verify_message))}"
+
+
+def _tls_fault(error: OSError) -> str:
+    if not isinstance(error, ssl.SSLError):
+        return "the connection broke during the handshake"
+    if isinstance(error, ssl.SSLEOFError):
+        return "the peer hung up during the handshake"
+    return one_line((error.reason or "TLS failed").replace("_", " ").lower())
+
+
+async def default_tls() -> ssl.SSLContext:
+    """Return the process's TLS context; built once, in a thread, since that takes tens of milliseconds."""
+    if _build_tls.cache_info().currsize:
+        return _build_tls()
+    return await anyio.to_thread.run_sync(_build_tls_once, abandon_on_cancel=True)
+
+
+_building = threading.Lock()
+
+
+def _build_tls_once() -> ssl.SSLContext:
+    with _building:  # a dozen first downloads at once build one context
+        return _build_tls()
+
+
+@functools.cache
+def _build_tls() -> ssl.SSLContext:
+    # not create_default_context: that takes SSL_CERT_FILE, SSL_CERT_DIR and SSLKEYLOGFILE from the environment
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    context.set_alpn_protocols(["http/1.1"])
+    if sys.platform == "win32":
+        context.load_default_certs()
+        return context
+    paths = ssl.get_default_verify_paths()
+    if Path(paths.openssl_cafile).is_file():
+        context.load_verify_locations(cafile=paths.openssl_cafile)
+    if _has_certificates(paths.openssl_capath):
+        context.load_verify_locations(capath=paths.openssl_capath)
+    elif not context.cert_store_stats()["x509_ca"]:
+        import certifi  # noqa: PLC0415  # comes with httpx; needed only where the system has no trust store
+
+        context.load_verify_locations(certifi.where())
+    return context
+
+
+def _has_certificates(directory: str) -> bool:
+    with contextlib.suppress(OSError):
+        return any(path.suffix == ".0" for path in Path(directory).iterdir())
+    return False

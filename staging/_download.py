@@ -1,0 +1,509 @@
+"""One attachment becomes one file, or an error that says why not: hops, limits, retries, resume.
+
+Theory of operation. A download is a few attempts at one thing: a part file that holds the first bytes of one version of
+one representation. An attempt follows the redirects, judges the response before its body, and appends the body to the
+part file, about half a megabyte at a time and in a worker thread. An attempt that breaks may be followed by another,
+which goes on where the part file ends if the server can promise that it is still the same version (a strong ETag, RFC
+9110 sections 13.1.5 and 14.2), and otherwise begins again. At the end the bytes are counted against what was declared,
+and only then does the part file get a name.
+
+All time is kept by one cancel scope whose deadline moves: the nearer of the end of the whole download and the moment at
+which the peer has been silent for too long. Waiting for our own disk does not count as the peer's silence.
+"""
+
+import email.utils
+import random
+import time
+from collections.abc import Awaitable, Callable
+from contextlib import suppress
+from dataclasses import dataclass
+from types import TracebackType
+from typing import Protocol, Self, TypeVar
+from urllib.parse import parse_qs, urlsplit
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from staging._budget import Reservation
+from staging._errors import DownloadError, Reason, RejectedError, StagingError
+from staging._filenames import disposition_filename, safe_name, url_filename
+from staging._media import observe
+from staging._models import Attachment, Limits, StagedFile, describe_limit
+from staging._policy import UrlPolicy, same_origin
+from staging._text import bare_url, format_size, one_line
+from staging._transport import Body
+from staging._workspace import PartFile, Workspace
+
+BUFFER = 512 * 1024  # one thread hop for each; with 8 downloads at once the buffers hold 4 MB
+BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, give or take half
+MAX_BACKOFF = 8.0
+TRANSIENT = frozenset({408, 425, 429})  # and 5xx (RFC 9110 section 15, RFC 8470, RFC 6585)
+
+_OWN_HEADERS = frozenset(
+    {
+        "host",
+        "accept-encoding",
+        "range",
+        "if-range",
+        "connection",
+        "content-length",
+        "transfer-encoding",
+        "te",
+        "upgrade",
+    }
+)
+_STATUS_REASONS: dict[int, tuple[Reason, str]] = {
+    401: ("forbidden", "forbidden"),
+    403: ("forbidden", "forbidden"),
+    404: ("not_found", "not found"),
+    410: ("not_found", "gone"),
+}
+
+_SIGNED = ("https://cdn.discordapp.com/", "https://media.discordapp.net/")
+
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+Progress = Callable[[int, int | None], None]
+T = TypeVar("T")
+
+
+@dataclass(frozen=True, slots=True)
+class Terms:
+    """What the downloads of one stage have in common.
+
+    Args:
+        send: the one seam to the network; returns a response whose body is unread. A request whose extensions say
+            ``crossed_origin`` must not carry the caller's credentials.
+        policy: what may be contacted.
+        limits: the numbers.
+        workspace: where the files go.
+        threads: how many worker threads may write at once.
+    """
+
+    send: Send
+    policy: UrlPolicy
+    limits: Limits
+    workspace: Workspace
+    threads: anyio.CapacityLimiter
+
+
+async def download(
+    attachment: Attachment, url: httpx.URL, terms: Terms, reservation: Reservation, progress: Progress
+) -> StagedFile:
+    """Fetch `url`, which the policy has admitted, and return the staged file; or leave nothing behind.
+
+    Raises:
+        RejectedError: if a redirect, the size or a budget is refused.
+        DownloadError: if the server did not deliver.
+        WorkspaceError: if the disk failed.
+    """
+    job = _Job(attachment, url, terms, reservation, progress)
+    try:
+        return await job.run()
+    except StagingError as error:
+        error.attempts = job.attempts
+        raise
+    finally:
+        job.part.abandon()  # nothing, if the file has its name
+
+
+class _Clock:
+    """Bounds the whole, and every silence in it, by one cancel scope whose deadline moves."""
+
+    def __init__(self, limits: Limits) -> None:
+        self._limits = limits
+        self._end = anyio.current_time() + limits.timeout
+        self._scope = anyio.CancelScope(deadline=self._end)
+
+    @property
+    def left(self) -> float:
+        return self._end - anyio.current_time()
+
+    def await_peer(self) -> None:
+        """From now on the peer may be silent for the idle timeout."""
+        self._scope.deadline = min(self._end, anyio.current_time() + self._limits.idle_timeout)
+
+    def await_ourselves(self) -> None:
+        """From now on only the end counts."""
+        self._scope.deadline = self._end
+
+    def __enter__(self) -> Self:
+        self._scope.__enter__()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> bool | None:
+        swallowed = self._scope.__exit__(kind, error, trace)
+        if not self._scope.cancelled_caught:
+            return swallowed
+        if self.left <= 0:
+            detail = f"timeout: not finished within {self._limits.timeout:g} seconds"
+            raise DownloadError("timeout", detail, retryable=True) from None
+        detail = f"stalled: no data for {self._limits.idle_timeout:g} seconds"
+        raise DownloadError("stalled", detail, retryable=True) from None
+
+
+@dataclass(frozen=True, slots=True)
+class _Version:
+    """What the part file holds the first bytes of: the validator, and the length of the whole."""
+
+    etag: bytes | None
+    length: int | None
+
+    @property
+    def resumable(self) -> bool:
+        """Whether a server can be asked to go on with just this version (strong ETag, RFC 9110 section 8.8.3.2)."""
+        return self.length is not None and self.etag is not None and self.etag.startswith(b'"')
+
+
+class _Job:
+    """One download under way."""
+
+    def __init__(
+        self, attachment: Attachment, url: httpx.URL, terms: Terms, reservation: Reservation, progress: Progress
+    ) -> None:
+        self.attempts = 0
+        self.part: PartFile = terms.workspace.part(min_free=terms.limits.min_free_bytes)
+        self._attachment = attachment
+        self._url = url
+        self._terms = terms
+        self._limits = terms.limits
+        self._reservation = reservation
+        self._progress = progress
+        self._clock = _Clock(terms.limits)
+        self._version = _Version(None, None)
+        self._retry_after: str | None = None
+        self._disposition: bytes | None = None
+        self._unwritten = memoryview(b"")
+
+    async def run(self) -> StagedFile:
+        with self._clock:
+            while True:
+                self.attempts += 1
+                try:
+                    await self._attempt()
+                    return await self._name()
+                except DownloadError as error:
+                    await self._wait_or_give_up(error)
+
+    # ── one attempt ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _attempt(self) -> None:
+        response = await self._follow()
+        try:
+            await self._judge(response)
+            await self._receive(_reader(response))
+        finally:
+            await _close(response)
+
+    async def _follow(self) -> httpx.Response:
+        """Send the request and go where it is sent, every hop judged before it is dialled; return the last response."""
+        url, seen, own_origin = self._url, {self._url}, True
+        while True:
+            response = await self._ask(url, own_origin=own_origin)
+            if response.status_code not in {301, 302, 303, 307, 308}:
+                return response
+            await _close(response)  # its body is never read: it may be a bomb
+            url = self._next_hop(url, response, len(seen))
+            if url in seen:
+                raise DownloadError("redirects", "the link redirects in a circle")
+            seen.add(url)
+            own_origin = own_origin and same_origin(url, self._url)
+
+    def _next_hop(self, url: httpx.URL, response: httpx.Response, hops: int) -> httpx.URL:
+        location = _header(response, b"location")
+        if location is None:
+            raise DownloadError("redirects", "the link redirects to nowhere", status=response.status_code)
+        if hops > self._terms.policy.max_redirects:
+            detail = f"the link redirects more than {self._terms.policy.max_redirects} times"
+            raise DownloadError("redirects", detail, status=response.status_code)
+        return self._terms.policy.check_redirect(url, location)
+
+    async def _ask(self, url: httpx.URL, *, own_origin: bool) -> httpx.Response:
+        request = httpx.Request(
+            "GET", url, headers=self._headers(own_origin=own_origin), extensions={"crossed_origin": not own_origin}
+        )
+        self._clock.await_peer()
+        try:
+            return await self._terms.send(request)
+        except StagingError:
+            raise
+        except Exception as error:
+            raise _translate(error) from error
+
+    def _headers(self, *, own_origin: bool) -> dict[str, str]:
+        headers = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "attachment-staging"}
+        if own_origin:
+            claimed = {name.lower(): value for name, value in self._attachment.headers.items()}
+            headers.update((name, value) for name, value in claimed.items() if name not in _OWN_HEADERS)
+        if self.part.size and self._version.resumable:
+            headers["range"] = f"bytes={self.part.size}-"
+            headers["if-range"] = (self._version.etag or b"").decode("latin-1")
+        return headers
+
+    # ── judging a response ───────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _judge(self, response: httpx.Response) -> None:
+        """Decide from the head alone whether the body is wanted, and make the part file fit for it."""
+        self._retry_after = response.headers.get("retry-after")
+        if response.status_code == 416 and self.part.size:
+            await self._restart()
+            raise DownloadError("interrupted", "the server cannot resume", status=416, retryable=True)
+        if response.status_code not in {200, 206}:
+            raise _status_error(response.status_code)
+        coding = response.headers.get("content-encoding", "identity").strip().lower()
+        if coding not in {"identity", ""}:
+            raise DownloadError("encoding", f"the server sent a {one_line(coding, limit=40)} encoding nobody asked for")
+        if response.status_code == 206:
+            await self._judge_partial(response)
+        else:
+            await self._judge_whole(response)
+
+    async def _judge_whole(self, response: httpx.Response) -> None:
+        if self.part.size:
+            await self._restart()
+        length = _length(response)
+        self._version = _Version(_header(response, b"etag"), length)
+        self._disposition = _header(response, b"content-disposition")
+        self._admit(length or 0)
+        if length is not None:
+            self._reservation.settle(length)
+
+    async def _judge_partial(self, response: httpx.Response) -> None:
+        """Accept only the very continuation that was asked for (RFC 9110 sections 14.4 and 15.3.7)."""
+        if not self.part.size:
+            raise DownloadError("protocol", "the server sent a part where the whole was asked for", status=206)
+        length = self._version.length
+        first, etag = self.part.size, _header(response, b"etag")
+        expected = f"bytes {first}-{length - 1}/{length}" if length is not None else None
+        same = etag in {None, self._version.etag}
+        if not same or (_header(response, b"content-range") or b"").decode("latin-1").strip().lower() != expected:
+            await self._restart()
+            raise DownloadError("interrupted", "the server resumed with other bytes", status=206, retryable=True)
+
+    async def _restart(self) -> None:
+        """Forget what has come: the next bytes belong to another version, or to the beginning."""
+        await self._in_thread(self.part.restart)
+        self._version = _Version(None, None)
+
+    def _admit(self, size: int) -> None:
+        """Refuse what would be over a limit; reserve what is not.
+
+        Raises:
+            RejectedError: ``too_large`` or ``budget``.
+        """
+        if size > self._limits.max_bytes:
+            raise RejectedError("too_large", describe_limit(size, self._limits.max_bytes))
+        self._reservation.cover(size)
+
+    # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _receive(self, body: "Reader") -> None:
+        """Append the body to the part file; the last bytes stay in memory until the file gets its name."""
+        length = self._version.length
+        room = BUFFER if length is None else min(BUFFER, max(length - self.part.size, 1))
+        buffer, filled = memoryview(bytearray(room)), 0
+        try:
+            while True:
+                self._clock.await_peer()
+                count = await body.readinto(buffer[filled:])
+                if not count:
+                    break
+                filled += count
+                self._count(self.part.size + filled)
+                if filled == room and self.part.size + filled != length:
+                    await self._in_thread(self.part.append, buffer)
+                    filled = 0
+        except DownloadError:
+            if filled and self._version.resumable:
+                await self._in_thread(self.part.append, buffer[:filled])
+            raise
+        self._unwritten = buffer[:filled]
+        self._check_size(self.part.size + filled)
+
+    def _count(self, size: int) -> None:
+        length = self._version.length
+        if length is None:
+            if size > self._limits.max_bytes:
+                limit = format_size(self._limits.max_bytes)
+                raise RejectedError("too_large", f"too large: more than {limit}, which is the limit")
+            self._reservation.cover(size)
+        self._progress(size, length)
+
+    def _check_size(self, size: int) -> None:
+        """Let no truncated body pass: as many bytes as were declared, or claimed where nothing was declared."""
+        expected = self._version.length if self._version.length is not None else self._attachment.size
+        if expected is not None and size != expected:
+            detail = f"size mismatch: {size:,} bytes arrived where {expected:,} were declared"
+            raise DownloadError("size_mismatch", detail, retryable=True)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _name(self) -> StagedFile:
+        """Write the rest, and give the complete file its name."""
+        claim = self._attachment.name
+        if not claim and self._disposition is not None:
+            claim = disposition_filename(self._disposition)
+        name = safe_name(claim or url_filename(self._attachment.url))
+        unwritten, self._unwritten = self._unwritten, memoryview(b"")
+        staged = await self._in_thread(self._write_and_commit, unwritten, name)
+        self._reservation.settle(staged.size)
+        return staged
+
+    def _write_and_commit(self, unwritten: memoryview, name: str) -> StagedFile:
+        if unwritten:
+            self.part.append(unwritten)
+        committed = self.part.commit(name)
+        return StagedFile(
+            attachment=self._attachment,
+            name=name,
+            path=committed.path,
+            size=committed.size,
+            media_type=observe(committed.head, committed.tail),
+        )
+
+    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
+        self._clock.await_ourselves()
+        return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=self._terms.threads)
+
+    async def _wait_or_give_up(self, error: DownloadError) -> None:
+        """Wait until the next attempt is due.
+
+        Raises:
+            DownloadError: `error`, if there is to be none.
+        """
+        if not error.retryable or self.attempts > self._limits.retries:
+            raise error
+        if self.part.size and not self._version.resumable:
+            await self._restart()
+        asked = retry_after(self._retry_after, time.time())
+        self._retry_after = None
+        delay = backoff(self.attempts, random.random()) if asked is None else asked  # noqa: S311  # spreads load
+        if delay >= self._clock.left:
+            if asked is None:
+                raise error
+            detail = f"{error.detail} and asked to wait {asked:,.0f} seconds"
+            raise DownloadError(error.reason, detail, status=error.status, retryable=True)
+        self._clock.await_ourselves()
+        await anyio.sleep(delay)
+
+
+# ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def backoff(attempt: int, jitter: float) -> float:
+    """Return the seconds to wait after the `attempt`-th try: doubled each time, spread by `jitter` in [0, 1)."""
+    return float(min(BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF) * (0.5 + jitter))
+
+
+def retry_after(value: str | None, now: float) -> float | None:
+    """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3); None for none or garbage.
+
+    Args:
+        value: delta-seconds or an HTTP date.
+        now: the wall clock, since the date is one.
+    """
+    value = (value or "").strip()
+    if value.isascii() and value.isdigit():
+        return float(value[:12])
+    with suppress(ValueError, TypeError, OverflowError):
+        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
+    return None
+
+
+def expires_at(url: str) -> float | None:
+    """Return when a signed link of Discord's CDN ends, in seconds since 1970 (`ex`, hexadecimal), or None."""
+    parts = urlsplit(url) if url.startswith(_SIGNED) else None
+    if parts is None:
+        return None
+    for value in parse_qs(parts.query).get("ex", ()):
+        with suppress(ValueError):
+            return float(int(value[:16], 16))
+    return None
+
+
+def display_name(attachment: Attachment) -> str:
+    """Return a name that is safe on one line: the claimed one, else the URL's last part; of a link, the link."""
+    if attachment.kind in {"url", "embed"} and not attachment.name:
+        return bare_url(str(attachment.url), limit=200)
+    claim = attachment.name or url_filename(str(attachment.url))
+    return safe_name(claim if isinstance(claim, str) else None)
+
+
+def _status_error(status: int) -> DownloadError:
+    transient = status in TRANSIENT or 500 <= status <= 599
+    reason, words = _STATUS_REASONS.get(status, ("http_status", "the server answered"))
+    detail = f"{words} (HTTP {status})" if status in _STATUS_REASONS else f"{words} HTTP {status}"
+    return DownloadError(reason, detail, status=status, retryable=transient)
+
+
+def _header(response: httpx.Response, name: bytes) -> bytes | None:
+    """Return a raw field value: httpx decodes all headers as Latin-1 once one of them is not UTF-8."""
+    for key, value in response.headers.raw:
+        if key.lower() == name:
+            return value
+    return None
+
+
+def _length(response: httpx.Response) -> int | None:
+    if isinstance(response.stream, Body):
+        return response.stream.length
+    value = response.headers.get("content-length", "")
+    framed = "transfer-encoding" in response.headers
+    return int(value) if value.isascii() and value.isdigit() and not framed else None
+
+
+def _translate(error: Exception) -> DownloadError:
+    """Say what a caller's own client ran into; its words may hold a URL, so only the kind is told."""
+    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        return DownloadError("connect", "the server cannot be reached", retryable=True)
+    if isinstance(error, httpx.TimeoutException):
+        return DownloadError("stalled", "stalled: the client gave up waiting", retryable=True)
+    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
+        return DownloadError("invalid", f"the client refused the request ({type(error).__name__})")
+    return DownloadError("interrupted", f"the connection broke ({type(error).__name__})", retryable=True)
+
+
+# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Reader(Protocol):
+    """Raw body bytes, into the caller's buffer."""
+
+    async def readinto(self, view: memoryview) -> int:
+        """Return how many bytes were read, or 0 at the end."""
+        ...
+
+
+class _ForeignBody:
+    """The same for the response of a caller's own client."""
+
+    def __init__(self, response: httpx.Response) -> None:
+        self._chunks = response.aiter_raw()
+        self._rest = memoryview(b"")
+
+    async def readinto(self, view: memoryview) -> int:
+        try:
+            while not self._rest:
+                self._rest = memoryview(await anext(self._chunks))
+        except StopAsyncIteration:
+            return 0
+        except Exception as error:
+            raise _translate(error) from error
+        count = min(len(view), len(self._rest))
+        view[:count] = self._rest[:count]
+        self._rest = self._rest[count:]
+        return count
+
+
+def _reader(response: httpx.Response) -> Reader:
+    return response.stream if isinstance(response.stream, Body) else _ForeignBody(response)
+
+
+async def _close(response: httpx.Response) -> None:
+    if isinstance(response.stream, Body):
+        await response.stream.aclose()
+        return
+    with anyio.move_on_after(1, shield=True), suppress(Exception):  # a caller's client may wait, or fail, at this
+        await response.aclose()

@@ -1,0 +1,67 @@
+"""What happens while it happens: progress and life-cycle, as frozen values for `on_event`."""
+
+from dataclasses import dataclass
+
+from staging._models import Attachment, Outcome
+
+PROGRESS_INTERVAL = 0.1  # seconds between two `Progress` of one file
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Started:
+    """A download has begun: its turn has come, and no byte has been asked for yet."""
+
+    attachment: Attachment
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Progress:
+    """Bytes are coming in; at most about ten times a second for each file.
+
+    Attributes:
+        received: bytes so far; starts again from less when an attempt could not be resumed.
+        total: bytes in all, or None if the server does not say.
+    """
+
+    attachment: Attachment
+    received: int
+    total: int | None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Finished:
+    """An attachment has its outcome; one for each attachment, the refused and skipped ones too."""
+
+    outcome: Outcome
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Removed:
+    """The stage has ended.
+
+    Attributes:
+        files: how many staged files were deleted.
+        leftovers: what could not be deleted, each with the reason; left to the next sweep.
+    """
+
+    files: int
+    leftovers: tuple[tuple[str, str], ...]
+
+
+Event = Started | Progress | Finished | Removed
+
+
+class Throttle:
+    """Lets one call in `PROGRESS_INTERVAL` through; the caller brings the clock."""
+
+    __slots__ = ("_next",)
+
+    def __init__(self) -> None:
+        self._next = float("-inf")
+
+    def ready(self, now: float) -> bool:
+        """Whether enough time has passed since the last time this was true."""
+        if now < self._next:
+            return False
+        self._next = now + PROGRESS_INTERVAL
+        return True

@@ -1,0 +1,88 @@
+"""What stages share: the root, the way to the network, the limits on how much happens at once, the process's budget."""
+
+import ssl
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import dataclass
+from os import PathLike
+from pathlib import Path
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from staging._budget import Budget
+from staging._download import Send
+from staging._models import Limits, to_bytes
+from staging._policy import UrlPolicy
+from staging._transport import Transport
+from staging._workspace import prepare_root, sweep
+
+
+@dataclass(frozen=True, slots=True)
+class Resources:
+    """Opened by an area for many stages, or by a lone stage for itself.
+
+    Args:
+        root: under which workspaces are made.
+        policy: what may be contacted; one for all, because warm connections are shared.
+        send: a request in, a response with its body unread out.
+        turns: downloads at once.
+        threads: worker threads that write at once.
+        budget: bytes on disk, over all stages.
+    """
+
+    root: Path
+    policy: UrlPolicy
+    send: Send
+    turns: anyio.Semaphore
+    threads: anyio.CapacityLimiter
+    budget: Budget
+
+
+@asynccontextmanager
+async def open_resources(
+    temp_dir: str | PathLike[str] | None,
+    *,
+    limits: Limits,
+    policy: UrlPolicy,
+    client: httpx.AsyncClient | None,
+    tls: ssl.SSLContext | None,
+    max_total_mb: float | None,
+) -> AsyncIterator[Resources]:
+    """Make the root, sweep it of orphans, and keep the transport open for the scope.
+
+    Raises:
+        WorkspaceError: if the root cannot be used; nothing was made or contacted.
+    """
+    root = await anyio.to_thread.run_sync(_prepare, temp_dir)
+    transport = Transport(policy, tls)
+    send = transport.handle_async_request if client is None else _through(client)
+    try:
+        yield Resources(
+            root=root,
+            policy=policy,
+            send=send,
+            turns=anyio.Semaphore(limits.concurrency, fast_acquire=True),
+            threads=anyio.CapacityLimiter(limits.concurrency),
+            budget=Budget(to_bytes(float("inf") if max_total_mb is None else max_total_mb), "the process"),
+        )
+    finally:
+        await transport.aclose()
+
+
+def _prepare(temp_dir: str | PathLike[str] | None) -> Path:
+    root = prepare_root(temp_dir)
+    sweep(root)
+    return root
+
+
+def _through(client: httpx.AsyncClient) -> Send:
+    """Return the seam to a caller's own client: unread, unfollowed, and without its credentials on other origins."""
+
+    async def send(request: httpx.Request) -> httpx.Response:
+        if request.extensions.get("crossed_origin"):
+            return await client.send(request, stream=True, follow_redirects=False, auth=None)
+        return await client.send(request, stream=True, follow_redirects=False)
+
+    return send

@@ -1,0 +1,487 @@
+"""`AttachmentStage`: owns the lifetime of one workspace, and wires the rest together.
+
+Theory of operation. A stage is new, open, or closed, and only ever moves on. While it is open, each call of `download`
+runs its own task group, opened and closed inside the call: nothing of the stage runs between calls, and the body's
+exceptions are its own. Each such call lives in a cancel scope that the stage knows, so that leaving the stage can end
+what is still in flight, wait for it, and only then remove the workspace: shielded from cancellation, in a thread, and
+bounded in time.
+
+Results are kept in one list a call, so that outcomes keep the order of the input whatever finishes first.
+"""
+
+import logging
+import os
+import ssl
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from dataclasses import dataclass, replace
+from functools import partial
+from os import PathLike
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Literal, Self
+
+import anyio
+import anyio.to_thread
+import httpx
+
+from staging._budget import Budget, Reservation
+from staging._context import cleanup_line, context, download_line, failure_line, notice
+from staging._download import Terms, display_name, download, expires_at
+from staging._errors import DownloadError, RejectedError, StageClosedError, StagingError, WorkspaceError
+from staging._events import Event, Finished, Progress, Removed, Started, Throttle
+from staging._intake import intake, unusable
+from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
+from staging._policy import UrlPolicy
+from staging._resources import Resources, open_resources
+from staging._text import format_size, one_line
+from staging._workspace import Removal, Workspace
+
+REMOVAL_SECONDS = 10.0
+EXPIRY_GRACE = 60.0  # seconds; a clock may be off, and a link that just expired gets its chance
+_log = logging.getLogger("staging")
+
+Refresh = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
+_Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class AttachmentStage:
+    """Attachments on disk inside an ``async with``, and nowhere after it.
+
+    Whatever ends the scope (return, exception, cancellation), its files are gone when it has ended; after SIGKILL or a
+    power cut, when the next stage or area starts under the same root. Every attachment gets an outcome; a failing one
+    never raises and never disturbs its siblings.
+
+    Args:
+        temp_dir: root under which the private workspace is made (and itself, if missing); None: the system's temporary
+            directory.
+        max_mb: shortcut for ``limits.max_mb``.
+        limits: the numbers.
+        policy: what may be contacted; by default Discord's two hosts.
+        client: an own client (proxies, mocks); dialling is then its business, and so is what it connects to.
+        tls: an own trust store; None: the system's.
+        label: for log lines: ``label="thread 42"`` gives ``... for thread 42``.
+        on_event: called with every `Event`; must not block. If it raises, that is logged once and changes nothing.
+        refresh: asked once per `download` for new URLs of all signed links that have expired; returns old -> new.
+
+    Raises:
+        ValueError: if `max_mb` is nonsense.
+    """
+
+    def __init__(
+        self,
+        temp_dir: str | PathLike[str] | None = None,
+        max_mb: float | None = None,
+        *,
+        limits: Limits = Limits(),  # noqa: B008  # frozen
+        policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
+        client: httpx.AsyncClient | None = None,
+        tls: ssl.SSLContext | None = None,
+        label: str = "",
+        on_event: Callable[[Event], None] | None = None,
+        refresh: Refresh | None = None,
+    ) -> None:
+        self._limits = limits if max_mb is None else replace(limits, max_mb=max_mb)
+        self._policy = policy
+        self._open: Callable[[], AbstractAsyncContextManager[Resources]] = partial(
+            open_resources, temp_dir, limits=self._limits, policy=policy, client=client, tls=tls, max_total_mb=None
+        )
+        self._label = one_line(label)
+        self._on_event = on_event
+        self._refresh = refresh
+        self._state: Literal["new", "open", "closed"] = "new"
+        self._owner = os.getpid()
+        self._scope = AsyncExitStack()
+        self._results: list[list[Outcome | None]] = []
+        self._staged: dict[_Key, StagedFile] = {}
+        self._pending: dict[_Key, anyio.Event] = {}
+        self._kept: set[Path] = set()
+        self._calls: set[_Call] = set()
+        self._held: list[Reservation] = []
+        self._taken = 0
+        self._removal: Removal | None = None
+        self._event_failed = False
+
+    # ── the scope ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def __aenter__(self) -> Self:
+        """Make the workspace.
+
+        Raises:
+            WorkspaceError: if the root cannot be used; nothing was downloaded.
+            StageClosedError: if this stage has been entered before.
+        """
+        if self._state != "new":
+            raise StageClosedError("a stage lives once: make a new one for each use")
+        self._state = "open"
+        try:
+            resources = await self._scope.enter_async_context(self._open())
+            self._workspace = await anyio.to_thread.run_sync(Workspace.create, resources.root)
+        except BaseException:
+            self._state = "closed"
+            await self._scope.aclose()
+            raise
+        self._turns, self._process_budget = resources.turns, resources.budget
+        self._budget = Budget(self._limits.max_total_bytes, "the stage")
+        self._terms = Terms(resources.send, self._policy, self._limits, self._workspace, resources.threads)
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """End what is in flight and remove everything; never raises, and never masks the body's exception."""
+        await self.aclose()
+
+    async def aclose(self) -> None:
+        """Do what leaving the scope does, once; an area does it for the stages that are still open when it ends."""
+        if self._state != "open" or os.getpid() != self._owner:
+            return
+        self._state = "closed"
+        with anyio.CancelScope(shield=True):
+            with anyio.move_on_after(REMOVAL_SECONDS):
+                await self._end_calls()
+                self._removal = await anyio.to_thread.run_sync(
+                    self._workspace.remove, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
+                )
+            for reservation in self._held:
+                reservation.refund()
+            self._report_removal()
+            await self._scope.aclose()
+
+    async def _end_calls(self) -> None:
+        for call in self._calls:
+            call.scope.cancel()
+        for call in list(self._calls):
+            await call.done.wait()
+
+    def _report_removal(self) -> None:
+        _log.info("%s", cleanup_line(self.removed, self._label))
+        if self.leftovers:
+            shown = "; ".join(f"{one_line(name)}: {one_line(why)}" for name, why in self.leftovers[:3])
+            _log.warning(
+                "Could not remove %d of the files in %s (%s); left to the next sweep",
+                len(self.leftovers), one_line(str(self._workspace.directory)), shown,
+            )  # fmt: skip
+        self._emit(Removed(files=self.removed, leftovers=self.leftovers))
+
+    def _require_open(self) -> None:
+        if self._state == "new":
+            raise StageClosedError("the stage has not been entered: use it inside `async with`")
+        if self._state == "closed":
+            raise StageClosedError("the stage is closed, and its files are gone")
+        if os.getpid() != self._owner:
+            raise StageClosedError("the stage belongs to the parent process: a forked child cannot use it")
+
+    # ── downloading ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def download(self, *sources: Any, timeout: float | None = None) -> list[Outcome]:  # noqa: ASYNC109
+        """Stage all attachments that `sources` refer to, at once, and return one outcome for each, in input order.
+
+        A failing attachment is a `Failure`: it does not raise, and its siblings go on. Identical URLs are fetched once.
+
+        Args:
+            sources: URLs, mappings, objects with ``.url``, messages (with what they forward), `Attachment` values, or
+                iterables of any of these.
+            timeout: seconds for all of it; what has arrived by then is staged, the rest fails with ``deadline``.
+
+        Raises:
+            TypeError: if a source is not a thing that could have a URL.
+            ValueError: if a source has no URL, or `timeout` is nonsense.
+            StageClosedError: if the stage is not open, or is closed meanwhile.
+        """
+        self._require_open()
+        if timeout is not None:
+            require_number("timeout", timeout, zero=False)
+        attachments = intake(*sources)
+        results: list[Outcome | None] = [None] * len(attachments)
+        self._results.append(results)
+        deadline = float("inf") if timeout is None else anyio.current_time() + timeout
+        call = _Call(anyio.CancelScope(), anyio.Event())
+        self._calls.add(call)
+        try:
+            with call.scope:
+                await self._download_all(attachments, results, deadline)
+        finally:
+            self._calls.discard(call)
+            call.done.set()
+        if call.scope.cancelled_caught:
+            raise StageClosedError("the stage was closed while it was downloading")
+        return self._finish_call(attachments, results, timeout)
+
+    async def _download_all(
+        self, attachments: Sequence[Attachment], results: list[Outcome | None], deadline: float
+    ) -> None:
+        with anyio.CancelScope(deadline=deadline):
+            urls = await self._current_urls(attachments)
+            jobs = iter(enumerate(attachments))
+            async with anyio.create_task_group() as group:
+                for _ in range(min(self._limits.concurrency, len(attachments))):
+                    group.start_soon(self._work, jobs, urls, results)
+
+    async def _work(
+        self, jobs: Iterator[tuple[int, Attachment]], urls: Mapping[str, str], results: list[Outcome | None]
+    ) -> None:
+        for index, attachment in jobs:
+            outcome = await self._outcome(attachment, urls)
+            results[index] = outcome
+            self._tell(outcome)
+
+    async def _outcome(self, attachment: Attachment, urls: Mapping[str, str]) -> Outcome:
+        if attachment.kind in {"url", "embed"}:
+            reason: Literal["link", "embed"] = "link" if attachment.kind == "url" else "embed"
+            return Skipped(attachment=attachment, name=display_name(attachment), reason=reason)
+        try:
+            if problem := unusable(attachment):
+                raise RejectedError("invalid", problem)
+            return await self._once(attachment, urls.get(attachment.url))
+        except StagingError as error:
+            return _failure(attachment, error)
+
+    async def _once(self, attachment: Attachment, url: str | None) -> StagedFile:
+        """Fetch what nobody has fetched yet; wait for whoever is fetching the same."""
+        key = attachment.url, tuple(sorted(attachment.headers.items()))
+        while (fetching := self._pending.get(key)) is not None:
+            await fetching.wait()
+        if (staged := self._staged.get(key)) is not None:
+            return replace(staged, attachment=attachment)
+        self._pending[key] = fetching = anyio.Event()
+        try:
+            self._staged[key] = staged = await self._fetch(attachment, url)
+        finally:
+            del self._pending[key]
+            fetching.set()
+        return staged
+
+    async def _fetch(self, attachment: Attachment, url: str | None) -> StagedFile:
+        """Refuse what can be refused before any socket, wait for a turn, and download."""
+        if url is None:
+            raise DownloadError("expired", "the link has expired")
+        address = self._policy.check(url)
+        if attachment.size is not None and attachment.size > self._limits.max_bytes:
+            raise RejectedError("too_large", describe_limit(attachment.size, self._limits.max_bytes))
+        if self._taken >= self._limits.max_files:
+            raise RejectedError("too_many", f"too many: the stage takes {self._limits.max_files:,} files")
+        self._taken += 1
+        reservation = Reservation(self._budget, self._process_budget)
+        try:
+            async with self._turns:
+                reservation.cover(attachment.size or 0)
+                self._emit(Started(attachment=attachment))
+                staged = await download(attachment, address, self._terms, reservation, self._progress_of(attachment))
+        except BaseException:
+            self._taken -= 1
+            reservation.refund()
+            raise
+        self._held.append(reservation)
+        return staged
+
+    async def _current_urls(self, attachments: Sequence[Attachment]) -> dict[str, str]:
+        """Return the URL to fetch for each claimed one; expired ones are refreshed, all at once, or left out."""
+        now = time.time()
+        urls = {attachment.url: attachment.url for attachment in attachments if not unusable(attachment)}
+        expired = [url for url in urls if (end := expires_at(url)) is not None and end + EXPIRY_GRACE < now]
+        for url in expired:
+            del urls[url]
+        if expired and self._refresh is not None:
+            try:
+                fresh = await self._refresh(expired)
+                urls.update((url, str(fresh[url])) for url in expired if fresh.get(url))
+            except Exception as error:  # noqa: BLE001  # the caller's own code: its links stay expired, the rest goes on
+                _log.warning("Could not refresh %d expired links (%s)", len(expired), type(error).__name__)
+        return urls
+
+    def _finish_call(
+        self, attachments: Sequence[Attachment], results: list[Outcome | None], timeout: float | None
+    ) -> list[Outcome]:
+        for index, attachment in enumerate(attachments):
+            if results[index] is None:
+                detail = f"deadline: not finished within the {timeout:g} seconds of the batch"
+                results[index] = outcome = _failure(attachment, DownloadError("deadline", detail, retryable=True))
+                self._tell(outcome)
+        outcomes = [outcome for outcome in results if outcome is not None]
+        if any(not isinstance(outcome, Skipped) for outcome in outcomes):
+            _log.info("%s", download_line(outcomes, self._label))
+        return outcomes
+
+    # ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    def _tell(self, outcome: Outcome) -> None:
+        if isinstance(outcome, Failure):
+            _log.warning("%s", failure_line(outcome, self._label))
+        self._emit(Finished(outcome=outcome))
+
+    def _progress_of(self, attachment: Attachment) -> Callable[[int, int | None], None]:
+        if self._on_event is None:
+            return _ignore
+        throttle = Throttle()
+
+        def progress(received: int, total: int | None) -> None:
+            if received == total or throttle.ready(anyio.current_time()):
+                self._emit(Progress(attachment=attachment, received=received, total=total))
+
+        return progress
+
+    def _emit(self, event: Event) -> None:
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception:  # noqa: BLE001  # an observer's mistake must not cost a download
+            if not self._event_failed:
+                _log.exception("on_event raised; further errors of it are not logged")
+            self._event_failed = True
+
+    # ── what became of it ────────────────────────────────────────────────────────────────────────────────────────────
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """All outcomes so far, in order of input."""
+        return tuple(outcome for results in self._results for outcome in results if outcome is not None)
+
+    @property
+    def files(self) -> tuple[StagedFile, ...]:
+        """The outcomes that are staged files."""
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, StagedFile))
+
+    @property
+    def failures(self) -> tuple[Failure, ...]:
+        """The outcomes that are failures."""
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Failure))
+
+    @property
+    def skipped(self) -> tuple[Skipped, ...]:
+        """The outcomes that needed no download."""
+        return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Skipped))
+
+    @property
+    def paths(self) -> tuple[Path, ...]:
+        """The local paths of `files`, each once."""
+        return tuple(dict.fromkeys(file.path for file in self.files))
+
+    @property
+    def directory(self) -> Path:
+        """The workspace: absolute, private, and gone after the scope.
+
+        Raises:
+            StageClosedError: before the stage is entered.
+        """
+        if self._state == "new":
+            self._require_open()
+        return self._workspace.directory
+
+    @property
+    def removed(self) -> int:
+        """After the scope: how many staged files were deleted."""
+        return 0 if self._removal is None else self._removal.files
+
+    def _own_paths(self) -> Iterable[Path]:
+        return (path for path in self.paths if path not in self._kept)
+
+    @property
+    def leftovers(self) -> tuple[tuple[str, str], ...]:
+        """After the scope: what could not be deleted, as (name, reason); left to the next sweep."""
+        if self._removal is not None:
+            return self._removal.leftovers
+        if self._state == "closed":
+            return ((".", f"removal took over {REMOVAL_SECONDS:g} seconds"),)
+        return ()
+
+    def context(
+        self,
+        *,
+        urls: Literal["bare", "full", "hide"] = "bare",
+        path_map: Mapping[str | PathLike[str], str | PathLike[str]] | None = None,
+    ) -> str:
+        """Return the context block for a language model: one entry for each outcome, or the empty string for none.
+
+        Args:
+            urls: ``bare`` drops query and fragment (signatures are secrets), ``full`` keeps them, ``hide`` leaves the
+                line out.
+            path_map: host directory -> the directory as which a sandbox sees it.
+
+        Raises:
+            StageClosedError: outside the scope, where the paths lead nowhere.
+            ValueError: if `urls` is none of the three.
+        """
+        self._require_open()
+        return context(self.outcomes, urls=urls, path_map=path_map)
+
+    def notice(self) -> str:
+        """Return what to tell the person who sent the attachments: a sentence on those that failed; empty if none."""
+        return notice(self.outcomes)
+
+    async def keep(self, file: StagedFile, destination: str | PathLike[str]) -> Path:
+        """Move one staged file out of the scope, atomically where the file system allows, and return its new path.
+
+        Args:
+            file: an outcome of this stage.
+            destination: the new path; of an existing directory, the place in it.
+
+        Raises:
+            FileExistsError: if something is at `destination`; it is not touched.
+            ValueError: if `file` is not a file of this stage, or has been kept already.
+            WorkspaceError: if it cannot be moved; it stays staged.
+            StageClosedError: outside the scope.
+        """
+        self._require_open()
+        if file.path not in self._own_paths():
+            raise ValueError(f"not a file of this stage: {file.name}")
+        self._kept.add(file.path)
+        try:
+            path = await anyio.to_thread.run_sync(self._workspace.keep, file.path, Path(destination))
+        except BaseException:
+            self._kept.discard(file.path)
+            raise
+        self._move(file.path, path)
+        return path
+
+    def _move(self, old: Path, new: Path) -> None:
+        """Let every outcome of a kept file show where it is now."""
+        self._kept.add(new)
+        for results in self._results:
+            for index, outcome in enumerate(results):
+                if isinstance(outcome, StagedFile) and outcome.path == old:
+                    results[index] = replace(outcome, path=new)
+        self._staged = {key: staged for key, staged in self._staged.items() if staged.path != old}
+
+    def __repr__(self) -> str:
+        counts = [f"{len(self.files)} file{'s' * (len(self.files) != 1)}"]
+        if self.failures:
+            counts.append(f"{len(self.failures)} failure{'s' * (len(self.failures) != 1)}")
+        sizes = {file.path: file.size for file in self.files}
+        counts.append(format_size(sum(sizes.values())))
+        where = "" if self._state == "new" else f" in {one_line(str(self._workspace.directory))}"
+        return f"<AttachmentStage {self._state}: {', '.join(counts)}{where}>"
+
+
+@dataclass(frozen=True, slots=True, eq=False)
+class _Call:
+    """One `download` in flight: how to end it, and how to know that it has ended."""
+
+    scope: anyio.CancelScope
+    done: anyio.Event
+
+
+def stage_of(resources: Resources, stage: AttachmentStage) -> AttachmentStage:
+    """Return `stage` bound to resources that somebody else opens and closes."""
+    stage._open = lambda: nullcontext(resources)  # noqa: SLF001  # the area's door, which users do not see
+    return stage
+
+
+def _failure(attachment: Attachment, error: StagingError) -> Failure:
+    if not isinstance(error, RejectedError | DownloadError | WorkspaceError):  # pragma: no cover  # a closed family
+        raise error
+    return Failure(
+        attachment=attachment,
+        name=display_name(attachment),
+        reason=error.reason,
+        detail=error.detail,
+        retryable=error.retryable if isinstance(error, DownloadError) else error.reason in {"budget", "disk_full"},
+        attempts=error.attempts,
+        error=error,
+    )
+
+
+def _ignore(received: int, total: int | None) -> None:
+    pass

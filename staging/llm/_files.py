@@ -1,0 +1,82 @@
+"""A staged file, opened: what is on disk now, or why it is no longer what was staged."""
+
+import contextlib
+import errno
+import io
+import os
+import stat
+from collections.abc import AsyncIterator, Sequence
+from typing import Protocol
+
+import anyio.to_thread
+
+from staging._models import Outcome, StagedFile
+from staging._text import format_size
+
+
+class Stage(Protocol):
+    """What the hand-off needs of an `AttachmentStage`."""
+
+    @property
+    def outcomes(self) -> Sequence[Outcome]:
+        """All outcomes, in order of intake."""
+        ...
+
+    def context(self) -> str:
+        """Return the context block; raises `StageClosedError` outside the stage's scope."""
+        ...
+
+
+class UnreadableError(Exception):
+    """One attachment cannot be shown; its text is the reason, one line for a model and a person."""
+
+
+def open_staged(file: StagedFile) -> io.BufferedReader:
+    """Open the file that was staged, and nothing that took its place.
+
+    A link is not followed, a pipe does not block, and what is no regular file of the staged size is refused. A regular
+    file of the same size in its place is not told from it: its content is read, under the same bounds.
+
+    Raises:
+        UnreadableError: if it is not there any more, or is something else.
+    """
+    flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
+    try:
+        before = os.lstat(file.path)
+        descriptor = os.open(file.path, flags)
+    except OSError as error:
+        raise UnreadableError(_why_not(error)) from None
+    try:
+        _check(file, before, os.fstat(descriptor))
+        return open(descriptor, "rb")  # noqa: PTH123  # the caller closes it; a descriptor has no path
+    except BaseException:
+        os.close(descriptor)
+        raise
+
+
+def _why_not(error: OSError) -> str:
+    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
+        return "it was deleted after it was staged"
+    if error.errno == errno.ELOOP:
+        return "it was replaced by a link after it was staged"
+    return f"it cannot be opened ({errno.errorcode.get(error.errno or 0, 'unknown error')})"
+
+
+def _check(file: StagedFile, before: os.stat_result, now: os.stat_result) -> None:
+    if stat.S_ISLNK(before.st_mode) or (before.st_dev, before.st_ino) != (now.st_dev, now.st_ino):
+        raise UnreadableError("it was replaced by a link after it was staged")
+    if not stat.S_ISREG(now.st_mode):
+        raise UnreadableError("it was replaced by something that is not a file")
+    if now.st_size != file.size:
+        change = f"{format_size(file.size)} then, {format_size(now.st_size)} now"
+        raise UnreadableError(f"it was changed after it was staged: {change}")
+
+
+@contextlib.asynccontextmanager
+async def staged(file: StagedFile) -> AsyncIterator[io.BufferedReader]:
+    """Hold a staged file open, opened off the event loop.
+
+    The worker itself hands the file over for closing: what it returns is lost if the call is cancelled meanwhile.
+    """
+    with contextlib.ExitStack() as opened:
+        yield await anyio.to_thread.run_sync(lambda: opened.enter_context(open_staged(file)))

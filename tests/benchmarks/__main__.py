@@ -1,0 +1,226 @@
+"""What staging costs, against what its users would do without it: P1 to P9, by one command.
+
+    uv run --group bench python tests/benchmarks [--only P1,P2] [--rounds N] [--quick] [--out DIRECTORY]
+
+Starts an nginx of its own on loopback, runs every client in a process of its own, the clients taking turns
+(A B C A B C ...), and prints medians. A shared machine is noisy: only the ratios within one run mean anything. A client
+that is not installed is left out, and said so. Nothing here fails because of a time.
+
+A full run writes results.svg, results.md and results.json (every single value) beside this file, or into `--out`.
+"""
+
+import argparse
+import contextlib
+import importlib.util
+import json
+import os
+import platform
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from dataclasses import dataclass
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))  # for `python -m tests.benchmarks`
+
+import peers  # noqa: E402  # found only now
+import report  # noqa: E402  # the same
+from server import Server, find_nginx, relay  # noqa: E402  # the same
+
+ALL = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")
+MB = 1024 * 1024
+ROUND_TRIP = 0.040
+FAR = {"real": 1, "bare": 0}  # way -> round trips that a connection costs before its first byte
+MESSAGE = (4096, 200 * 1024, MB, 3 * MB, 8 * MB)
+OWN = ("staging", "staging_trio")
+FETCHERS = (*OWN, "aiohttp_tuned", "aiohttp_obvious", "httpx_plain", "curl", "aria2")
+LOOPED = (*OWN, "aiohttp_tuned", "aiohttp_obvious", "httpx_plain")  # those that have an event loop of ours
+IMPORTS = {"staging": "import staging", "httpx_anyio": "import httpx, anyio"}
+IMPORTED = """\
+import json, resource, sys
+def cpu():
+    usage = resource.getrusage(resource.RUSAGE_SELF)
+    return usage.ru_utime + usage.ru_stime
+before = cpu()
+{statement}
+print(json.dumps({{"cpu": cpu() - before, "modules": sorted({{name.partition(".")[0] for name in sys.modules}})}}))
+"""
+
+Samples = dict[str, dict[str, list[dict]]]  # scenario -> contender -> one value a round
+
+
+@dataclass(frozen=True)
+class Scenario:
+    """One thing that the contenders do in turns."""
+
+    name: str
+    serves: set[str]  # which of P1 to P9
+    contenders: tuple[str, ...]
+    task: Callable[[int], dict]  # round -> what measure.py is told
+    rounds: int
+    local: bool = False  # needs no server
+
+
+def scenarios(server: Server, far: dict[str, int], root: str, rounds: int, *, quick: bool) -> list[Scenario]:
+    """Return what there is to do, most important first."""
+    bulk = (10, 5 * MB) if quick else (10, 50 * MB)
+    small = (60 if quick else 300, 16 * 1024)
+    huge = (8, 50 * MB) if quick else (8, 500 * MB)
+    crowd = 1000 if quick else 10_000
+    few = min(rounds, 3)  # for what takes long, or tells the worst of many moments anyway
+
+    def fetch(count: int, size: int, **options) -> Callable[[int], dict]:
+        urls = server.urls(count, size)
+        return lambda _: {"measure": "fetch", "urls": urls, "bytes": count * size, "ca": str(server.ca), **options}
+
+    def message(port: int) -> Callable[[int], dict]:
+        urls = [server.urls(number + 1, size, port)[number] for number, size in enumerate(MESSAGE)]  # five names
+        return lambda _: {"measure": "message", "urls": urls, "ca": str(server.ca)}
+
+    def many(count: int) -> Callable[[int], dict]:
+        urls, warm = server.urls(count, 1024), server.urls(peers.AT_ONCE, 4096)
+        task = {"measure": "many", "urls": urls, "warm": warm, "ca": str(server.ca)}
+        return lambda number: {**task, "rmtree_last": bool(number % 2)}
+
+    empty = {"measure": "empty", "urls": [], "ca": None}
+    return [
+        Scenario("bulk", {"P1", "P5", "P8"}, FETCHERS, fetch(*bulk), rounds),
+        Scenario("small", {"P2", "P8"}, FETCHERS, fetch(*small), rounds),
+        Scenario("message", {"P3"}, (*OWN, "aiohttp_obvious", "aiohttp_tuned"), message(far["real"]), rounds),
+        Scenario("message_bare", {"P3"}, (*OWN, "aiohttp_obvious", "aiohttp_tuned"), message(far["bare"]), rounds),
+        Scenario("stall_bulk", {"P4"}, (*LOOPED, "curl"), fetch(*bulk, heartbeat=True), few),
+        Scenario("stall_small", {"P4"}, (*LOOPED, "curl"), fetch(*small, heartbeat=True), few),
+        Scenario("stall_first", {"P4"}, LOOPED, fetch(1, MB, heartbeat=True, first=True), rounds),
+        Scenario("stall_distrust", {"P4"}, LOOPED, fetch(1, MB, heartbeat=True, first=True, ca=None), rounds),
+        Scenario("huge", {"P5"}, OWN, fetch(*huge), min(rounds, 2)),
+        Scenario("crowd", {"P6"}, OWN[:1], many(crowd), few),
+        Scenario("three_hundred", {"P6"}, OWN[:1], many(300), rounds),
+        Scenario("empty", {"P7"}, OWN, lambda _: empty, rounds, local=True),
+        Scenario("import", {"P9"}, tuple(IMPORTS), lambda _: {"root": root}, 4 * rounds, local=True),
+    ]
+
+
+def run(scenario: Scenario, number: int, contender: str, root: str) -> dict:
+    """Measure one contender once, in a process of its own."""
+    if scenario.name == "import":
+        return child("-c", IMPORTED.format(statement=IMPORTS[contender]))
+    loop = "trio" if contender.endswith("_trio") else "asyncio"
+    task = scenario.task(number) | {"root": root, "client": contender.removesuffix("_trio"), "loop": loop}
+    return child(str(HERE / "measure.py"), json.dumps(task))
+
+
+def child(*arguments: str) -> dict:
+    # the tree as it is, whatever is installed
+    path = os.pathsep.join([str(HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
+    environment = {**os.environ, "PYTHONPATH": path}
+    command = [sys.executable, *arguments]
+    process = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    if process.returncode:
+        raise RuntimeError((process.stderr or process.stdout).strip().splitlines()[-1])
+    return json.loads(process.stdout)
+
+
+def take_turns(scenario: Scenario, contenders: list[str], root: str) -> dict[str, list[dict]]:
+    """Return the values of every contender; one that fails drops out, and the rest goes on."""
+    values: dict[str, list[dict]] = {name: [] for name in contenders}
+    began = time.monotonic()
+    for number in range(scenario.rounds):
+        for name in list(values):
+            try:
+                values[name].append(run(scenario, number, name, root))
+            except RuntimeError as error:
+                del values[name]
+                say(f"  {scenario.name}: {name} failed and is left out: {error}")
+    say(f"  {scenario.name}: {scenario.rounds} rounds of {len(values)} in {time.monotonic() - began:.0f} s")
+    return values
+
+
+def missing() -> dict[str, str]:
+    """Return the contenders that cannot take part, with the reason."""
+    absent = {name: f"{tool} is not installed" for name, tool in peers.TOOLS.items() if not shutil.which(tool)}
+    for name, packages in peers.PACKAGES.items():
+        lacking = [package for package in packages if importlib.util.find_spec(package) is None]
+        if lacking:
+            absent[name] = f"{' and '.join(lacking)} not installed (uv sync --group bench)"
+    if importlib.util.find_spec("trio") is None:
+        absent["staging_trio"] = "trio is not installed (uv sync --group test)"
+    return absent
+
+
+def measure(only: set[str], rounds: int, *, quick: bool) -> Samples:
+    """Run what is wanted and possible."""
+    absent, samples, nginx = missing(), {}, find_nginx()
+    for name, why in absent.items():
+        say(f"  without {name}: {why}")
+    if nginx and importlib.util.find_spec("trustme") is None:
+        nginx = None
+        say("  trustme is not installed (uv sync --group test): only P7 and P9 can be measured")
+    elif not nginx:
+        say("  nginx is not installed (Debian: apt-get install nginx-light): only P7 and P9 can be measured")
+    with tempfile.TemporaryDirectory(prefix="bench-") as place, tempfile.TemporaryDirectory(prefix="bench-") as root:
+        server = Server(Path(place))
+        with contextlib.ExitStack() as scope:
+            if nginx:
+                scope.enter_context(server.running(nginx))
+            far = {name: scope.enter_context(relay(server.port, ROUND_TRIP, extra)) for name, extra in FAR.items()}
+            for scenario in scenarios(server, far, root, rounds, quick=quick):
+                if scenario.serves & only and (nginx or scenario.local):
+                    contenders = [name for name in scenario.contenders if name not in absent]
+                    samples[scenario.name] = take_turns(scenario, contenders, root)
+    return samples
+
+
+def conditions(only: set[str], rounds: int, *, quick: bool) -> dict:
+    """Return what a reader must know of the machine, and nothing that names it."""
+
+    def found(package: str) -> str:
+        try:
+            return version(package)
+        except PackageNotFoundError:
+            return "not installed"
+
+    packages = {name: found(name) for name in ("anyio", "httpx", "h11", "trio", "aiohttp", "aiofiles", "httpcore")}
+    return {
+        "python": platform.python_version(),
+        "system": platform.system(),
+        "cores": os.cpu_count(),
+        "rounds": rounds,
+        "quick": quick,
+        "wanted": sorted(only),
+        **packages,
+    }
+
+
+def say(line: str) -> None:
+    sys.stderr.write(f"{line}\n")
+    sys.stderr.flush()
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(prog="python tests/benchmarks", description=__doc__.partition("\n")[0])
+    parser.add_argument("--only", default=",".join(ALL), metavar="P1,P2", help="measure only these")
+    parser.add_argument("--rounds", type=int, default=5, metavar="N", help="turns of each client (5)")
+    parser.add_argument("--quick", action="store_true", help="a tenth of the work, one round: does it run at all?")
+    parser.add_argument(
+        "--out", type=Path, metavar="DIRECTORY", help="write results there (a full run: beside this file)"
+    )
+    options = parser.parse_args()
+    only = set(options.only.upper().split(","))
+    if not only <= set(ALL):
+        parser.error(f"--only knows {', '.join(ALL)}")
+    rounds = 1 if options.quick else options.rounds
+    samples = measure(only, rounds, quick=options.quick)
+    known = conditions(only, rounds, quick=options.quick)
+    sys.stdout.write(report.table(samples, known))
+    out = options.out or (HERE if only == set(ALL) and not options.quick else None)
+    if out is not None:
+        report.write(out, samples, known)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,66 @@
+"""The law of the observed type: total, closed, and blind to what lies behind the head."""
+
+from hypothesis import given
+from hypothesis import strategies as st
+
+from staging._media import (
+    HEAD_BYTES,
+    OBSERVABLE,
+    contradicts,
+    kind_of,
+    kind_of_name,
+    media_type_of_name,
+    observe,
+    text_charset,
+    wants_tail,
+)
+
+MARKS = st.sampled_from([
+    b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"ID3\3", b"\xff\xfb\x90\0", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0",
+    b"\xef\xbb\xbf", b"RIFF\0\0\0\0", b"\0\0\0\x18ftyp", b"ftypmif1", b"\x1aE\xdf\xa3", b"OggS\0", b"%PDF-", b"<",
+    b"<!--", b"<?xml", b"<svg ", b"{", b'["', b'{"a": ', b"\\", b"PK\3\4", b"PK\1\2", b"PK\5\6", b"mimetype", b"\n",
+])  # fmt: skip
+FILES = st.lists(MARKS | st.binary(max_size=40) | st.integers(0, 5000).map(bytes), max_size=12).map(b"".join)
+CLAIMS = st.sampled_from(sorted(OBSERVABLE)) | st.text(max_size=30) | st.none()
+
+
+@given(FILES, FILES)
+def test_every_file_has_one_of_the_closed_set_of_types(head, tail):
+    assert observe(head) in OBSERVABLE
+    assert observe(head, tail) in OBSERVABLE
+    assert observe(b"PK\3\4" + head, tail) in OBSERVABLE
+
+
+@given(FILES, FILES)
+def test_what_lies_behind_the_head_changes_nothing(data, more):
+    data = data + bytes(HEAD_BYTES - min(HEAD_BYTES, len(data)))
+    assert observe(data + more) == observe(data) == observe(data[:HEAD_BYTES])
+    assert text_charset(data + more) == text_charset(data)
+    assert wants_tail(data + more) == wants_tail(data)
+
+
+@given(st.text(st.characters(exclude_categories=["Cc", "Cs"]), max_size=3000))
+def test_text_in_any_script_is_text_in_a_charset_that_reads_it(text):
+    for codec in ("utf-8", "utf-8-sig", "utf-16", "utf-32"):
+        data = text.encode(codec)
+        charset = text_charset(data)
+        if len(data) < HEAD_BYTES and not text.startswith("\ufeff"):
+            assert data.decode(charset) == text
+        assert charset is not None
+
+
+@given(st.binary(max_size=300))
+def test_a_charset_that_is_named_reads_the_whole_of_a_short_file(data):
+    charset = text_charset(data)
+    if charset is not None:
+        data.decode(charset)
+
+
+@given(CLAIMS, st.sampled_from(sorted(OBSERVABLE)))
+def test_a_verdict_on_any_claim(claim, observed):
+    assert contradicts(claim, observed) in {True, False}
+    assert not contradicts(observed, observed)
+    if claim is not None:
+        assert kind_of(claim) in {"image", "video", "audio", "file"}
+        assert kind_of_name(claim) in {None, "image", "video", "audio", "file"}
+        assert media_type_of_name(claim) is None or "/" in media_type_of_name(claim)

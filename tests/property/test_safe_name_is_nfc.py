@@ -1,0 +1,19 @@
+"""Law: a safe name is in NFC."""
+
+import unicodedata
+
+from hypothesis import given
+from strategies import claims, fallbacks
+
+from staging._filenames import safe_name
+
+
+@given(claims, fallbacks)
+def test_nfc(claim, fallback):
+    assert unicodedata.is_normalized("NFC", safe_name(claim, fallback=fallback))
+
+
+@given(claims)
+def test_equivalent_claims_give_one_name(claim):
+    """Below the length where a claim is cut before it is normalised."""
+    assert safe_name(unicodedata.normalize("NFC", claim[:100])) == safe_name(claim[:100])

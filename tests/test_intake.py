@@ -1,0 +1,577 @@
+"""Intake: whatever a chat library calls an attachment becomes our value, in order; absurd claims are ignored."""
+
+import collections
+import enum
+import itertools
+import types
+import warnings
+from unittest import mock
+
+import httpx
+import pytest
+
+from staging._intake import intake, unusable
+from staging._models import Attachment
+
+CDN = "https://cdn.discordapp.com/attachments/1/2/"
+STICKERS = "https://cdn.discordapp.com/stickers/"
+HUGE = pytest.param(10**5000, id="huge")  # Python refuses to print it
+
+
+def payload(filename="a.png", **more):
+    """An attachment as Discord's gateway sends it."""
+    return {
+        "id": "11",
+        "filename": filename,
+        "size": 1234,
+        "url": CDN + filename + "?ex=66&is=65&hm=5ec2e7&",
+        "proxy_url": "https://media.discordapp.net/attachments/1/2/" + filename + "?ex=66&is=65&hm=5ec2e7&",
+        **more,
+    }
+
+
+def message_payload(*attachments, forwarded=(), **more):
+    """A message as the gateway sends it, with the attachments of each forwarded message."""
+    message = {
+        "id": "21", "type": 0, "content": "", "embeds": [], "attachments": list(attachments), "channel_id": "31",
+        "edited_timestamp": None, "timestamp": "2026-01-01T00:00:00+00:00", "pinned": False, "mention_everyone": False,
+        "tts": False, "mentions": [], "mention_roles": [], "flags": 0, "components": [], **more,
+    }  # fmt: skip
+    if forwarded:
+        message["message_reference"] = {"type": 1, "message_id": "41", "channel_id": "51"}
+        message["message_snapshots"] = [{"message": message_payload(*each)} for each in forwarded]
+    return message
+
+
+def only(*sources):
+    """The one attachment that the sources make."""
+    (attachment,) = intake(*sources)
+    return attachment
+
+
+def names(*sources):
+    return [attachment.name for attachment in intake(*sources)]
+
+
+def optional(name):
+    """A library, or a skip where it is not installed."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore")  # discord.py imports audioop, nextcord pkg_resources: both go away
+        return pytest.importorskip(name)
+
+
+@pytest.fixture
+def discord():
+    """discord.py, or py-cord where that took its place; not the alias of the same name that nextcord installs."""
+    module = optional("discord")
+    if not module.Attachment.__module__.startswith("discord."):
+        pytest.skip("this `discord` is nextcord's")
+    return module
+
+
+@pytest.fixture
+def state():
+    """A stand-in for the connection that discord.py's objects hold on to: nothing offline asks it anything."""
+    return mock.MagicMock()
+
+
+# discord.py: the real classes, built offline
+
+
+def test_a_discord_attachment_gives_all_its_claims(discord, state):
+    source = discord.Attachment(
+        data=payload(content_type="image/png", description="a cat", ephemeral=True), state=state
+    )
+    attachment = only(source)
+    assert attachment == Attachment(
+        CDN + "a.png?ex=66&is=65&hm=5ec2e7&",
+        name="a.png",
+        kind="image",
+        media_type="image/png",
+        size=1234,
+        description="a cat",
+    )
+    assert attachment.source is source
+    assert dict(attachment.headers) == {}
+
+
+def test_a_discord_voice_message_is_audio(discord, state):
+    data = payload("voice-message.ogg", content_type="audio/ogg", duration_secs=3.5, waveform="AAAA")
+    assert only(discord.Attachment(data=data, state=state)).kind == "audio"
+
+
+def test_a_discord_title_is_the_name_before_discord_made_it_ascii(discord, state):
+    data = payload("c953b519a8c28c42.pdf", title="8월 추천 여행지")
+    assert only(discord.Attachment(data=data, state=state)).name == "8월 추천 여행지.pdf"
+
+
+def test_a_discord_message_is_its_attachments_then_those_of_its_forwarded_snapshots(discord, state):
+    data = message_payload(
+        payload("1.png"), payload("2.png"), forwarded=[[payload("3.png"), payload("4.png")], [], [payload("5.png")]]
+    )
+    message = discord.Message(state=state, channel=mock.MagicMock(), data=data)
+    assert names(message) == ["1.png", "2.png", "3.png", "4.png", "5.png"]
+    assert [attachment.source for attachment in intake(message)][:2] == message.attachments
+    assert names(message.attachments) == ["1.png", "2.png"]
+
+
+def test_a_discord_message_without_attachments_gives_none(discord, state):
+    assert intake(discord.Message(state=state, channel=mock.MagicMock(), data=message_payload())) == []
+
+
+@pytest.mark.parametrize(
+    ("form", "url", "kind"),
+    [
+        (1, STICKERS + "5.png", "image"),
+        (2, STICKERS + "5.png", "image"),
+        (3, STICKERS + "5.json", "file"),
+        (4, "https://media.discordapp.net/stickers/5.gif", "image"),
+    ],
+)
+def test_a_sticker_that_is_given_is_a_file_to_download(discord, state, form, url, kind):
+    data = {"id": "5", "name": "Wave", "format_type": form}
+    extension = url[-4:].lstrip(".")
+    for source in (discord.StickerItem(data=data, state=state), data, types.SimpleNamespace(**data)):
+        attachment = only(source)
+        assert (attachment.url, attachment.kind, attachment.name) == (url, kind, f"Wave.{extension}")
+
+
+def test_a_messages_stickers_and_embeds_are_not_its_attachments(discord, state):
+    data = message_payload(
+        payload("1.png"),
+        embeds=[{"type": "rich", "url": "https://example.com"}],
+        sticker_items=[{"id": "5", "name": "Wave", "format_type": 1}],
+    )
+    message = discord.Message(state=state, channel=mock.MagicMock(), data=data)
+    assert names(data) == names(message) == ["1.png"]
+    assert names(message, message.stickers, message.embeds) == ["1.png", "Wave.png", None]
+
+
+def test_an_embed_is_never_a_download_and_needs_no_url(discord):
+    for source in (
+        discord.Embed(title="News", url="https://example.com/news?s=1"),
+        discord.Embed(title="News"),
+        {"type": "rich", "title": "News"},
+        {"type": "article", "title": "News", "url": "https://example.com/a.png"},
+        {"type": "embed", "title": "News", "url": "https://example.com/a.png"},
+        {"type": "gifv", "title": "News", "url": "https://example.com/a.gif"},
+    ):
+        attachment = only(source)
+        assert (attachment.kind, attachment.name) == ("embed", "News")
+        assert unusable(attachment) is None
+    assert only(discord.Embed(title="News")).url == ""
+
+
+def test_a_gateway_payload_reads_like_the_object(discord, state):
+    data = payload(content_type="image/png", description="a cat", title="Ä")
+    assert only(data) == only(discord.Attachment(data=data, state=state))
+    assert only(data).source is data
+    message = message_payload(payload("1.png"), forwarded=[[payload("2.png")]])
+    assert names(message) == names(discord.Message(state=state, channel=mock.MagicMock(), data=message))
+
+
+# The other libraries: their real classes where they are installed, and stand-ins with their attributes where not
+
+
+def test_a_disnake_message_reads_like_discords():
+    disnake = optional("disnake")
+    data = message_payload(payload("1.png", title="Ä"), forwarded=[[payload("2.png")]])
+    data["author"] = {"id": "1", "username": "u", "discriminator": "0", "avatar": None}
+    message = disnake.Message(state=mock.MagicMock(), channel=mock.MagicMock(), data=data)
+    assert names(message) == ["Ä.png", "2.png"]
+    assert only(message.attachments) == only(payload("1.png", title="Ä"))
+
+
+def test_a_nextcord_attachment_reads_like_discords():
+    nextcord = optional("nextcord")
+    data = payload(content_type="image/png", description="a cat")
+    assert only(nextcord.Attachment(data=data, state=mock.MagicMock())) == only(data)
+
+
+def test_a_hikari_message_reads_like_discords():
+    hikari = optional("hikari")
+    optional("hikari.impl.entity_factory")
+    factory = hikari.impl.EntityFactoryImpl(mock.MagicMock())
+    data = message_payload(payload("1.png", content_type="image/png", title="Ä"), forwarded=[[payload("2.png")]])
+    data["author"] = {"id": "1", "username": "u", "discriminator": "0", "avatar": None}
+    message = factory.deserialize_message(data)
+    assert names(message) == ["Ä.png", "2.png"]
+    assert only(message.attachments) == only(data["attachments"])
+    assert intake(types.SimpleNamespace(attachments=hikari.undefined.UNDEFINED)) == []
+    assert only(hikari.files.URL(CDN + "a.png")).url == CDN + "a.png"
+
+
+class PycordAttachment:
+    __slots__ = ("content_type", "description", "duration_secs", "ephemeral", "filename", "size", "title", "url")
+
+
+class DisnakeAttachment:
+    __slots__ = ("content_type", "description", "duration", "ephemeral", "filename", "size", "title", "url")
+
+
+class NextcordAttachment:
+    __slots__ = ("content_type", "description", "filename", "size", "url")
+
+
+class HikariAttachment:
+    __slots__ = ("description", "duration", "filename", "is_ephemeral", "media_type", "size", "title", "url")
+
+
+LIBRARIES = [PycordAttachment, DisnakeAttachment, NextcordAttachment, HikariAttachment]
+
+
+def build(cls, **values):
+    """Fill a stand-in: what it has no slot for is left out, what is not given is None."""
+    made = cls()
+    for slot in cls.__slots__:
+        setattr(made, slot, values.get(slot))
+    return made
+
+
+@pytest.mark.parametrize("cls", LIBRARIES)
+def test_every_librarys_attachment_gives_the_same_claims(cls):
+    values = {
+        "url": CDN + "a.ogg", "filename": "a.ogg", "size": 7, "content_type": "audio/ogg", "media_type": "audio/ogg",
+        "description": "a song", "duration": 1.5, "duration_secs": 1.5, "ephemeral": True, "is_ephemeral": True,
+    }  # fmt: skip
+    expected = Attachment(
+        CDN + "a.ogg", name="a.ogg", kind="audio", media_type="audio/ogg", size=7, description="a song"
+    )
+    assert only(build(cls, **values)) == expected
+
+
+@pytest.mark.parametrize("cls", LIBRARIES)
+def test_every_librarys_attachment_may_lack_everything_but_the_url(cls):
+    assert only(build(cls, url=CDN + "a")) == Attachment(CDN + "a")
+
+
+@pytest.mark.parametrize(
+    "wrap",
+    [
+        lambda attachments: types.SimpleNamespace(message_snapshots=[types.SimpleNamespace(attachments=attachments)]),
+        lambda attachments: types.SimpleNamespace(
+            snapshots=[types.SimpleNamespace(message=types.SimpleNamespace(attachments=attachments))]
+        ),
+    ],
+    ids=["disnake and hikari", "py-cord"],
+)
+def test_forwards_are_found_in_every_librarys_message(wrap):
+    message = wrap([build(HikariAttachment, url=CDN + "a", filename="2.png")])
+    message.attachments = [build(HikariAttachment, url=CDN + "a", filename="1.png")]
+    assert names(message) == ["1.png", "2.png"]
+
+
+def test_a_partial_message_that_was_not_told_its_attachments_has_none():
+    """In hikari a sentinel stands there, which is neither None nor iterable."""
+    assert intake(types.SimpleNamespace(attachments=object(), message_snapshots=object())) == []
+    assert intake({"attachments": None, "message_snapshots": None}) == []
+
+
+# Mappings of other chats
+
+
+def test_a_slack_file_is_downloaded_from_its_private_download_url():
+    attachment = only({
+        "id": "F1", "name": "notes.txt", "title": "My notes", "mimetype": "text/plain", "filetype": "text",
+        "type": "text", "size": 42, "url_private": "https://files.slack.com/files-pri/T1-F1/notes.txt",
+        "url_private_download": "https://files.slack.com/files-pri/T1-F1/download/notes.txt", "alt_txt": "Notes",
+        "headers": {"Authorization": "Bearer xoxb-1"},
+    })  # fmt: skip
+    assert attachment == Attachment(
+        "https://files.slack.com/files-pri/T1-F1/download/notes.txt",
+        name="notes.txt",
+        media_type="text/plain",
+        size=42,
+        description="Notes",
+        headers={"Authorization": "Bearer xoxb-1"},
+    )
+    assert only({"url_private": "https://files.slack.com/x", "title": "T"}) == Attachment(
+        "https://files.slack.com/x", name="T"
+    )
+
+
+def test_a_telegram_file_is_downloaded_if_its_path_is_a_url():
+    file = {"file_id": "x", "file_name": "a.mp4", "mime_type": "video/mp4", "file_size": 9}
+    assert only(file | {"file_path": "https://tg.example/file/a.mp4"}) == Attachment(
+        "https://tg.example/file/a.mp4", name="a.mp4", kind="video", media_type="video/mp4", size=9
+    )
+    with pytest.raises(ValueError, match="'file_path'"):
+        intake(file | {"file_path": "videos/file_1.mp4"})
+
+
+# Kinds
+
+
+@pytest.mark.parametrize(
+    ("claims", "kind"),
+    [
+        ({"type": "image", "content_type": "video/mp4", "filename": "a.mp3"}, "image"),  # the claim first
+        ({"type": "AUDIO"}, "audio"),
+        ({"kind": "video"}, "video"),
+        ({"type": "url"}, "url"),
+        ({"type": "link"}, "url"),
+        ({"content_type": "video/mp4", "filename": "a.mp3"}, "video"),  # then the media type
+        ({"type": "video/mp4", "filename": "a.mp3"}, "video"),
+        ({"content_type": "application/octet-stream", "filename": "a.mp3"}, "audio"),  # which says nothing
+        ({"type": "application/pdf", "filename": "a.mp3"}, "file"),
+        ({"type": "mp4", "filename": "a.mp3"}, "audio"),  # then the extension; a Slack file type is no claim
+        ({"filename": "photo"}, "image"),  # of the URL, if the name has none
+        ({"type": 0, "content_type": 5}, "image"),
+    ],
+)
+def test_the_kind_is_that_of_the_claim_else_of_the_media_type_else_of_the_extension(claims, kind):
+    assert only({"url": "https://example.com/a/b.png?x=c.mp3", **claims}).kind == kind
+
+
+@pytest.mark.parametrize(
+    ("url", "kind"),
+    [
+        ("https://example.com/a.png", "image"),
+        ("https://example.com/a.PNG?x=b.mp3#c.mp3", "image"),
+        ("https://example.com/page", "file"),
+        ("https://example.com/", "file"),
+        ("https://example.mov", "file"),  # a host, not a name
+        ("https://u:p@example.mov?a/b", "file"),
+        ("not a url", "file"),
+    ],
+)
+def test_a_plain_url_is_a_thing_to_download(url, kind):
+    assert only(url) == Attachment(url, kind=kind)
+    assert only(url).source == url
+
+
+# What may be given
+
+
+def test_sources_come_back_in_order_however_they_are_nested():
+    ready = Attachment("https://example.com/3", name="ready")
+    sources = [
+        "https://example.com/1",
+        [{"url": "https://example.com/2"}, (ready, {"attachments": [{"url": "https://example.com/4"}]})],
+        (f"https://example.com/{n}" for n in (5, 6)),
+        collections.deque([types.SimpleNamespace(url="https://example.com/7")]),
+        [], (), iter([]), {"attachments": []}, {}.values(),
+        httpx.URL("https://example.com/8"),
+    ]  # fmt: skip
+    assert [a.url for a in intake(*sources)] == [f"https://example.com/{n}" for n in range(1, 9)]
+    assert [a.url for a in intake(iter(sources[:2] + sources[3:]))] == [
+        f"https://example.com/{n}" for n in (1, 2, 3, 4, 7, 8)
+    ]
+    assert intake(sources[1])[1] is ready
+    assert intake() == intake([]) == []
+
+
+def test_a_url_object_is_its_text():
+    class AnyUrl:
+        name = "not a claim"
+
+        def __str__(self):
+            return "https://example.com/a.png"
+
+    assert only(AnyUrl()) == Attachment("https://example.com/a.png", kind="image")
+    assert only({"url": AnyUrl()}).url == "https://example.com/a.png"
+    assert only(types.SimpleNamespace(url=httpx.URL("https://example.com/?a=b"))).url == "https://example.com/?a=b"
+
+
+def test_text_of_a_subclass_becomes_plain_text():
+    class Name(str, enum.Enum):  # noqa: UP042  # whose str() is "Name.A", unlike StrEnum's
+        A = "a.png"
+
+    class Url(str):
+        __slots__ = ()
+
+        def __str__(self):
+            raise RuntimeError("not asked")
+
+    attachment = only({"url": Url("https://example.com"), "filename": Name.A})
+    assert (type(attachment.url), attachment.url) == (str, "https://example.com")
+    assert (type(attachment.name), attachment.name) == (str, "a.png")
+
+
+def test_a_mock_of_an_attachment_has_only_the_claims_that_were_set():
+    """People test their bots with mocks, where every other attribute is a mock too."""
+    for cls in (mock.Mock, mock.MagicMock):
+        attachment = cls(url="https://example.com/a.png", filename="b.png", title=cls())
+        assert only(attachment) == Attachment("https://example.com/a.png", name="b.png", kind="image")
+        assert names(cls(attachments=[attachment])) == ["b.png"]
+        assert names(cls(attachments=[], message_snapshots=[cls(attachments=[attachment])])) == ["b.png"]
+
+
+def test_an_attribute_that_raises_is_absent():
+    class Raises:
+        url = "https://example.com/a.png"
+
+        def __getattr__(self, name):
+            raise RuntimeError(name)
+
+    class Hostile(collections.UserDict):
+        def get(self, key, default=None):
+            if key != "url":
+                raise RuntimeError(key)
+            return super().get(key, default)
+
+    assert only(Raises()) == Attachment("https://example.com/a.png", kind="image")
+    assert only(Hostile(url="https://example.com/a.png")) == Attachment("https://example.com/a.png", kind="image")
+
+
+@pytest.mark.parametrize("junk", [None, "", "  \n", 5, -1, True, 1.5, float("nan"), b"x", [], {}, object(), HUGE])
+def test_absurd_claims_are_ignored(junk):
+    keys = (
+        "filename", "name", "title", "content_type", "mimetype", "type", "kind", "description", "alt_text", "headers",
+        "file_path", "format_type", "id",
+    )  # fmt: skip
+    expected = Attachment("https://example.com/x")
+    assert only({"url": "https://example.com/x"} | dict.fromkeys(keys, junk)) == expected
+    assert only(types.SimpleNamespace(url="https://example.com/x", **dict.fromkeys(keys, junk))) == expected
+
+
+@pytest.mark.parametrize(
+    ("size", "claimed"),
+    [(0, 0), (7, 7), (2**63 - 1, 2**63 - 1), (-1, None), (2**63, None),
+     pytest.param(10**5000, None, id="huge"), (True, None), (7.0, None),
+     ("7", None), (b"7", None), ([7], None), (float("inf"), None)],
+)  # fmt: skip
+def test_a_claimed_size_is_a_whole_number_of_bytes_or_nothing(size, claimed):
+    assert only({"url": "https://example.com", "size": size}).size == claimed
+
+
+@pytest.mark.parametrize(
+    ("media_type", "claimed"),
+    [("text/plain; charset=utf-8", True), ("image/svg+xml", True), ("IMAGE/PNG", True), ("png", False),
+     ("a/b/c", False), ("text/plain\nX: y", False), ("text/plain; a\r\n", False), ("te xt/plain", False),
+     ("x/" + "y" * 500, False)],
+)  # fmt: skip
+def test_a_claimed_media_type_has_the_form_of_one_or_is_ignored(media_type, claimed):
+    attachment = only({"url": "https://example.com", "content_type": media_type})
+    assert attachment.media_type == (media_type if claimed else None)
+
+
+@pytest.mark.parametrize(
+    ("title", "filename", "name"),
+    [
+        ("Отчёт", "c9.pdf", "Отчёт.pdf"),
+        ("Отчёт.PDF", "c9.pdf", "Отчёт.PDF"),
+        ("v1.2 notes", "v1.2_notes.txt", "v1.2 notes.txt"),
+        ("hello (world)", "hello_world", "hello (world)"),
+        ("x", "Dr. No", "x"),
+        ("x", ".profile", "x"),
+        (None, "c9.pdf", "c9.pdf"),
+        ("x", None, "x"),
+        ("", "c9.pdf", "c9.pdf"),
+    ],
+)
+def test_a_title_takes_the_extension_of_the_file_name(title, filename, name):
+    assert only({"url": "https://example.com", "title": title, "filename": filename}).name == name
+
+
+def test_headers_are_read_from_mappings_only():
+    """An object with a URL may be a response, whose headers must not be sent to anybody."""
+    headers = {"Authorization": "Bearer s3cret"}
+    assert dict(only({"url": "https://example.com", "headers": headers}).headers) == headers
+    assert dict(only(types.SimpleNamespace(url="https://example.com", headers=headers)).headers) == {}
+    assert dict(only(httpx.Response(200, request=httpx.Request("GET", "https://example.com"))).headers) == {}
+
+
+# What may not
+
+
+@pytest.mark.parametrize("source", ["", "   ", {}, {"url": None}, {"url": ""}, {"url": " "}, {"filename": "a.png"}])
+def test_a_mapping_or_text_without_a_url_is_a_value_error(source):
+    with pytest.raises(ValueError, match="an attachment needs a URL"):
+        intake("https://example.com", [source])
+
+
+@pytest.mark.parametrize(
+    ("source", "named"),
+    [(None, "None"), (42, "42"), (1.5, "1.5"), (True, "True"),
+     pytest.param(10**5000, "int", id="huge"), (b"https://example.com", "bytes"),
+     (bytearray(b"x"), "bytearray"), (memoryview(b"x"), "memoryview"), (object(), "object"),
+     (types.SimpleNamespace(url=None), "SimpleNamespace"), (types.SimpleNamespace(url=b"https://x"), "SimpleNamespace"),
+     ({"url": b"https://example.com"}, "bytes"), ({"url": 5}, "int"), ({"url": ["https://example.com"]}, "list"),
+     ([[None]], "None"), (print, "builtin")],
+)  # fmt: skip
+def test_another_kind_of_thing_is_a_type_error_that_names_it(source, named):
+    with pytest.raises(TypeError, match=named):
+        intake("https://example.com", source)
+
+
+def test_an_error_names_the_source_on_one_short_line_without_secrets():
+    hostile = {
+        "proxy_url": "https://example.com/?hm=s3cret",
+        "headers": {"Authorization": "s3cret"},
+        "https://example.com/?s3cret\n": 1,
+        "\u202e" * 500: 1,
+        5: "s3cret",
+    }
+    hostile_type = type("Bad\nName" + "x" * 500, (), {"__repr__": lambda self: "s3cret"})
+    for source in (hostile, hostile | {"url": 5}, hostile_type(), b"s3cret", " \n" * 500):
+        with pytest.raises((TypeError, ValueError)) as caught:
+            intake(source)
+        text = str(caught.value)
+        assert "s3cret" not in text
+        assert text.isprintable()
+        assert len(text) < 300
+    with pytest.raises(ValueError, match="'proxy_url'"):
+        intake(hostile)
+
+
+def test_a_list_that_contains_itself_does_not_hang():
+    cycle: list = ["https://example.com"]
+    cycle += [cycle, cycle]
+    message: dict = {"attachments": []}
+    message["attachments"].append(message)
+    letters = type("Letters", (), {"__iter__": lambda self: iter([self])})()
+    for source in (cycle, message, letters):
+        with pytest.raises(ValueError, match="nested more than 16 deep"):
+            intake(source)
+
+
+def test_an_iterable_that_raises_is_the_callers_to_see():
+    with pytest.raises(ZeroDivisionError):
+        intake(1 / n for n in itertools.repeat(0))
+
+
+# Attachments built by hand
+
+
+@pytest.mark.parametrize(
+    ("values", "problem"),
+    [
+        ({"url": None}, "url is None"), ({"url": ""}, "url is ''"), ({"url": b"https://x"}, "url is of the type bytes"),
+        ({"name": 5}, "name is 5"), ({"kind": "picture"}, "kind is 'picture'"),
+        ({"kind": []}, "kind is of the type list"),
+        ({"media_type": b"x"}, "media_type is of the type bytes"), ({"size": -1}, "size is -1"),
+        ({"size": "7"}, "size is '7'"), ({"size": True}, "size is True"), ({"size": 1.5}, "size is 1.5"),
+        pytest.param({"size": 10**5000}, "size is of the type int", id="huge"),
+        ({"description": 5}, "description is 5"),
+        ({"name": object()}, "name is of the type object"),
+        ({"headers": {"": "x"}}, "name"), ({"headers": {"A B": "x"}}, "name"), ({"headers": {"A:": "x"}}, "name"),
+        ({"headers": {"Ä": "x"}}, "name"), ({"headers": {"A\r\nB": "x"}}, "name"), ({"headers": {5: "x"}}, "name"),
+        ({"headers": {"A\n": "x"}}, "name"), ({"headers": {"Ok": "x", "X-Y": "s3cret\r\nHost: x"}}, "X-Y"),
+        ({"headers": {"X-Y": "s3cret\n"}}, "X-Y"), ({"headers": {"X-Y": "s3cret\0"}}, "X-Y"),
+        ({"headers": {"X-Y": " s3cret"}}, "X-Y"), ({"headers": {"X-Y": "s3cret "}}, "X-Y"),
+        ({"headers": {"X-Y": "s3cret€"}}, "X-Y"), ({"headers": {"X-Y": "s3cret\x7f"}}, "X-Y"),
+        ({"headers": {"X-Y": b"s3cret"}}, "X-Y"), ({"headers": {"X-Y": None}}, "X-Y"),
+    ],
+)  # fmt: skip
+def test_a_field_that_cannot_be_used_is_named(values, problem):
+    text = unusable(Attachment(**{"url": "https://example.com/?s3cret", **values}))
+    assert text is not None
+    assert text.startswith("unusable metadata: ")
+    assert problem in text
+    assert "s3cret" not in text
+    assert text.isprintable()
+
+
+def test_fields_of_their_types_are_usable():
+    headers = {"Authorization": "Bearer a b\tc", "X-Empty": "", "X_1!#$%&'*+.^`|~-": "é", "X": "y"}
+    attachment = Attachment(
+        "https://example.com", name="", kind="audio", media_type="", size=0, description="", headers=headers
+    )
+    assert unusable(attachment) is None
+    assert unusable(Attachment("x")) is None
+    assert unusable(Attachment("", kind="embed")) is None
+
+
+def test_headers_of_a_mapping_reach_the_check():
+    assert "X-Y" in (unusable(only({"url": "https://example.com", "headers": {"X-Y": "a\nb"}})) or "")

@@ -1,0 +1,230 @@
+"""The lease: held while its owner lives, free when it is dead, and never about another directory than the one meant."""
+
+import errno
+import os
+import signal
+import stat
+import subprocess
+import sys
+
+import pytest
+
+from staging import _lease
+from staging._lease import MARK, UNLOCKABLE_MARK, Lease
+
+
+@pytest.fixture
+def place(tmp_path):
+    path = tmp_path / "workspace"
+    path.mkdir(0o700)
+    return os.fspath(path)
+
+
+def is_free(path):
+    try:
+        Lease(path).release()
+    except BlockingIOError:
+        return False
+    return True
+
+
+def run_python(code, *arguments, **options):
+    """Run code in another process that takes one line of standard input as the sign to go on."""
+    return subprocess.Popen(
+        [sys.executable, "-c", code, *arguments], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True, **options
+    )
+
+
+HOLD = """
+import os, sys
+from staging._lease import Lease
+lease = Lease(sys.argv[1], new=True)
+print("held", flush=True)
+sys.stdin.readline()
+"""
+
+
+def test_held_until_released(place):
+    lease = Lease(place, new=True)
+    assert lease.held
+    assert not is_free(place)
+    lease.release()
+    lease.release()
+    assert is_free(place)
+
+
+def test_two_stages_of_one_process_are_strangers(place):
+    """POSIX `lockf` would grant the second one."""
+    first = Lease(place, new=True)
+    with pytest.raises(BlockingIOError):
+        Lease(place)
+    first.release()
+
+
+def test_nothing_in_the_directory_drops_it(place):
+    """A body may delete, replace or truncate whatever it finds, the mark included."""
+    lease = Lease(place, new=True)
+    os.unlink(os.path.join(place, MARK))
+    with open(os.path.join(place, MARK), "w") as other:
+        other.write("another")
+    assert not is_free(place)
+    lease.release()
+
+
+def test_marked_and_private_whatever_the_umask(tmp_path):
+    for umask in (0, 0o022, 0o777):
+        path = tmp_path / f"{umask:o}"
+        before = os.umask(umask)
+        try:
+            path.mkdir(0o700)
+            lease = Lease(os.fspath(path), new=True)
+        finally:
+            os.umask(before)
+        assert stat.S_IMODE(path.stat().st_mode) == 0o700
+        assert stat.S_IMODE((path / MARK).stat().st_mode) & 0o077 == 0
+        lease.release()
+
+
+def test_setgid_root_does_not_leak_into_the_mode(tmp_path):
+    tmp_path.chmod(0o2775)
+    (tmp_path / "w").mkdir(0o700)
+    Lease(os.fspath(tmp_path / "w"), new=True).release()
+    assert stat.S_IMODE((tmp_path / "w").stat().st_mode) == 0o700
+
+
+def test_P02_the_kernel_frees_it_at_death(place):
+    with run_python(HOLD, place) as owner:
+        assert owner.stdout.readline() == "held\n"
+        assert not is_free(place)
+        os.kill(owner.pid, signal.SIGKILL)
+        owner.wait()
+        assert is_free(place)
+
+
+def test_P05_close_on_exec(place):
+    """A child that the owner started, even one that gets all descriptors, does not keep a dead owner's lease."""
+    starts_a_child = HOLD.replace(
+        'print("held"',
+        "import subprocess\n"
+        "child = subprocess.Popen(['sleep', '60'], close_fds=False, stdin=-3, stdout=-3)\n"
+        "print(child.pid, flush=True)\n"
+        'print("held"',
+    )
+    with run_python(starts_a_child, place) as owner:
+        child = int(owner.stdout.readline())
+        assert owner.stdout.readline() == "held\n"
+        try:
+            os.kill(owner.pid, signal.SIGKILL)
+            owner.wait()
+            os.kill(child, 0)
+            assert is_free(place)
+        finally:
+            os.kill(child, signal.SIGKILL)
+
+
+def test_P04_forked_child_shares_it_and_cannot_take_it_away(place):
+    """While the child lives the lease is held, whatever the child does with its copy: documented."""
+    forks = """
+import os, signal, sys
+from staging._lease import Lease
+lease = Lease(sys.argv[1], new=True)
+there, here = os.pipe()
+child = os.fork()
+if not child:
+    os.read(there, 1)
+    lease.release()
+    os.close(here)
+    os.read(there, 1)
+    os._exit(0)
+os.close(there)
+print(child, flush=True)
+sys.stdin.readline()
+os.write(here, b"x")  # the child releases its copy: the parent's lease stays
+sys.stdin.readline()
+"""
+    with run_python(forks, place) as owner:
+        child = int(owner.stdout.readline())
+        assert not is_free(place)
+        os.kill(owner.pid, signal.SIGSTOP)
+        os.kill(owner.pid, signal.SIGCONT)
+        owner.stdin.write("\n")
+        owner.stdin.flush()
+        assert not is_free(place)
+        os.kill(child, signal.SIGKILL)
+        assert not is_free(place)
+        owner.stdin.write("\n")
+        owner.stdin.flush()
+        owner.wait()
+        assert is_free(place)
+
+
+def test_another_directory_at_the_path_is_not_ours(place, monkeypatch):
+    """`flock` is granted on the directory that was there before: the comparison after it tells."""
+    lock = _lease._lock
+
+    def lock_too_late(descriptor):
+        os.rename(place, place + ".old")
+        os.mkdir(place)
+        lock(descriptor)
+
+    monkeypatch.setattr(_lease, "_lock", lock_too_late)
+    with pytest.raises(FileNotFoundError):
+        Lease(place, new=True)
+    assert os.listdir(place) == []
+
+
+def test_removed_before_the_lock_is_gone(place, monkeypatch):
+    lock = _lease._lock
+
+    def lock_too_late(descriptor):
+        os.rmdir(place)
+        lock(descriptor)
+
+    monkeypatch.setattr(_lease, "_lock", lock_too_late)
+    with pytest.raises(FileNotFoundError):
+        Lease(place, new=True)
+
+
+def test_no_symbolic_link_is_followed(place, tmp_path):
+    (tmp_path / "link").symlink_to(place)
+    with pytest.raises(OSError):
+        Lease(os.fspath(tmp_path / "link"))
+    with pytest.raises(OSError):
+        Lease(os.fspath(tmp_path / "link"), new=True)
+    assert os.listdir(place) == []
+
+
+@pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF])
+def test_P07_without_locks_it_is_not_held_and_says_so(place, monkeypatch, code):
+    def refuse(descriptor):
+        raise OSError(code, os.strerror(code))
+
+    monkeypatch.setattr(_lease, "_lock", refuse)
+    lease = Lease(place, new=True)
+    assert not lease.held
+    assert os.listdir(place) == [UNLOCKABLE_MARK]
+    lease.release()
+
+
+def test_other_errors_are_raised_and_leave_no_descriptor(place, monkeypatch):
+    def fail(descriptor):
+        raise OSError(errno.EIO, "broken")
+
+    monkeypatch.setattr(_lease, "_lock", fail)
+    with pytest.raises(OSError, match="broken"):
+        Lease(place, new=True)
+
+
+def test_where_directories_have_no_descriptors_the_mark_is_locked(place, monkeypatch):
+    """The road that Windows takes, walked here as far as Linux lets it."""
+    monkeypatch.setattr(_lease, "BY_DESCRIPTOR", False)
+    lease = Lease(place, new=True)
+    assert lease.held
+    assert lease.directory is None
+    assert os.listdir(place) == [MARK]
+    assert not is_free(place)
+    lease.release()
+    assert is_free(place)
+    os.unlink(os.path.join(place, MARK))
+    with pytest.raises(FileNotFoundError):
+        Lease(place)

@@ -1,0 +1,278 @@
+"""A file that was made to hurt costs less than 100 MB and 10 seconds, and becomes one line."""
+
+import json
+import struct
+import subprocess
+import sys
+import time
+import zlib
+
+import anyio
+import PIL.Image
+import pytest
+from llm_stage import XML, docx, encoded, flate, image, pdf, pdf_of, stage_of, staged_file, xlsx
+
+from staging import llm
+from staging._models import MB
+from staging.llm import _process, _worker
+from staging.llm._files import UnreadableError
+from staging.llm.extract import text_of
+
+WORKER_SECONDS = 10.0
+WORKER_MB = 100
+
+
+def png_header(width: int, height: int) -> bytes:
+    """Return a small PNG that claims to be huge, and has the data for it: a flat picture shrinks a thousand times."""
+
+    def chunk(name: bytes, data: bytes) -> bytes:
+        return struct.pack(">I", len(data)) + name + data + struct.pack(">I", zlib.crc32(name + data))
+
+    row = b"\0" + bytes(width // 8 + 1)
+    packer = zlib.compressobj(9)
+    data = b"".join(packer.compress(row * 100) for _ in range(height // 100)) + packer.flush()
+    header = struct.pack(">2I5B", width, height, 1, 0, 0, 0, 0)
+    return b"\x89PNG\r\n\x1a\n" + chunk(b"IHDR", header) + chunk(b"IDAT", data) + chunk(b"IEND", b"")
+
+
+def flat_jpeg(size: int, **options) -> bytes:
+    return encoded(PIL.Image.new("L", (size, size)), "JPEG", **options)
+
+
+def billion_laughs() -> str:
+    names = "abcdefghij"
+    entities = "".join(
+        f'<!ENTITY {name} "{(f"&{before};" * 10)}">' for before, name in zip(names, names[1:], strict=False)
+    )
+    return f'{XML}<!DOCTYPE l [<!ENTITY a "lol">{entities}]>'
+
+
+def overstuffed(part: str, size: int) -> bytes:
+    """Return a workbook whose shared strings, or a sheet, expand to `size`."""
+    import io
+    import zipfile
+
+    buffer = io.BytesIO(xlsx(["x"]))
+    with zipfile.ZipFile(buffer, "a", zipfile.ZIP_DEFLATED) as archive, archive.open(part, "w") as member:
+        for _ in range(size // MB):
+            member.write(b"A" * MB)
+    return buffer.getvalue()
+
+
+def form_loop() -> bytes:
+    """Return a page that draws a form that draws itself twice."""
+    form = b"/X Do /X Do"
+    return pdf_of([
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R/Resources<</XObject<</X 5 0 R>>>>>>",
+        b"<</Length 5>>stream\n/X Do\nendstream",
+        b"<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X 5 0 R>>>>/Length %d>>stream\n%b\nendstream"
+        % (len(form), form),
+    ])  # fmt: skip
+
+
+TEXT_BOMBS = {
+    "docx of 150 MB": lambda: docx("<w:p><w:r><w:t>" + "A" * 150_000_000 + "</w:t></w:r></w:p>"),
+    "docx of a billion laughs": lambda: docx("<w:p><w:r><w:t>&j;</w:t></w:r></w:p>", billion_laughs()),
+    "docx with an external entity": lambda: docx("<w:p/>", XML + '<!DOCTYPE x SYSTEM "file:///etc/passwd">'),
+    "xlsx of 190 MB": lambda: overstuffed("xl/worksheets/sheet9.xml", 190 * MB),
+    "pdf that is its own page": lambda: pdf("x", kids=b"2 0 R"),
+    "pdf with a form in itself": form_loop,
+    "pdf deflated twice": lambda: pdf(contents=[flate(b" " * 200_000_000, 2)]),
+    "html of open comments": lambda: b"<!doctype html>" + b"<!--" * 2_500_000,
+    "html of one open attribute": lambda: b"<!doctype html><a " + b'a="' * 3_000_000,
+}
+
+SCALED_BOMBS = {
+    "png of 900 million pixels": lambda: png_header(30_000, 30_000),
+    "png of 79 million pixels": lambda: png_header(8_900, 8_900),
+    "progressive jpeg of 400 million pixels": lambda: flat_jpeg(20_000, progressive=True),
+    "progressive jpeg of 64 million pixels": lambda: flat_jpeg(8_100, progressive=True),
+}
+
+
+def cost_of(content: bytes, *task: str) -> tuple[int, float, float]:
+    """Run the converter alone; return its exit status, its seconds, and the most memory it had, in MB."""
+    script = (
+        "import json,resource,subprocess,sys,time;t=time.perf_counter();"
+        "p=subprocess.run(sys.argv[1:],stdin=0,stdout=subprocess.DEVNULL,stderr=subprocess.DEVNULL);"
+        "print(json.dumps([p.returncode,time.perf_counter()-t,"
+        "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss/1024]))"
+    )
+    command = [sys.executable, "-c", script, *_process._command(task)]
+    done = subprocess.run(
+        command, input=None, stdin=content, capture_output=True, env=_process._environment(), check=True, timeout=60
+    )
+    return tuple(json.loads(done.stdout))
+
+
+@pytest.mark.parametrize("name", TEXT_BOMBS)
+def test_text_bomb_is_cheap(name, tmp_path, capsys):
+    file = staged_file(tmp_path, "bomb", TEXT_BOMBS[name]())
+    task = {"docx": "docx", "xlsx": "xlsx", "pdf": "pdf", "html": "html"}[name.partition(" ")[0]]
+    with file.path.open("rb") as source:
+        status, seconds, memory = cost_of(source, task)
+    with capsys.disabled():
+        print(f"\n  {name}: {status} in {seconds:.1f} s, {memory:.0f} MB", end="")
+    assert status != 0
+    assert seconds < WORKER_SECONDS
+    assert memory < WORKER_MB
+
+
+@pytest.mark.parametrize("name", SCALED_BOMBS)
+def test_pixel_bomb_is_cheap(name, tmp_path, capsys):
+    file = staged_file(tmp_path, "bomb", SCALED_BOMBS[name]())
+    with file.path.open("rb") as source:
+        status, seconds, memory = cost_of(source, "picture", "2000", str(4 * MB))
+    with capsys.disabled():
+        print(f"\n  {name}: {status} in {seconds:.1f} s, {memory:.0f} MB", end="")
+    assert status != 0
+    assert seconds < WORKER_SECONDS
+    assert memory < WORKER_MB
+
+
+@pytest.mark.parametrize(
+    ("mode", "size"), [("RGB", 2_890), ("RGBA", 2_360), ("L", 5_700), ("1", 4_000), ("P", 2_550)], ids=lambda v: str(v)
+)
+def test_the_largest_picture_that_needs_no_proof_is_cheap_too(mode, size, tmp_path, capsys):
+    """Just under the limit a small file is converted, and costs no more than a bomb may."""
+    file = staged_file(tmp_path, "flat.png", image("PNG", (size, size), mode))
+    with file.path.open("rb") as source:
+        status, seconds, memory = cost_of(source, "picture", "2000", str(4 * MB))
+    with capsys.disabled():
+        print(f"\n  {mode}: {status} in {seconds:.1f} s, {memory:.0f} MB", end="")
+    assert (status, seconds < WORKER_SECONDS, memory < WORKER_MB) == (0, True, True)
+
+
+async def test_every_bomb_is_one_line_and_its_neighbour_is_whole(tmp_path):
+    names = ["docx of 150 MB", "docx of a billion laughs", "pdf that is its own page", "xlsx of 190 MB"]
+    stage = stage_of(tmp_path, *((name, TEXT_BOMBS[name]()) for name in names), ("good.txt", b"good"))
+    prompt = await llm.prompt(stage)
+    shown = [line for line in prompt.splitlines() if "not shown: " in line]
+    assert [line.partition("shown: ")[2] for line in shown] == [
+        "it expands to far more than its size]",
+        "it declares a document type or entities]",
+        "it is damaged or of a kind that cannot be read]",
+        "it expands to far more than its size]",
+    ]
+    assert "```text\ngood\n```" in prompt
+
+
+async def test_a_line_of_10_mb_is_shown_by_its_ends(tmp_path):
+    stage = stage_of(
+        tmp_path, ("a.txt", b"x" * 10_000_000), ("b.html", b"<p>" + b"y" * 10_000_000), ("c.json", b"[" * 10_000_000)
+    )
+    start = time.perf_counter()
+    prompt = await llm.prompt(stage, max_chars=3000)
+    assert time.perf_counter() - start < 10
+    assert len(prompt) < 4500
+    assert "[… 9,999,000 characters omitted …]" in prompt
+
+
+async def test_a_pixel_bomb_is_one_line_of_the_list(tmp_path):
+    stage = stage_of(tmp_path, ("bomb.png", png_header(30_000, 30_000)))
+    (block,) = await llm.anthropic_blocks(stage)
+    assert block["text"].splitlines()[1:] == [
+        f"1. 'bomb.png': not shown, image/png, {_size(stage)} (it has too many pixels)"
+    ]
+
+
+def _size(stage) -> str:
+    from staging._text import format_size
+
+    return format_size(stage.outcomes[0].size)
+
+
+# The bounds themselves
+
+
+async def test_a_converter_that_hangs_is_killed_at_the_deadline(tmp_path, monkeypatch):
+    script = tmp_path / "hang.py"
+    script.write_text("import time\ntime.sleep(60)\n")
+    monkeypatch.setattr(_process, "SCRIPT", script)
+    monkeypatch.setattr(_process, "DEADLINE", 0.3)
+    start = time.perf_counter()
+    with pytest.raises(UnreadableError, match="took longer than 0.3 seconds"):
+        await text_of(staged_file(tmp_path, "a.docx", docx()), 10)
+    assert time.perf_counter() - start < 5
+
+
+async def test_a_cancelled_conversion_leaves_no_process(tmp_path, monkeypatch):
+    script, told = tmp_path / "hang.py", tmp_path / "pid"
+    script.write_text(f"import os, time\nopen({str(told)!r}, 'w').write(str(os.getpid()))\ntime.sleep(60)\n")
+    monkeypatch.setattr(_process, "SCRIPT", script)
+    file = staged_file(tmp_path, "a.docx", docx())
+    async with anyio.create_task_group() as group:
+        group.start_soon(text_of, file, 10)
+        with anyio.fail_after(10):
+            while not (told.exists() and told.read_text()):
+                await anyio.sleep(0.01)
+        group.cancel_scope.cancel()
+    with pytest.raises(ProcessLookupError):
+        __import__("os").kill(int(told.read_text()), 0)
+
+
+async def test_a_converter_that_writes_for_ever_is_stopped(tmp_path, monkeypatch):
+    script = tmp_path / "spill.py"
+    script.write_text("import sys\nwhile True: sys.stdout.buffer.write(b'x' * 65536)\n")
+    monkeypatch.setattr(_process, "SCRIPT", script)
+    with pytest.raises(UnreadableError, match="expands"):
+        await text_of(staged_file(tmp_path, "a.docx", docx()), 10)
+
+
+@pytest.mark.parametrize(
+    ("crash", "reason"),
+    [
+        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "broke the converter"),
+        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "7 seconds of processor time"),
+        ("import sys; sys.exit(1)", "broke the converter"),
+    ],
+)
+async def test_a_converter_that_crashes_is_a_reason(crash, reason, tmp_path, monkeypatch):
+    script = tmp_path / "crash.py"
+    script.write_text(crash)
+    monkeypatch.setattr(_process, "SCRIPT", script)
+    with pytest.raises(UnreadableError, match=reason):
+        await text_of(staged_file(tmp_path, "a.docx", docx()), 10)
+
+
+async def test_a_program_without_an_interpreter_starts_no_second_copy_of_itself(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "frozen", True, raising=False)
+    with pytest.raises(UnreadableError, match="needs a Python interpreter"):
+        await text_of(staged_file(tmp_path, "a.docx", docx()), 10)
+
+
+def test_the_converter_finds_no_secrets_in_its_environment(monkeypatch):
+    monkeypatch.setenv("DISCORD_TOKEN", "secret")
+    assert "secret" not in str(_process._environment())
+
+
+def test_the_converter_may_write_no_file(tmp_path):
+    code = (
+        "import resource,sys;sys.path.insert(0,sys.argv[1]);import _worker;_worker.limit_resources(100<<20)\n"
+        "try: open(sys.argv[2],'wb',buffering=0).write(b'x')\nexcept OSError as e: print(e.errno)"
+    )
+    folder = _process.SCRIPT.parent
+    command = [sys.executable, "-P", "-c", code, str(folder), str(tmp_path / "x")]
+    assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "27\n"  # EFBIG
+
+
+def test_text_stops_at_the_soft_deadline_and_says_so(monkeypatch):
+    import io
+
+    monkeypatch.setattr(_worker, "SOFT_SECONDS", -1.0)
+    out = io.BytesIO()
+    text = _worker.Text(out)
+    text.write("first")
+    text.until_full(["second"], unit="pages")
+    assert out.getvalue().decode() == "first\n[… the rest was not read, after 0 pages …]\n"
+
+
+def test_nothing_by_the_soft_deadline_is_a_refusal(monkeypatch):
+    import io
+
+    monkeypatch.setattr(_worker, "SOFT_SECONDS", -1.0)
+    with pytest.raises(_worker.RefusedError) as caught:
+        _worker.Text(io.BytesIO()).until_full(["", "second"], unit="pages")
+    assert caught.value.args == (_worker.SLOW,)
