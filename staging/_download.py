@@ -14,7 +14,7 @@ which the peer has been silent for too long. Waiting for our own disk does not c
 import email.utils
 import random
 import time
-from collections.abc import Awaitable, Callable
+from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
 from types import TracebackType
@@ -32,7 +32,7 @@ from staging._media import observe
 from staging._models import Attachment, Limits, StagedFile, describe_limit
 from staging._policy import UrlPolicy, same_origin
 from staging._text import bare_url, format_size, one_line
-from staging._transport import Body
+from staging._transport import Body, Send
 from staging._workspace import PartFile, Workspace
 
 BUFFER = 512 * 1024  # one thread hop for each; with 8 downloads at once the buffers hold 4 MB
@@ -62,7 +62,6 @@ _STATUS_REASONS: dict[int, tuple[Reason, str]] = {
 
 _SIGNED = ("https://cdn.discordapp.com/", "https://media.discordapp.net/")
 
-Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 Progress = Callable[[int, int | None], None]
 T = TypeVar("T")
 

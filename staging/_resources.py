@@ -12,10 +12,9 @@ import anyio.to_thread
 import httpx
 
 from staging._budget import Budget
-from staging._download import Send
 from staging._models import Limits, to_bytes
 from staging._policy import UrlPolicy
-from staging._transport import Transport
+from staging._transport import Send, Transport
 from staging._workspace import prepare_root, sweep
 
 

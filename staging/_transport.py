@@ -15,7 +15,7 @@ scope, and every await may be cancelled, which closes the connection.
 """
 
 import ssl
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from typing import Final
 
 import anyio
@@ -35,6 +35,9 @@ MAX_HEAD: Final = 32_768  # a response head larger than this is a bomb
 MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); endless ones are an attack
 CHUNK: Final = 65_536
 _EVENTS_PER_TURN = 32
+
+Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
+"""The one seam to the network: a request in, a response with its body unread out."""
 
 _PORTS = {"http": 80, "https": 443}
 

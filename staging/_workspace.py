@@ -353,15 +353,17 @@ class Workspace:
 
     def give_name(self, part: str, name: str) -> str:
         """Give a part file its final name, or the next one that is free, or one that is short enough; return that."""
+        wanted = name
         while True:
             try:
                 _rename_new(self.at(part), self.at(name), source_fd=self.descriptor, target_fd=self.descriptor)
             except FileExistsError:
-                name = self.claim(name)
+                name = self.claim(wanted)
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG or len(name) < _SHORT_NAME:
                     raise
-                name = self.claim(_shorter(name))
+                wanted = _shorter(name)
+                name = self.claim(wanted)
             else:
                 self._staged[name] = None
                 return name

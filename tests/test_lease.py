@@ -1,5 +1,8 @@
 """The lease: held while its owner lives, free when it is dead, and never about another directory than the one meant."""
 
+# ruff: noqa: N802  # fault ids are written as in the table of faults
+# ruff: noqa: PTH  # system calls are the subject here
+
 import errno
 import os
 import signal

@@ -1,5 +1,8 @@
 """The workspace: private, filled through part files, and gone afterwards whatever was done to it."""
 
+# ruff: noqa: N802  # fault ids are written as in the table of faults
+# ruff: noqa: PTH  # system calls are the subject here
+
 import contextlib
 import errno
 import logging
@@ -76,7 +79,11 @@ def as_nobody(code, *arguments):
     )
     try:
         done = subprocess.run(
-            [sys.executable, "-c", prologue + code, place, *arguments], capture_output=True, text=True, timeout=60
+            [sys.executable, "-c", prologue + code, place, *arguments],
+            capture_output=True,
+            text=True,
+            timeout=60,
+            check=False,
         )
     finally:
         shutil.rmtree(place)
@@ -392,7 +399,9 @@ def test_F11_file_system_without_hard_links(workspace, monkeypatch, code):
         (errno.EMFILE, "storage", "too many open files in this process (EMFILE)"),
     ],
 )
-def test_F01_F02_F05_a_failing_file_leaves_its_siblings(workspace, monkeypatch, function, code, reason, words):
+def test_F01_F02_F05_a_failing_file_leaves_its_siblings(  # noqa: PLR0917  # one argument for each column
+    workspace, monkeypatch, function, code, reason, words
+):
     sibling = put(workspace, "sibling")
     part = workspace.part()
     if function == "close":
@@ -423,7 +432,7 @@ def close_and_fail(monkeypatch, code):
 
 @contextlib.contextmanager
 def mounted(place, options):
-    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True)
+    done = subprocess.run(["mount", "-t", "tmpfs", "-o", options, "tmpfs", place], capture_output=True, check=False)
     if done.returncode:
         pytest.skip("mounting is not permitted here")
     try:
@@ -589,7 +598,7 @@ def test_used_after_the_end(root):
 
 
 def test_P04_forked_child_neither_deletes_nor_uses_it(root):
-    """A child that ends in its own way (`os._exit`, or unwinding the parent's scope) leaves the parent's stage alone."""
+    """A child that ends in its own way, unwinding the parent's scope for one, leaves the parent's stage alone."""
     workspace = Workspace.create(root)
     part = workspace.part()
     part.append(b"before")
@@ -722,7 +731,6 @@ def test_only_staged_files_count(workspace, root):
         put(workspace, name)
     (workspace.directory / "a").unlink()
     (workspace.directory / "extra").touch()
-    workspace.part().append(b"unfinished and forgotten") if False else None
     assert workspace.remove() == Removal(3, ())
     assert workspace.remove() == Removal(0, ())
     assert os.listdir(root) == []
@@ -846,7 +854,7 @@ def test_F08_an_immutable_file_is_reported_and_left_to_the_next_sweep(root):
     below = workspace.directory / "below" / "stubborn"
     below.parent.mkdir()
     below.touch()
-    if subprocess.run(["chattr", "+i", stubborn, below], capture_output=True).returncode:
+    if subprocess.run(["chattr", "+i", stubborn, below], capture_output=True, check=False).returncode:
         pytest.skip("this file system has no immutable files")
     try:
         removal = workspace.remove()
@@ -900,7 +908,7 @@ def test_leftovers_are_one_line_each(root, monkeypatch):
 
 @pytest.mark.parametrize("extra", [False, True])
 def test_F05_no_descriptor_left_in_the_process(root, extra):
-    """The workspace's own descriptor is enough to remove what was staged; what the body added waits for the next sweep."""
+    """The workspace's own descriptor is enough to remove what was staged; what the body added waits for a sweep."""
     workspace = Workspace.create(root)
     for name in ("a", "b"):
         put(workspace, name)
@@ -1049,7 +1057,7 @@ def test_what_is_mounted_inside_is_never_emptied(root, tmp_path, nested):
     workspace = Workspace.create(root)
     point = workspace.directory / nested / "mount"
     point.mkdir(parents=True)
-    if subprocess.run(["mount", "--bind", victim, point], capture_output=True).returncode:
+    if subprocess.run(["mount", "--bind", victim, point], capture_output=True, check=False).returncode:
         pytest.skip("mounting is not permitted here")
     try:
         ((path, reason),) = workspace.remove().leftovers
