@@ -146,11 +146,16 @@ class _Exchange:
             if event is h11.NEED_DATA:
                 await self._hear()
             elif type(event) is h11.Response:
-                return event
+                return self._of_our_version(event)
             elif type(event) is h11.InformationalResponse and informational < MAX_INFORMATIONAL:
                 informational += 1
             else:
                 raise DownloadError("protocol", f"{self.stream.origin} did not send a final response")
+
+    def _of_our_version(self, head: h11.Response) -> h11.Response:
+        if head.http_version not in {b"1.0", b"1.1"}:
+            raise DownloadError("protocol", f"{self.stream.origin} did not answer in HTTP/1.1")
+        return head
 
     async def _send(self, request: httpx.Request) -> None:
         try:

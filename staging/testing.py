@@ -45,15 +45,13 @@ import warnings
 import zlib
 from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any, Literal, Self, TypeVar
 from urllib.parse import quote
 
 import anyio
 import anyio.from_thread
 import anyio.lowlevel
-from anyio.abc import ByteStream, TaskGroup
-from anyio.streams.tls import TLSStream
+from anyio.abc import TaskGroup
 
 from staging._policy import UrlPolicy
 from staging._text import one_line
@@ -282,22 +280,34 @@ def assert_empty(root: str | os.PathLike[str]) -> None:
     """Pass if there is nothing under `root`, or no `root`.
 
     Raises:
-        AssertionError: with the list of what was left, in the whole tree; symlinks are listed, not followed.
+        AssertionError: with the list of what was left, in the whole tree (symlinks are listed, not followed), or if
+            `root` cannot be listed.
     """
-    left = [one_line(str(path.relative_to(root))) for path in _tree(Path(root))]
-    more = [f"... and {len(left) - 100} more"] if len(left) > 100 else []
+    folder = os.fspath(root)
+    try:
+        left = sorted(one_line(path[len(folder) :].lstrip(os.sep)) for path in _tree(folder))
+    except FileNotFoundError:
+        return
+    except OSError as error:
+        raise AssertionError(f"cannot list {one_line(folder)}: {error.strerror}") from error
     if left:
-        raise AssertionError("\n  ".join([f"{len(left)} left in {one_line(str(root))}:", *sorted(left)[:100], *more]))
+        more = [f"... and {len(left) - 100} more"] if len(left) > 100 else []
+        raise AssertionError("\n  ".join([f"{len(left)} left in {one_line(folder)}:", *left[:100], *more]))
 
 
-def _tree(root: Path) -> Iterator[Path]:
+def _tree(root: str) -> Iterator[str]:
     folders = [root]  # no recursion: a test may have left a tree of 5,000 levels
     while folders:
-        with contextlib.suppress(FileNotFoundError, PermissionError), os.scandir(folders.pop()) as entries:
-            for entry in entries:
-                yield Path(entry.path)
-                if entry.is_dir(follow_symlinks=False):
-                    folders.append(Path(entry.path))
+        folder = folders.pop()
+        try:
+            with os.scandir(folder) as entries:
+                for entry in entries:
+                    yield entry.path
+                    if entry.is_dir(follow_symlinks=False):
+                        folders.append(entry.path)
+        except OSError:  # any other folder has been listed by its name
+            if folder == root:
+                raise
 
 
 # What is sent: decided here, without I/O.
@@ -394,11 +404,11 @@ def _plan(message: _Message) -> Iterator[_Step]:
         return
     drip = _find(message.faults, Drip)
     stops = [fault for fault in message.faults if isinstance(fault, _Stop)]
-    size, middle = drip.size if drip and drip.head else _SLICE, len(head) // 2
+    slow, middle = drip if drip and drip.head else None, len(head) // 2
     yield from (stop for stop in stops if stop.at == "start")
-    yield from _paced(_cut(head, 0, middle, size), drip)
+    yield from _paced(_cut(head, 0, middle, slow.size if slow else _SLICE), slow)
     yield from (stop for stop in stops if stop.at == "head")
-    yield from _paced(_cut(head, middle, len(head), size), drip)
+    yield from _paced(_cut(head, middle, len(head), slow.size if slow else _SLICE), slow)
     yield from _plan_body(message, drip, stops)
 
 
@@ -455,46 +465,87 @@ def _paced(pieces: Iterator[bytes] | Iterator[memoryview], drip: Drip | None) ->
 # How it is sent: a socket, a connection, the server.
 
 
-class _Wire(ByteStream):
+class _Wire:
     """A non-blocking socket without a buffer of its own: what was sent has left, so "reset after k bytes" is exact."""
 
     def __init__(self, sock: socket.socket) -> None:
-        self.socket = sock
+        self._socket = sock
 
-    async def receive(self, max_bytes: int = 65_536) -> bytes:
+    async def receive(self) -> bytes:
+        """Return the next bytes; raise `anyio.EndOfStream` at the end."""
         while True:
             try:
-                data = self.socket.recv(max_bytes)
+                data = self._socket.recv(_SLICE)
             except BlockingIOError:
-                await anyio.wait_readable(self.socket)
+                await anyio.wait_readable(self._socket)
             else:
                 if not data:
                     raise anyio.EndOfStream
                 return data
 
-    async def send(self, item: bytes | memoryview) -> None:
-        left = memoryview(item)
+    async def send(self, data: bytes | memoryview) -> None:
+        """Send everything."""
+        left = memoryview(data)
         while left:
             try:
-                left = left[self.socket.send(left) :]
+                left = left[self._socket.send(left) :]
             except BlockingIOError:
-                await anyio.wait_writable(self.socket)
+                await anyio.wait_writable(self._socket)
         await anyio.lowlevel.checkpoint()  # a client that reads as fast as this must not keep the loop for itself
 
-    async def send_eof(self) -> None:
-        self.socket.shutdown(socket.SHUT_WR)
+    async def finish(self) -> None:
+        """Say that nothing more comes, and wait for the client to close too."""
+        await self.truncate()
 
-    async def aclose(self) -> None:
-        self.socket.close()
+    async def truncate(self) -> None:
+        """Send FIN, and wait for the client to close: `anyio.EndOfStream`."""
+        self._socket.shutdown(socket.SHUT_WR)
+        while True:  # a close with unread bytes would become a reset, and take the sent ones with it
+            await _Wire.receive(self)
 
     async def reset(self) -> None:
-        """Close with RST: a linger time of 0, once the client's side has all that was sent."""
-        while _unsent(self.socket):  # noqa: ASYNC110  # the kernel has no event for this
+        """Close with RST (a linger time of 0), once the client's side has all that was sent."""
+        while _unsent(self._socket):  # noqa: ASYNC110  # the kernel has no event for this
             await anyio.sleep(0.001)
-        self.socket.setsockopt(
-            socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
-        )
-        self.socket.close()
+        linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
+        self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
+        self._socket.close()
+        raise anyio.EndOfStream
+
+
+class _TlsWire(_Wire):
+    """The same under TLS. Not anyio's stream, which drops the alert that tells the client why a handshake failed."""
+
+    def __init__(self, sock: socket.socket, context: ssl.SSLContext) -> None:
+        super().__init__(sock)
+        self._in, self._out = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._in, self._out, server_side=True)
+
+    async def receive(self) -> bytes:
+        data: bytes = await self._drive(self._tls.read, _SLICE)
+        if not data:
+            raise anyio.EndOfStream
+        return data
+
+    async def send(self, data: bytes | memoryview) -> None:
+        left = memoryview(data)
+        while left:  # OpenSSL takes one record at a time
+            left = left[await self._drive(self._tls.write, left) :]
+
+    async def finish(self) -> None:
+        with contextlib.suppress(*_GONE):
+            await self._drive(self._tls.unwrap)  # close_notify
+        await self.truncate()
+
+    async def _drive(self, operation: Callable[..., Any], *args: Any) -> Any:
+        while True:
+            try:
+                return operation(*args)
+            except ssl.SSLWantReadError:
+                await super().send(self._out.read())
+                self._in.write(await super().receive())
+            finally:
+                await super().send(self._out.read())
 
 
 def _unsent(sock: socket.socket) -> int:
@@ -506,11 +557,10 @@ def _unsent(sock: socket.socket) -> int:
 
 
 class _Connection:
-    """One client: its requests are read, its replies sent step by step. What it does to break off ends in `_GONE`."""
+    """One client: its requests are read, its replies sent step by step. Breaking off ends in one of `_GONE`."""
 
-    def __init__(self, wire: _Wire, stream: ByteStream) -> None:
+    def __init__(self, wire: _Wire) -> None:
         self._wire = wire
-        self._stream = stream
         self._buffer = bytearray()
 
     async def read_head(self) -> bytes | None:
@@ -518,7 +568,7 @@ class _Connection:
         while b"\r\n\r\n" not in self._buffer:
             if len(self._buffer) > _MAX_HEAD or (self._buffer and not self._buffer[:1].isalpha()):
                 return None
-            self._buffer += await self._stream.receive()
+            self._buffer += await self._wire.receive()
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         return bytes(head)
 
@@ -534,23 +584,10 @@ class _Connection:
                 await self._while_connected(anyio.sleep_forever)
             case Reset():
                 await self._wire.reset()
-                raise anyio.EndOfStream
             case Truncate():
-                await self._hang_up()
+                await self._wire.truncate()
             case _:
-                await self._stream.send(step)  # type: ignore[arg-type]  # a memoryview: anyio's type says less than it takes
-
-    async def finish(self) -> None:
-        """End a whole reply by closing: with TLS's own farewell, then FIN; and wait for the client to close too."""
-        if isinstance(self._stream, TLSStream):
-            with contextlib.suppress(*_GONE):
-                await self._stream.unwrap()
-        await self._hang_up()
-
-    async def _hang_up(self) -> None:
-        await self._wire.send_eof()
-        while True:  # a close with unread bytes would become a reset, and take the sent ones with it
-            await self._wire.receive()
+                await self._wire.send(step)
 
     async def _while_connected(self, wait: Callable[[], Awaitable[Any]]) -> None:
         gone = False
@@ -570,7 +607,7 @@ class _Connection:
     async def _until_gone(self) -> bool:
         with contextlib.suppress(*_GONE):
             while len(self._buffer) < _MAX_HEAD:
-                self._buffer += await self._stream.receive()
+                self._buffer += await self._wire.receive()
             await anyio.sleep_forever()
         return True
 
@@ -771,28 +808,25 @@ class FakeCDN:
             with client, contextlib.suppress(*_GONE):
                 client.setblocking(False)
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                wire = _Wire(client)
-                await self._converse(_Connection(wire, await self._secure(wire)), number)
+                await self._converse(self._secure(client), number)
         finally:
             self._open.discard(number)
             self._notify()
 
-    async def _secure(self, wire: _Wire) -> ByteStream:
+    def _secure(self, client: socket.socket) -> _Wire:
+        return _TlsWire(client, self._contexts[0]) if self._contexts else _Wire(client)
+
+    async def _converse(self, wire: _Wire, number: int) -> None:
         if self._tls == "stall":
             while True:
                 await wire.receive()
-        if not self._contexts:
-            return wire
-        return await TLSStream.wrap(wire, server_side=True, ssl_context=self._contexts[0])
-
-    async def _converse(self, connection: _Connection, number: int) -> None:
-        keep = True
+        connection, keep = _Connection(wire), True
         while keep:
             message = self._answer(await connection.read_head(), number)
             for step in _plan(message):
                 await connection.perform(step)
             keep = message.keep
-        await connection.finish()
+        await wire.finish()
 
     def _answer(self, head: bytes | None, number: int) -> _Message:
         request = _parse(head, number) if head is not None else None

@@ -31,8 +31,8 @@ def stage_of(folder: Path, *things: Outcome | tuple[str, bytes | Path]) -> FakeS
     return FakeStage(tuple(made))
 
 
-def staged_file(folder: Path, name: str, content: bytes | Path, **changes) -> StagedFile:
-    path = folder / f"{len(list(folder.iterdir()))}-{Path(name).name.encode('ascii', 'replace').decode()}"
+def staged_file(folder: Path, filename: str, content: bytes | Path, **changes) -> StagedFile:
+    path = folder / f"{len(list(folder.iterdir()))}-{filename}"
     if isinstance(content, Path):
         path = content
     else:
@@ -41,7 +41,7 @@ def staged_file(folder: Path, name: str, content: bytes | Path, **changes) -> St
         head = source.read(HEAD_BYTES)
         source.seek(max(0, path.stat().st_size - TAIL_BYTES))
         media_type = observe(head, source.read())
-    values = {"path": path, "size": path.stat().st_size, "media_type": media_type, "name": name}
+    values = {"path": path, "size": path.stat().st_size, "media_type": media_type, "name": filename}
     return StagedFile(attachment=Attachment("https://cdn.discordapp.com/" + "x"), **{**values, **changes})
 
 

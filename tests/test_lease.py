@@ -1,7 +1,7 @@
 """The lease: held while its owner lives, free when it is dead, and never about another directory than the one meant."""
 
-# ruff: noqa: N802  # fault ids are written as in the table of faults
-# ruff: noqa: PTH  # system calls are the subject here
+# ruff: noqa: N802, PTH102, PTH104, PTH106, PTH108, PTH118, PTH123, PTH208
+# (fault ids are written as in the table of faults; system calls are the subject)
 
 import errno
 import os

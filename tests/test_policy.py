@@ -282,7 +282,15 @@ def test_internal_names_are_refused_unless_named_or_private(name):
 
 
 def test_a_public_name_that_only_sounds_internal_is_admitted():
-    for name in ("local.example", "mylocal.example", "xhome.arpa.example", "notlocal.com", "lan.party", "a.notlocal", "a.wlan"):
+    for name in (
+        "local.example",
+        "mylocal.example",
+        "xhome.arpa.example",
+        "notlocal.com",
+        "lan.party",
+        "a.notlocal",
+        "a.wlan",
+    ):
         assert not refusal(PUBLIC.check, f"https://{name}/")
 
 

@@ -2,8 +2,10 @@
 
 import asyncio
 import contextlib
+import functools
 import gzip
 import os
+import re
 import signal
 import socket
 import ssl
@@ -563,6 +565,27 @@ async def test_tls_with_a_certificate_that_client_tls_trusts():
         assert (await client.get(cdn.serve("/a", DATA))).content == DATA
 
 
+async def test_a_big_body_arrives_whole_through_tls():
+    body = os.urandom(MB) * 5
+    async with FakeCDN(host="localhost", tls=True) as cdn, httpx.AsyncClient(verify=cdn.client_tls) as client:
+        for _ in range(2):
+            assert (await client.get(cdn.serve("/a", body))).content == body
+        assert cdn.connections == 1
+
+
+@pytest.mark.parametrize("fault", [Stall(at=5), Reset(at=5), Truncate(at=5), Drip(1, every=3600)])
+async def test_faults_under_tls(fault):
+    async with FakeCDN(host="localhost", tls=True) as cdn:
+        cdn.serve("/a", DATA, fault)
+        stream = await anyio.connect_tcp(
+            "127.0.0.1", cdn.port, tls_hostname="localhost", ssl_context=cdn.client_tls, tls_standard_compatible=False
+        )
+        async with stream:
+            await ask(stream)
+            await read_until(stream, HEAD_END + DATA[: 1 if isinstance(fault, Drip) else 5])
+        await cdn.disconnected()
+
+
 async def handshake_error(cdn):
     """Return the error that a careful client's handshake ends in."""
     with pytest.raises((ssl.SSLError, anyio.BrokenResourceError)) as caught:
@@ -581,8 +604,6 @@ async def handshake_error(cdn):
     ],
 )
 async def test_a_bad_handshake_fails_for_its_reason(fault, message):
-    import re
-
     async with FakeCDN(host="localhost", tls=fault) as cdn:
         assert re.search(message, await handshake_error(cdn))
         assert cdn.requests == []
@@ -628,7 +649,7 @@ async def test_a_close_on_tls_says_farewell_unless_truncated(faults, farewell):
         raw, how = await read_all(stream)
         assert split(raw)[2] == DATA
         assert (how == "fin") == farewell
-        with contextlib.suppress(anyio.BrokenResourceError):
+        with contextlib.suppress(anyio.BrokenResourceError, ssl.SSLError):
             await stream.aclose()
 
 
@@ -643,12 +664,22 @@ async def test_tls_without_trustme_says_what_to_install(monkeypatch):
 # The end
 
 
-@pytest.mark.parametrize("fault", [Stall(at="start"), Stall(at=5), Endless(), Drip(1, every=3600), Hold(), Truncate()])
+@pytest.mark.parametrize(
+    "fault",
+    [
+        functools.partial(Stall, at="start"),
+        functools.partial(Stall, at=5),
+        Endless,
+        functools.partial(Drip, 1, every=3600),
+        Hold,
+        Truncate,
+    ],
+)
 async def test_exit_ends_everything_at_once_whatever_it_was_doing(fault):
     async with contextlib.AsyncExitStack() as stack:
         with anyio.fail_after(5):
             async with FakeCDN() as cdn:
-                cdn.serve("/a", DATA, fault)
+                cdn.serve("/a", DATA, fault())
                 stream = await stack.enter_async_context(await connect(cdn))
                 await stack.enter_async_context(await connect(cdn))  # one that never asks
                 await ask(stream)
@@ -777,11 +808,11 @@ def test_assert_empty_lists_the_whole_tree_on_one_line_each(tmp_path):
 
 def test_assert_empty_says_what_it_cannot_list(tmp_path):
     (tmp_path / "file").touch()
-    with pytest.raises(AssertionError, match="is no directory"):
+    with pytest.raises(AssertionError, match="cannot list .*file: Not a directory"):
         assert_empty(tmp_path / "file")
     for number in range(150):
         (tmp_path / f"{number}").touch()
-    with pytest.raises(AssertionError, match=r"151 left(?s:.*)and 51 more$"):
+    with pytest.raises(AssertionError, match=r"(?s)151 left.*and 51 more$"):
         assert_empty(tmp_path)
 
 

@@ -1,0 +1,477 @@
+"""The sweep: every orphan goes, whatever killed its owner; nothing alive and nothing of anybody else is touched."""
+
+# ruff: noqa: N802, PTH104, PTH112, PTH208
+# (fault ids are written as in the table of faults; system calls are the subject)
+
+import contextlib
+import errno
+import os
+import random
+import shutil
+import signal
+import stat
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from pathlib import Path
+
+import pytest
+
+from staging import _lease, _workspace
+from staging._errors import WorkspaceError
+from staging._lease import MARK, Lease
+from staging._workspace import Removal, Workspace, sweep
+
+
+@pytest.fixture
+def root():
+    """A root in memory, if there is one, so that storms blow hard."""
+    path = Path(tempfile.mkdtemp(prefix="sweep-", dir="/dev/shm" if os.path.isdir("/dev/shm") else None))
+    yield path
+    shutil.rmtree(path, ignore_errors=True)
+
+
+@pytest.mark.filterwarnings("ignore:This process:DeprecationWarning")  # 3.12: idle threads of other tests
+def fork(function):
+    child = os.fork()
+    if child:
+        return child
+    try:
+        function()
+    except BaseException as error:  # noqa: BLE001  # the child must not go on with the parent's tests
+        os.write(2, repr(error).encode())
+        os._exit(1)
+    os._exit(0)
+
+
+def end_of(child):
+    return os.waitstatus_to_exitcode(os.waitpid(child, 0)[1])
+
+
+def orphan(root, *, extra=False):
+    """Leave behind what a killed process leaves behind."""
+    workspace = Workspace.create(root)
+    part = workspace.part()
+    part.append(b"half")
+    if extra:
+        (workspace.directory / "deep" / "er").mkdir(parents=True)
+        (workspace.directory / "deep" / "er" / "file").touch()
+    part._fd = os.close(part._fd) or -1
+    workspace._lease.release()
+    return workspace.directory
+
+
+def stranger(root, name="staging-aaaaaaaaaaaaaaaa"):
+    path = root / name
+    path.mkdir(0o700)
+    (path / "precious").touch()
+    return path
+
+
+# ── what goes and what stays ─────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_orphans_go_and_are_counted(root):
+    orphan(root)
+    orphan(root, extra=True)
+    assert sweep(root) == 2
+    assert sweep(str(root)) == 0
+    assert os.listdir(root) == []
+
+
+def test_the_living_stay(root):
+    alive = Workspace.create(root)
+    orphan(root)
+    assert sweep(root) == 1
+    assert os.listdir(root) == [alive.directory.name]
+    part = alive.part()
+    part.append(b"x")
+    part.commit("a")
+    assert alive.remove() == Removal(1, ())
+
+
+def test_the_living_stay_even_when_their_body_removed_everything_inside(root):
+    """An empty directory with our name looks like one that was killed half-made, but its lease is held."""
+    alive = Workspace.create(root)
+    (alive.directory / MARK).unlink()
+    assert sweep(root) == 0
+    assert alive.directory.is_dir()
+    alive.remove()
+
+
+def test_P03_made_by_hand(root):
+    """A mark without an owner is an orphan's; without a mark only an empty directory goes, which harms nobody."""
+    marked, half_made = root / ("staging-" + "a" * 16), root / ("staging-" + "b" * 16)
+    for path in (marked, half_made):
+        path.mkdir(0o700)
+    (marked / MARK).touch()
+    (marked / "file").touch()
+    theirs = stranger(root, "staging-" + "c" * 16)
+    assert sweep(root) == 2
+    assert os.listdir(root) == [theirs.name]
+    assert os.listdir(theirs) == ["precious"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        "staging-",
+        "staging-x1",
+        "staging-aaaaaaaaaaaaaaa",
+        "staging-aaaaaaaaaaaaaaaaa",
+        "staging-AAAAAAAAAAAAAAAA",
+        "staging-1111111111111111",
+        "staging-aaaaaaaaaaaaaaaa\n",
+        "staging-aaaaaaaaaaaaaaaa.bak",
+        "staging-ａａａａａａａａａａａａａａａａ",
+        "xstaging-aaaaaaaaaaaaaaaa",
+        "staging_aaaaaaaaaaaaaaaa",
+        "tmpabcdefgh",
+    ],
+)
+def test_other_names_are_not_ours_even_with_a_mark(root, name):
+    path = stranger(root, name)
+    (path / MARK).touch()
+    (root / (name + "-empty")).mkdir()
+    assert sweep(root) == 0
+    assert sorted(os.listdir(path)) == [MARK, "precious"]
+
+
+def test_a_strangers_directory_keeps_its_mode(root):
+    path = stranger(root)
+    path.chmod(0o555)
+    assert sweep(root) == 0
+    assert stat.S_IMODE(path.stat().st_mode) == 0o555
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="giving a directory away takes root")
+def test_another_users_workspace_is_theirs_to_sweep(root):
+    path = orphan(root)
+    os.chown(path, 65534, 65534)
+    assert sweep(root) == 0
+    assert path.is_dir()
+
+
+def test_no_symbolic_link_and_no_file_is_taken_for_a_workspace(root, tmp_path):
+    victim = tmp_path / ("staging-" + "v" * 16)
+    victim.mkdir()
+    (victim / MARK).touch()
+    (victim / "precious").touch()
+    (root / ("staging-" + "a" * 16)).symlink_to(victim)
+    (root / ("staging-" + "b" * 16)).touch()
+    os.mkfifo(root / ("staging-" + "c" * 16))
+    assert sweep(root) == 0
+    assert len(os.listdir(root)) == 3
+    assert sorted(os.listdir(victim)) == [MARK, "precious"]
+
+
+def test_only_direct_children(root):
+    below = root / "below"
+    below.mkdir()
+    path = orphan(below)
+    assert sweep(root) == 0
+    assert path.is_dir()
+    assert sweep(below) == 1
+
+
+def test_F07_an_orphan_swapped_for_a_link_before_it_is_opened(root, tmp_path, monkeypatch):
+    path = orphan(root)
+    victim = tmp_path / "victim"
+    victim.mkdir()
+    (victim / MARK).touch()
+    (victim / "precious").touch()
+    real = _lease.open_directory
+
+    def swap_and_open(place, above=None):
+        os.rename(place, root / "moved")
+        Path(place).symlink_to(victim)
+        return real(place, above)
+
+    monkeypatch.setattr(_lease, "open_directory", swap_and_open)
+    assert sweep(root) == 0
+    assert path.is_symlink()
+    assert sorted(os.listdir(victim)) == [MARK, "precious"]
+
+
+def test_no_root_has_no_orphans(tmp_path):
+    assert sweep(tmp_path / "missing") == 0
+    assert not (tmp_path / "missing").exists()
+
+
+def test_a_root_that_cannot_be_read_is_an_error(tmp_path):
+    (tmp_path / "file").touch()
+    with pytest.raises(WorkspaceError, match=r"cannot sweep .*file: not a directory") as caught:
+        sweep(tmp_path / "file")
+    assert caught.value.errno == errno.ENOTDIR
+
+
+def test_P07_where_nothing_can_be_locked_nothing_is_swept(root, monkeypatch):
+    """NFS refuses locks on directories. What was made without a lease is also safe from those who can lock."""
+    path = orphan(root)
+
+    def refuse(descriptor):
+        raise OSError(errno.ENOLCK, "no locks available")
+
+    with monkeypatch.context() as patch:
+        patch.setattr(_lease, "_lock", refuse)
+        unleased = Workspace.create(root)
+        assert sweep(root) == 0
+    assert sweep(root) == 1
+    assert not path.exists()
+    assert os.listdir(root) == [unleased.directory.name]
+    assert unleased.remove() == Removal(0, ())
+
+
+def test_P07_process_numbers_decide_nothing(root):
+    """Whoever has the dead owner's number now, the orphan is one; nothing in a workspace names a process."""
+    path = orphan(root)
+    (path / "pid").write_text(str(os.getpid()))
+    (path / MARK).write_text("1")
+    assert sweep(root) == 1
+
+
+@pytest.mark.parametrize("shift", [-(10**9), -86_400, 0, 86_400, 10**9])
+def test_P08_age_decides_nothing(root, monkeypatch, shift):
+    """Neither a workspace's time nor the clock's: the living stay and the dead go, in 1995 and in 2058."""
+    alive, dead = Workspace.create(root), orphan(root)
+    when = time.time() + shift
+    for path in (alive.directory, dead):
+        os.utime(path, (when, when))
+    monkeypatch.setattr(time, "time", lambda: when - shift / 2)
+    assert sweep(root) == 1
+    assert os.listdir(root) == [alive.directory.name]
+    alive.remove()
+
+
+def test_P09_the_owner_left_by_os_exit(root):
+    assert end_of(fork(lambda: Workspace.create(root))) == 0
+    assert sweep(root) == 1
+    assert os.listdir(root) == []
+
+
+def test_P04_while_a_forked_child_lives_its_dead_parents_orphan_waits(root):
+    """The child shares the lease, and may be using the files: documented."""
+    told, tell = os.pipe()
+    known, know = os.pipe()
+
+    def parent():
+        Workspace.create(root)
+        child = os.fork()
+        if not child:
+            os.read(told, 1)
+            os._exit(0)
+        os.write(know, child.to_bytes(4, "big"))
+
+    assert end_of(fork(parent)) == 0
+    child = int.from_bytes(os.read(known, 4), "big")
+    assert sweep(root) == 0
+    os.write(tell, b"x")
+    while os.path.exists(f"/proc/{child}/fd/{told}"):  # noqa: PTH110  # a process, not a file
+        time.sleep(0.001)
+    for descriptor in (told, tell, known, know):
+        os.close(descriptor)
+    assert sweep(root) == 1
+
+
+# ── races ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_two_sweeps_at_once_count_each_orphan_once(root):
+    for _ in range(10):
+        for _ in range(20):
+            orphan(root, extra=True)
+        counts, start = [], threading.Barrier(4)
+
+        def one(counts=counts, start=start):
+            start.wait()
+            counts.append(sweep(root))
+
+        threads = [threading.Thread(target=one) for _ in range(4)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+        assert sum(counts) == 20
+        assert os.listdir(root) == []
+
+
+def test_a_sweep_between_the_making_and_the_lease(root, monkeypatch):
+    """After every step of making one, a sweep runs: the workspace that `create` returns is never harmed."""
+    for function in ("mkdir", "open", "fstat", "lstat", "close"):
+        with monkeypatch.context() as patch:
+            patch.setattr(os, function, sweep_once_after(getattr(os, function), root))
+            workspace = Workspace.create(root)
+        assert os.listdir(workspace.directory) == [MARK]
+        assert sweep(root) == 0
+        workspace.remove()
+    assert os.listdir(root) == []
+
+
+def sweep_once_after(real, root):
+    swept = []
+
+    def function(*args, **kwargs):
+        result = real(*args, **kwargs)
+        if not swept:
+            swept.append(True)
+            sweep(root)
+        return result
+
+    return function
+
+
+def test_P06_fifty_processes_start_work_sweep_and_end_on_one_root(root):
+    """Real processes: none finds its workspace harmed, and nothing is left when all are gone."""
+
+    def live():
+        for n in range(8):
+            workspace = Workspace.create(root)
+            part = workspace.part()
+            part.append(b"%d" % n)
+            path = part.commit("a").path
+            sweep(root)
+            assert path.read_bytes() == b"%d" % n
+            assert sorted(os.listdir(workspace.directory)) == [MARK, "a"]
+            assert workspace.remove() == Removal(1, ())
+
+    children = [fork(live) for _ in range(50)]
+    assert [end_of(child) for child in children] == [0] * 50
+    assert os.listdir(root) == []
+
+
+def test_P02_killed_at_sixty_random_instants(root):
+    """SIGKILL, at any call from the first to the last: each sweep takes all that is left, and spares the living."""
+    alive = Workspace.create(root)
+    part = alive.part()
+    part.append(b"alive")
+    path = part.commit("a").path
+    chance = random.Random(20261123)
+    left = 0
+
+    def live_and_die():
+        while True:
+            workspace = Workspace.create(root)
+            for n in range(3):
+                part = workspace.part(min_free=1)
+                part.append(b"x" * 10_000)
+                part.append(b"x" * 10_000)
+                part.commit(f"file {n}")
+            (workspace.directory / "body" / "below").mkdir(parents=True)
+            (workspace.directory / "body" / "below" / "extra").touch()
+            workspace.remove()
+            sweep(root)
+
+    for _ in range(60):
+        child = fork(live_and_die)
+        time.sleep(chance.random() * 0.02)  # an instant, not synchronisation: any will do
+        os.kill(child, signal.SIGKILL)
+        assert end_of(child) == -signal.SIGKILL
+        left += sweep(root)
+        assert os.listdir(root) == [alive.directory.name]
+        assert path.read_bytes() == b"alive"
+    assert left > 10, "the kills hit nothing: that was no test"
+    assert alive.remove() == Removal(1, ())
+
+
+def test_P02_P06_kills_in_the_middle_of_a_storm(root):
+    """Twenty processes make, remove and sweep; half of them are killed meanwhile. One sweep later nothing is left."""
+
+    def live():
+        for _ in range(30):
+            workspace = Workspace.create(root)
+            part = workspace.part()
+            part.append(b"x")
+            path = part.commit("a").path
+            sweep(root)
+            assert path.read_bytes() == b"x"
+            assert workspace.remove() == Removal(1, ())
+
+    chance = random.Random(42)
+    children = [fork(live) for _ in range(20)]
+    for victim in children[::2]:
+        time.sleep(chance.random() * 0.01)  # an instant, not synchronisation
+        with contextlib.suppress(ProcessLookupError):
+            os.kill(victim, signal.SIGKILL)
+    ends = [end_of(child) for child in children]
+    assert set(ends[1::2]) == {0}
+    assert set(ends[::2]) <= {0, -signal.SIGKILL}
+    sweep(root)
+    assert os.listdir(root) == []
+
+
+def test_P02_a_killed_sweep_is_finished_by_the_next(root):
+    chance = random.Random(7)
+    for _ in range(20):
+        for _ in range(3):
+            orphan(root, extra=True)
+        child = fork(lambda: sweep(root))
+        time.sleep(chance.random() * 0.003)  # an instant, not synchronisation
+        os.kill(child, signal.SIGKILL)
+        end_of(child)
+        sweep(root)
+        assert os.listdir(root) == []
+
+
+def test_P02_killed_between_every_two_system_calls_of_making_and_removing(root):
+    """Every instant that there is, one after the other: the child kills itself at its n-th call."""
+    functions = ["mkdir", "open", "fstat", "lstat", "close", "link", "unlink", "rmdir", "scandir", "rename", "write"]
+
+    def live(n):
+        count = [0]
+
+        def deadly(real):
+            def call(*args, **kwargs):
+                count[0] += 1
+                if count[0] == n:
+                    os.kill(os.getpid(), signal.SIGKILL)
+                return real(*args, **kwargs)
+
+            return call
+
+        for name in functions:
+            setattr(os, name, deadly(getattr(os, name)))
+        workspace = Workspace.create(root)
+        part = workspace.part()
+        part.append(b"x")
+        part.commit("a")
+        part = workspace.part()
+        part.append(b"y")
+        (workspace.directory / "body" / "below").mkdir(parents=True)
+        (workspace.directory / "body" / "below" / "extra").touch()
+        workspace.remove()
+
+    n, ends = 0, []
+    while 0 not in ends:
+        n += 1
+        ends.append(end_of(fork(lambda n=n: live(n))))
+        sweep(root)
+        assert os.listdir(root) == [], f"left by a kill at call {n}"
+    assert ends == [-signal.SIGKILL] * (n - 1) + [0]
+    assert n > 30
+
+
+def test_processes_that_share_nothing(root):
+    """The same with an interpreter of its own, killed while it holds a workspace."""
+    code = (
+        "import sys, pathlib\nfrom staging._workspace import Workspace\n"
+        "workspace = Workspace.create(pathlib.Path(sys.argv[1]))\nprint('made', flush=True)\nsys.stdin.read()"
+    )
+    with subprocess.Popen(
+        [sys.executable, "-c", code, root], stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    ) as owner:
+        assert owner.stdout.readline() == "made\n"
+        assert sweep(root) == 0
+        owner.kill()
+        owner.wait()
+        assert sweep(root) == 1
+
+
+def test_a_sweep_that_cannot_remove_does_not_count(root, monkeypatch):
+    path = orphan(root)
+    with monkeypatch.context() as patch:
+        patch.setattr(_workspace, "_remove_directory", lambda *args: ((".", "stubborn"),))
+        assert sweep(root) == 0
+    assert Lease(os.fspath(path)).release() is None
+    assert sweep(root) == 1
