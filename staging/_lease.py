@@ -1,9 +1,9 @@
 """Proof of life: a lock on the workspace that the kernel lets go when its owner dies, however it dies.
 
 Theory of operation. Where directories can be opened (POSIX), the lock is on the workspace directory itself, not on a
-file in it: nothing that the stage's body does to the files can drop it, it costs no second descriptor, and whoever
-reclaims an orphan holds it until the directory is gone, so that an orphan is reclaimed once. Elsewhere (Windows) the
-lock is on the mark, a file that otherwise only says that the directory is this library's.
+file in it. Nothing that the stage's body does to the files can drop it, the directory holds staged files and nothing
+else, whoever reclaims an orphan holds it until the directory is gone, and systemd-tmpfiles keeps its hands off too
+(tmpfiles.d(5): a locked directory is not aged). Elsewhere (Windows) the lock is on a file in the directory.
 
 The lock is `flock`, which belongs to the open file: two stages of one process are strangers to each other (POSIX
 `lockf` belongs to the process and would not tell them apart), descriptors are close-on-exec, and only a forked child
@@ -21,14 +21,11 @@ import stat
 import sys
 from contextlib import suppress
 
-MARK = ".lease"
-UNLOCKABLE_MARK = ".no-lease"  # so that a workspace without a lease never looks like an empty orphan
-
 BY_DESCRIPTOR = os.open in os.supports_dir_fd and os.scandir in os.supports_fd
 
 _UNSUPPORTED = {errno.ENOLCK, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EINVAL, errno.EBADF}
+_LOCK_FILE = ".lease"
 _DIRECTORY = os.O_RDONLY | getattr(os, "O_DIRECTORY", 0) | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
-_FILE = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)
 
 if sys.platform == "win32":
     import msvcrt
@@ -47,11 +44,7 @@ else:
 
 
 class Lease:
-    """The workspace at `path` is alive until `release`, or until this process dies.
-
-    Args:
-        path: the workspace.
-        new: the workspace was made just now: mark it, and give it mode 0700 whatever the umask is.
+    """The workspace at `path` is alive until `release`, or until this process dies; it has mode 0700 from now on.
 
     Attributes:
         directory: a descriptor of the workspace; None where directories have none.
@@ -60,23 +53,20 @@ class Lease:
     Raises:
         BlockingIOError: if somebody else holds the lease.
         FileNotFoundError: if the workspace is gone, or another one has its name.
-        OSError: if it cannot be opened or marked.
+        OSError: if it cannot be opened; it is no directory, for one.
     """
 
     __slots__ = ("_locked", "directory", "held")
 
-    def __init__(self, path: str, *, new: bool = False) -> None:
+    def __init__(self, path: str) -> None:
         self.directory: int | None = None
         if BY_DESCRIPTOR:
-            opener = open_own_directory if new else open_directory
-            self._locked = self.directory = opener(path)
+            self._locked = self.directory = open_own_directory(path)
         else:
-            flags = _FILE | (os.O_CREAT | os.O_EXCL if new else 0)
-            self._locked = os.open(os.path.join(path, MARK), flags, 0o600)  # noqa: PTH118  # a name, not yet a Path
+            self._locked = os.open(os.path.join(path, _LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o600)  # noqa: PTH118  # text
         try:
             self.held = self._take()
-            if self.directory is not None:  # elsewhere the open mark keeps its directory in place
-                self._confirm(path, self.directory, new=new)
+            self._confirm(path)
         except BaseException:
             self.release()
             raise
@@ -92,11 +82,11 @@ class Lease:
             return False
         return True
 
-    def _confirm(self, path: str, directory: int, *, new: bool) -> None:
-        if not is_at(path, directory):
+    def _confirm(self, path: str) -> None:
+        if self.directory is None:
+            return  # an open file keeps its directory in place
+        if not is_at(path, self.directory):
             raise FileNotFoundError(errno.ENOENT, "another directory has the workspace's name")
-        if new:
-            mark(directory, MARK if self.held else UNLOCKABLE_MARK)
 
     def release(self) -> None:
         """Let the lease go, if that was not done before.
@@ -113,26 +103,17 @@ def is_at(path: str, directory: int) -> bool:
     return os.path.samestat(os.fstat(directory), os.lstat(path))
 
 
-def mark(directory: int, name: str) -> None:
-    """Say in the directory itself that it is this library's."""
-    os.close(os.open(name, _FILE | os.O_CREAT | os.O_EXCL, 0o600, dir_fd=directory))
-
-
-def open_directory(path: str, above: int | None = None) -> int:
-    """Return a descriptor of a real directory, never of what a symbolic link leads to."""
-    return os.open(path, _DIRECTORY, dir_fd=above)
-
-
 def open_own_directory(path: str, above: int | None = None) -> int:
     """Return a descriptor of a real directory, which has mode 0700 from now on if it is ours to change.
 
-    The mode is changed through a descriptor: by name, it might be that of somebody else's directory by now.
+    Never of what a symbolic link leads to; and the mode is changed through a descriptor: by name, it might be that of
+    somebody else's directory by now.
     """
     try:
-        descriptor = open_directory(path, above)
+        descriptor = os.open(path, _DIRECTORY, dir_fd=above)
     except PermissionError:
-        _unlock_mode(path, above)
-        descriptor = open_directory(path, above)
+        _make_readable(path, above)
+        descriptor = os.open(path, _DIRECTORY, dir_fd=above)
     own_mode(descriptor)
     return descriptor
 
@@ -144,8 +125,7 @@ def own_mode(directory: int) -> None:
             os.fchmod(directory, 0o700)
 
 
-def _unlock_mode(path: str, above: int | None) -> None:
-    """Make a directory of ours readable that we cannot open: its mode is 000, say."""
+def _make_readable(path: str, above: int | None) -> None:
     with suppress(OSError):
         if sys.platform == "linux":
             handle = os.open(path, os.O_PATH | _DIRECTORY, dir_fd=above)  # names the directory without reading it

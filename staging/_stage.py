@@ -139,15 +139,24 @@ class AttachmentStage:
             return
         self._state = "closed"
         with anyio.CancelScope(shield=True):
-            with anyio.move_on_after(REMOVAL_SECONDS):
-                await self._end_calls()
-                self._removal = await anyio.to_thread.run_sync(
-                    self._workspace.remove, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1)
-                )
+            self._removal = await self._remove()
             for reservation in self._held:
                 reservation.refund()
             self._report_removal()
             await self._scope.aclose()
+
+    async def _remove(self) -> Removal:
+        """Remove the workspace in a thread of its own, which is left to itself if the disk hangs."""
+        with anyio.move_on_after(REMOVAL_SECONDS):
+            await self._end_calls()
+            try:
+                own_thread = anyio.CapacityLimiter(1)  # the shared ones may all hang on that disk
+                return await anyio.to_thread.run_sync(
+                    self._workspace.remove, abandon_on_cancel=True, limiter=own_thread
+                )
+            except Exception as error:  # noqa: BLE001  # it would mask the body's
+                return Removal(0, ((".", f"{type(error).__name__}: {error}"),))
+        return Removal(0, ((".", f"removal took over {REMOVAL_SECONDS:g} seconds"),))
 
     async def _end_calls(self) -> None:
         for call in self._calls:
@@ -381,11 +390,7 @@ class AttachmentStage:
     @property
     def leftovers(self) -> tuple[tuple[str, str], ...]:
         """After the scope: what could not be deleted, as (name, reason); left to the next sweep."""
-        if self._removal is not None:
-            return self._removal.leftovers
-        if self._state == "closed":
-            return ((".", f"removal took over {REMOVAL_SECONDS:g} seconds"),)
-        return ()
+        return () if self._removal is None else self._removal.leftovers
 
     def context(
         self,

@@ -8,7 +8,11 @@ thread may take it too.
 Removal never trusts a path. The workspace is emptied through the descriptor that was opened when it was made, so
 neither a symbolic link nor another directory put in its place is touched (CVE-2026-3888, CVE-2025-46415, CPython
 gh-157579). Directories below are moved up to the top before they are emptied, so depth costs neither recursion nor
-descriptors. The mark goes last: a kill in the middle leaves an orphan that the next sweep still knows.
+descriptors.
+
+What a sweep may take is known by the name alone, which ends in a check sum of its random part. So there is no moment,
+in making or in removing, at which a kill leaves something that cannot be told from a stranger's directory, and the
+workspace needs no file of ours.
 """
 
 import base64
@@ -23,6 +27,7 @@ import stat
 import sys
 import tempfile
 import threading
+import zlib
 from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass
@@ -32,14 +37,15 @@ from typing import Concatenate, ParamSpec, TypeVar
 
 from staging._errors import WorkspaceError
 from staging._filenames import UniqueNames, safe_name
-from staging._lease import BY_DESCRIPTOR, MARK, Lease, is_at, open_own_directory, own_mode
+from staging._lease import BY_DESCRIPTOR, Lease, is_at, open_own_directory, own_mode
 from staging._media import HEAD_BYTES, TAIL_BYTES, wants_tail
 from staging._text import format_size, one_line
 
 _log = logging.getLogger("staging")
 
 _PREFIX = "staging-"
-_NAME = re.compile(f"{_PREFIX}[a-z2-7]{{16}}")  # 80 random bits in base32 (RFC 4648): not guessed, not met by accident
+_NAME = re.compile(f"{_PREFIX}([a-z2-7]{{16}})")  # base32 (RFC 4648), lower case: the same where case is folded
+_RANDOM_BYTES = 6  # nobody makes the directory first; the other four are the sum: nobody has the name by accident
 
 _ATTEMPTS = 100  # sweepers may take a half-made directory away; never that often
 _PASSES = 100  # some file systems skip entries while others are removed: read again
@@ -178,7 +184,18 @@ def _try_out(root: Path) -> None:
 
 
 def _new_name() -> str:
-    return _PREFIX + base64.b32encode(secrets.token_bytes(10)).decode("ascii").lower()
+    random = secrets.token_bytes(_RANDOM_BYTES)
+    return _PREFIX + base64.b32encode(random + _check_sum(random)).decode("ascii").lower()
+
+
+def _is_our_name(name: str) -> bool:
+    match = _NAME.fullmatch(name)
+    decoded = base64.b32decode(match[1].upper()) if match else b""
+    return match is not None and _check_sum(decoded[:_RANDOM_BYTES]) == decoded[_RANDOM_BYTES:]
+
+
+def _check_sum(random: bytes) -> bytes:
+    return zlib.crc32(b"attachment-staging " + random).to_bytes(4, "big")
 
 
 # ── the workspace ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -393,8 +410,10 @@ class Workspace:
                 return Removal(0, ())
             self._over = True
         try:
+            if self.descriptor is not None:
+                own_mode(self.descriptor)
             files = sum(self._unlink(name) for name in tuple(self._staged))
-            return Removal(files, self._remove_rest())
+            return Removal(files, _remove(os.fspath(self.directory), self._lease))
         finally:
             self.leave()
 
@@ -405,16 +424,10 @@ class Workspace:
             return False  # gone, or something else by now: removing the rest sees to it
         return True
 
-    def _remove_rest(self) -> tuple[tuple[str, str], ...]:
-        if self.descriptor is not None:
-            return _remove_directory(os.fspath(self.directory), self.descriptor)
-        self._lease.release()
-        return _remove_tree(self.directory)
-
 
 def _lease_new(directory: Path) -> Lease:
     try:
-        return Lease(os.fspath(directory), new=True)
+        return Lease(os.fspath(directory))
     except (BlockingIOError, FileNotFoundError):
         raise  # a sweep holds it, or has removed it already
     except OSError:
@@ -662,41 +675,39 @@ def _copy_new(source: str, target: Path, *, source_fd: int | None) -> None:
 # ── removing ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
+def _remove(path: str, lease: Lease) -> tuple[tuple[str, str], ...]:
+    """Remove a workspace whose lease is ours; return the leftovers."""
+    if lease.directory is not None:
+        return _remove_directory(path, lease.directory)
+    lease.release()  # Windows removes no open file
+    shutil.rmtree(path, ignore_errors=True)
+    return ((_TOP, "not everything could be removed"),) if os.path.lexists(path) else ()
+
+
 def _remove_directory(path: str, directory: int) -> tuple[tuple[str, str], ...]:
-    """Empty an open workspace and remove it, if it still bears its name; return the leftovers."""
-    own_mode(directory)
-    left = _Broom(directory).sweep()
-    if not left or _TOP in left:  # unreadable, for want of descriptors say, is not the same as not empty
-        try:
-            _remove_emptied(path, directory)
-        except OSError as error:
-            return tuple(left.items()) or ((_TOP, _describe(error)),)
+    """Remove an open workspace, if it still bears its name; return the leftovers."""
+    if _remove_empty(path, directory) is None:  # as it mostly is: the staged files are gone, and nothing else was there
         return ()
-    return tuple(left.items())
+    left = _Broom(directory).sweep()
+    error = _remove_empty(path, directory)
+    return () if error is None else tuple(left.items()) or ((_TOP, _describe(error)),)
 
 
-def _remove_emptied(path: str, directory: int) -> None:
-    """Remove the mark, then the directory: what a kill leaves in between is empty, which the next sweep knows too."""
-    with suppress(FileNotFoundError):
-        os.unlink(MARK, dir_fd=directory)
+def _remove_empty(path: str, directory: int) -> OSError | None:
+    """Remove an open directory, if it still bears its name, and return why not; if it is gone already, that is fine."""
     try:
-        _rmdir_same(path, directory)
+        if not is_at(path, directory):
+            return OSError(errno.EEXIST, "something else has the workspace's name; it was not touched")
+        os.rmdir(path)  # noqa: PTH106  # the path is text here
     except FileNotFoundError:
-        return
-    except OSError:
-        with suppress(OSError, AttributeError):  # a worker was still writing: let the next sweep know it by the mark
-            os.mknod(MARK, stat.S_IFREG | 0o600, dir_fd=directory)  # unlike `open`, this needs no descriptor
-        raise
-
-
-def _rmdir_same(path: str, directory: int) -> None:
-    if not is_at(path, directory):
-        raise OSError(errno.EEXIST, "something else has the workspace's name; it was not touched")
-    os.rmdir(path)  # noqa: PTH106  # the path is text here
+        return None
+    except OSError as error:
+        return error
+    return None
 
 
 class _Broom:
-    """Empties one open directory, but for the mark; two further descriptors are enough for any depth."""
+    """Empties one open directory; two further descriptors are enough for any depth."""
 
     __slots__ = ("_left", "_moved", "_progress", "_top")
 
@@ -745,17 +756,13 @@ class _Broom:
             for entry in entries:
                 try:
                     if not entry.is_dir(follow_symlinks=False):
-                        self._unlink(entry.name, directory)
+                        os.unlink(entry.name, dir_fd=directory)
+                        self._progress = True
                     elif not self._rmdir(entry.name, directory):
                         pending.append(self._move_up(entry.name, directory))
                 except OSError as error:
                     self._note(prefix + entry.name, error)
         return pending
-
-    def _unlink(self, name: str, directory: int) -> None:
-        if name != MARK or directory != self._top:
-            os.unlink(name, dir_fd=directory)
-            self._progress = True
 
     def _rmdir(self, name: str, directory: int) -> bool:
         """Remove an empty directory. A mount point raises EBUSY, before anything below it could be deleted."""
@@ -786,12 +793,6 @@ class _Broom:
             self._left[one_line(path)] = _describe(error)
 
 
-def _remove_tree(path: Path) -> tuple[tuple[str, str], ...]:
-    """Remove a workspace by its path, where directories have no descriptors (Windows)."""
-    shutil.rmtree(path, ignore_errors=True)
-    return ((_TOP, "not everything could be removed"),) if path.exists() else ()
-
-
 # ── sweeping ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -799,50 +800,33 @@ def sweep(root: str | os.PathLike[str]) -> int:
     """Remove the workspaces under `root` whose owners are dead, and return how many; never a living one.
 
     Whether the owner lives is decided by the lease alone: not by age, clock or process number. What this library did
-    not make is not touched: only real directories directly under `root` count that have a name of this library's exact
-    form, belong to this user and hold its mark. An empty one without a mark was killed half-made, and goes too.
-    Safe when many processes start, stop and sweep on one root at once; each orphan is counted by one of them.
+    not make is not touched: only real directories directly under `root` count that belong to this user and have a name
+    that this library gave, check sum included. Safe when many processes start, stop and sweep on one root at once; each
+    orphan is counted by one of them.
 
     Raises:
         WorkspaceError: if `root` cannot be read. A missing one has no orphans.
     """
     try:
         with os.scandir(root) as entries:
-            return sum(_reclaim(entry) for entry in entries if _NAME.fullmatch(entry.name))
+            return sum(_reclaim(entry.path) for entry in entries if _is_our_name(entry.name))
     except FileNotFoundError:
         return 0
     except OSError as error:
         raise storage_error(error, f"cannot sweep {os.fspath(root)}") from error
 
 
-def _reclaim(entry: "os.DirEntry[str]") -> bool:
+def _reclaim(path: str) -> bool:
     """Remove one workspace if it is an orphan; tell whether it is gone by our hand."""
-    with suppress(OSError):  # alive, taken by another sweep, gone, a stranger's, or not to be opened: not our business
-        if not _is_own_directory(os.lstat(entry.path)):
-            return False
-        lease = Lease(entry.path)
-        try:
-            return lease.held and _remove_orphan(entry.path, lease)
-        finally:
-            lease.release()
+    with suppress(OSError):  # alive, taken by another sweep, gone, or not to be opened: not our business
+        if _is_own_directory(os.lstat(path)):
+            lease = Lease(path)
+            try:
+                return lease.held and not _remove(path, lease)
+            finally:
+                lease.release()
     return False
 
 
 def _is_own_directory(found: os.stat_result) -> bool:
     return stat.S_ISDIR(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid())
-
-
-def _remove_orphan(path: str, lease: Lease) -> bool:
-    if lease.directory is None:
-        lease.release()  # Windows removes no open file
-        return not _remove_tree(Path(path))
-    if not _is_marked(lease.directory):
-        os.rmdir(path)  # noqa: PTH106  # the path is text here
-        return True
-    return not _remove_directory(path, lease.directory)
-
-
-def _is_marked(directory: int) -> bool:
-    with suppress(FileNotFoundError):
-        return stat.S_ISREG(os.stat(MARK, dir_fd=directory, follow_symlinks=False).st_mode)
-    return False

@@ -91,7 +91,9 @@ def docx(body: str = "<w:p><w:r><w:t>Hello</w:t></w:r></w:p>", prolog: str = XML
     buffer = io.BytesIO()
     with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
         archive.writestr("[Content_Types].xml", XML + "<Types/>")
-        archive.writestr("word/document.xml", f'{prolog}<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>')
+        archive.writestr(
+            "word/document.xml", f'{prolog}<w:document xmlns:w="{WORD}"><w:body>{body}</w:body></w:document>'
+        )
     return buffer.getvalue()
 
 
@@ -105,7 +107,7 @@ def xlsx(*rows: list) -> bytes:
     return buffer.getvalue()
 
 
-def pdf(*pages: str, contents: list[bytes] | None = None, extra: bytes = b"", kids: bytes | None = None) -> bytes:
+def pdf(*pages: str, contents: list[bytes] | None = None, ballast: bytes = b"", kids: bytes | None = None) -> bytes:
     """Return a PDF of the given pages; `contents` are raw content streams with their dictionaries instead."""
     drawn = [b"BT /F1 12 Tf 50 700 Td (%b) Tj ET" % page.encode("latin-1") for page in pages]
     streams = contents or [b"<</Length %d>>stream\n%b\nendstream" % (len(page), page) for page in drawn]
@@ -118,10 +120,12 @@ def pdf(*pages: str, contents: list[bytes] | None = None, extra: bytes = b"", ki
     ]
     for number, stream in zip(numbers, streams, strict=True):
         objects.append(
-            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents %d 0 R/Resources<</Font<</F1 3 0 R>>%b>>>>"
-            % (number + 1, extra)
+            b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents %d 0 R/Resources<</Font<</F1 3 0 R>>>>>>"
+            % (number + 1)
         )
         objects.append(stream)
+    if ballast:
+        objects.append(b"<</Length %d>>stream\n%b\nendstream" % (len(ballast), ballast))
     return pdf_of(objects)
 
 

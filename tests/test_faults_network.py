@@ -438,9 +438,11 @@ async def test_S22_tls_that_cannot_be_trusted_is_connect_in_plain_words(tmp_path
 
 async def test_S22_a_handshake_that_stalls_ends_at_the_connect_deadline(tmp_path, monkeypatch):
     monkeypatch.setattr(_dial, "CONNECT_TIMEOUT", 0.3)
-    async with FakeCDN(host="localhost", tls="stall") as cdn:
-        async with AttachmentStage(tmp_path, limits=ONCE, policy=cdn.policy, tls=cdn.client_tls) as stage:
-            assert await fails(stage, cdn.url("/a")) == ("connect", "could not connect to localhost within 0.3 seconds")
+    async with (
+        FakeCDN(host="localhost", tls="stall") as cdn,
+        AttachmentStage(tmp_path, limits=ONCE, policy=cdn.policy, tls=cdn.client_tls) as stage,
+    ):
+        assert await fails(stage, cdn.url("/a")) == ("connect", "could not connect to localhost within 0.3 seconds")
 
 
 async def test_S22_a_missing_goodbye_does_not_pass_for_the_end_of_the_body(tmp_path):
@@ -451,10 +453,12 @@ async def test_S22_a_missing_goodbye_does_not_pass_for_the_end_of_the_body(tmp_p
 
 
 async def test_S22_the_systems_trust_store_is_the_default(tmp_path):
-    async with FakeCDN(host="localhost", tls=True) as cdn:
-        async with AttachmentStage(tmp_path, limits=ONCE, policy=cdn.policy) as stage:
-            reason, detail = await fails(stage, cdn.serve("/a", b"x"))
-            assert (reason, "trust" in detail) == ("connect", True)
+    async with (
+        FakeCDN(host="localhost", tls=True) as cdn,
+        AttachmentStage(tmp_path, limits=ONCE, policy=cdn.policy) as stage,
+    ):
+        reason, detail = await fails(stage, cdn.serve("/a", b"x"))
+        assert (reason, "trust" in detail) == ("connect", True)
 
 
 # ── names and addresses ──────────────────────────────────────────────────────────────────────────────────────────────

@@ -1,6 +1,6 @@
 """The lease: held while its owner lives, free when it is dead, and never about another directory than the one meant."""
 
-# ruff: noqa: N802, PTH102, PTH104, PTH106, PTH108, PTH118, PTH123, PTH208
+# ruff: noqa: PTH101, PTH102, PTH104, PTH106, PTH116, PTH208
 # (fault ids are written as in the table of faults; system calls are the subject)
 
 import errno
@@ -13,7 +13,7 @@ import sys
 import pytest
 
 from staging import _lease
-from staging._lease import MARK, UNLOCKABLE_MARK, Lease
+from staging._lease import Lease
 
 
 @pytest.fixture
@@ -41,14 +41,14 @@ def run_python(code, *arguments, **options):
 HOLD = """
 import os, sys
 from staging._lease import Lease
-lease = Lease(sys.argv[1], new=True)
+lease = Lease(sys.argv[1])
 print("held", flush=True)
 sys.stdin.readline()
 """
 
 
 def test_held_until_released(place):
-    lease = Lease(place, new=True)
+    lease = Lease(place)
     assert lease.held
     assert not is_free(place)
     lease.release()
@@ -58,40 +58,37 @@ def test_held_until_released(place):
 
 def test_two_stages_of_one_process_are_strangers(place):
     """POSIX `lockf` would grant the second one."""
-    first = Lease(place, new=True)
+    first = Lease(place)
     with pytest.raises(BlockingIOError):
         Lease(place)
     first.release()
 
 
 def test_nothing_in_the_directory_drops_it(place):
-    """A body may delete, replace or truncate whatever it finds, the mark included."""
-    lease = Lease(place, new=True)
-    os.unlink(os.path.join(place, MARK))
-    with open(os.path.join(place, MARK), "w") as other:
-        other.write("another")
+    """A body may delete, replace or truncate whatever it finds; there is no file of ours to find."""
+    lease = Lease(place)
+    assert os.listdir(place) == []
+    os.chmod(place, 0)
     assert not is_free(place)
     lease.release()
 
 
-def test_marked_and_private_whatever_the_umask(tmp_path):
+def test_private_whatever_the_umask(tmp_path):
     for umask in (0, 0o022, 0o777):
         path = tmp_path / f"{umask:o}"
         before = os.umask(umask)
         try:
-            path.mkdir(0o700)
-            lease = Lease(os.fspath(path), new=True)
+            path.mkdir(0o777)
+            Lease(os.fspath(path)).release()
         finally:
             os.umask(before)
         assert stat.S_IMODE(path.stat().st_mode) == 0o700
-        assert stat.S_IMODE((path / MARK).stat().st_mode) & 0o077 == 0
-        lease.release()
 
 
 def test_setgid_root_does_not_leak_into_the_mode(tmp_path):
     tmp_path.chmod(0o2775)
     (tmp_path / "w").mkdir(0o700)
-    Lease(os.fspath(tmp_path / "w"), new=True).release()
+    Lease(os.fspath(tmp_path / "w")).release()
     assert stat.S_IMODE((tmp_path / "w").stat().st_mode) == 0o700
 
 
@@ -130,7 +127,7 @@ def test_P04_forked_child_shares_it_and_cannot_take_it_away(place):
     forks = """
 import os, signal, sys
 from staging._lease import Lease
-lease = Lease(sys.argv[1], new=True)
+lease = Lease(sys.argv[1])
 there, here = os.pipe()
 child = os.fork()
 if not child:
@@ -172,7 +169,7 @@ def test_another_directory_at_the_path_is_not_ours(place, monkeypatch):
 
     monkeypatch.setattr(_lease, "_lock", lock_too_late)
     with pytest.raises(FileNotFoundError):
-        Lease(place, new=True)
+        Lease(place)
     assert os.listdir(place) == []
 
 
@@ -185,16 +182,15 @@ def test_removed_before_the_lock_is_gone(place, monkeypatch):
 
     monkeypatch.setattr(_lease, "_lock", lock_too_late)
     with pytest.raises(FileNotFoundError):
-        Lease(place, new=True)
+        Lease(place)
 
 
 def test_no_symbolic_link_is_followed(place, tmp_path):
     (tmp_path / "link").symlink_to(place)
+    os.chmod(place, 0o755)
     with pytest.raises(OSError):
         Lease(os.fspath(tmp_path / "link"))
-    with pytest.raises(OSError):
-        Lease(os.fspath(tmp_path / "link"), new=True)
-    assert os.listdir(place) == []
+    assert stat.S_IMODE(os.stat(place).st_mode) == 0o755
 
 
 @pytest.mark.parametrize("code", [errno.ENOLCK, errno.EOPNOTSUPP, errno.ENOSYS, errno.EBADF])
@@ -203,9 +199,8 @@ def test_P07_without_locks_it_is_not_held_and_says_so(place, monkeypatch, code):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(_lease, "_lock", refuse)
-    lease = Lease(place, new=True)
+    lease = Lease(place)
     assert not lease.held
-    assert os.listdir(place) == [UNLOCKABLE_MARK]
     lease.release()
 
 
@@ -215,19 +210,16 @@ def test_other_errors_are_raised_and_leave_no_descriptor(place, monkeypatch):
 
     monkeypatch.setattr(_lease, "_lock", fail)
     with pytest.raises(OSError, match="broken"):
-        Lease(place, new=True)
+        Lease(place)
 
 
-def test_where_directories_have_no_descriptors_the_mark_is_locked(place, monkeypatch):
+def test_where_directories_have_no_descriptors_a_file_is_locked(place, monkeypatch):
     """The road that Windows takes, walked here as far as Linux lets it."""
     monkeypatch.setattr(_lease, "BY_DESCRIPTOR", False)
-    lease = Lease(place, new=True)
+    lease = Lease(place)
     assert lease.held
     assert lease.directory is None
-    assert os.listdir(place) == [MARK]
+    assert os.listdir(place) == [".lease"]
     assert not is_free(place)
     lease.release()
     assert is_free(place)
-    os.unlink(os.path.join(place, MARK))
-    with pytest.raises(FileNotFoundError):
-        Lease(place)

@@ -2,7 +2,11 @@
 
 import base64
 import io
+import itertools
+import os
+import subprocess
 import sys
+import time
 
 import anyio
 import PIL.Image
@@ -138,7 +142,10 @@ async def test_media_come_first_and_all_in_the_order_of_intake(tmp_path):
 async def test_the_observed_type_decides_never_the_claimed_one(tmp_path):
     stage = stage_of(tmp_path, ("fake.png", b"<!doctype html><p>no image"), ("fake.txt", PNG), ("fake.jpg", DOC))
     found = await llm.openai_blocks(stage)
-    assert [block.get("filename") or block["image_url"][:14] for block in media(found)] == ["data:image/png", "fake.jpg.pdf"]
+    assert [block.get("filename") or block["image_url"][:14] for block in media(found)] == [
+        "data:image/png",
+        "fake.jpg.pdf",
+    ]
     assert "no image" in found[-1]["text"]
 
 
@@ -239,9 +246,7 @@ async def test_more_than_twenty_images_are_scaled_to_what_is_taken_then(tmp_path
 
 
 async def test_more_images_than_the_api_takes_are_named(tmp_path, monkeypatch):
-    monkeypatch.setattr(
-        blocks, "_ANTHROPIC", _with(blocks._ANTHROPIC, max_images=2)
-    )
+    monkeypatch.setattr(blocks, "_ANTHROPIC", _with(blocks._ANTHROPIC, max_images=2))
     found = await llm.anthropic_blocks(stage_of(tmp_path, *((f"{n}.png", PNG) for n in range(3))))
     assert len(media(found)) == 2
     assert listing(found)[2].endswith("(more than 2 images)")
@@ -256,7 +261,11 @@ def _with(shape, **changes):
 async def test_a_pdf_over_the_pages_is_shown_as_text(tmp_path, monkeypatch):
     monkeypatch.setattr(blocks, "_ANTHROPIC", _with(blocks._ANTHROPIC, max_pdf_pages=3))
     stage = stage_of(
-        tmp_path, ("two.pdf", pdf("a", "b")), ("two2.pdf", pdf("c", "d")), ("one.pdf", pdf("e")), ("four.pdf", pdf(*"abcd"))
+        tmp_path,
+        ("two.pdf", pdf("a", "b")),
+        ("two2.pdf", pdf("c", "d")),
+        ("one.pdf", pdf("e")),
+        ("four.pdf", pdf(*"abcd")),
     )
     found = await llm.anthropic_blocks(stage)
     assert [block["title"] for block in media(found)] == ["two.pdf", "one.pdf"]
@@ -299,11 +308,13 @@ async def test_the_inline_budget_is_kept_and_shared(tmp_path):
 
 
 async def test_pdfs_take_what_remains_smallest_first(tmp_path):
-    sizes = {"a.pdf": 500, "b.pdf": 300, "c.pdf": 400}
-    files = [(name, pdf(name) + b"\n" * kb * 1024) for name, kb in sizes.items()]
+    files = [
+        (name, pdf(name, ballast=bytes(kb * 1024))) for name, kb in {"a.pdf": 500, "b.pdf": 300, "c.pdf": 400}.items()
+    ]
     found = await llm.anthropic_blocks(stage_of(tmp_path, *files), max_inline_mb=0.75)
     assert [block["title"] for block in media(found)] == ["b.pdf", "c.pdf"]
-    assert "its text is below (too large: 501.2 KB, the limit is" in listing(found)[0].replace("501.1", "501.2").replace("500.9", "501.2").replace("500.8", "501.2").replace("500.7", "501.2")
+    assert listing(found)[0].startswith("1. 'a.pdf': its text is below (too large: 500.")
+    assert "\na.pdf\n" in found[-1]["text"]
 
 
 async def test_a_budget_of_nothing_sends_nothing_and_names_everything(tmp_path):
@@ -420,31 +431,32 @@ def test_the_limits_are_consistent():
 
 
 async def test_a_file_of_50_mb_does_not_stall_the_loop(tmp_path, monkeypatch, capsys):
-    """Best of three: other work on the machine stalls the loop too."""
-    import os
-    import time
-
+    """Between two chances for the loop lie less than 15 ms of the worker's own time, whatever else the machine does."""
     file = staged_file(tmp_path, "x.pdf", DOC + os.urandom(50 * MB), media_type=PDF)
-    worst = []
-    for _ in range(3):
-        gaps = [0.0]
-        async with anyio.create_task_group() as group:
+    worked, gaps = [], []
 
-            async def tick(gaps=gaps):
-                last = time.perf_counter()
-                while True:
-                    await anyio.sleep(0.001)
-                    now = time.perf_counter()
-                    gaps.append(now - last)
-                    last = now
+    def watched_sleep(seconds):
+        worked.append(time.thread_time())
+        sleep(seconds)
 
-            group.start_soon(tick)
-            await anyio.to_thread.run_sync(blocks._encode, file, "")
-            group.cancel_scope.cancel()
-        worst.append(max(gaps))
+    sleep = time.sleep
+    monkeypatch.setattr("staging.llm.blocks.time.sleep", watched_sleep)
+    async with anyio.create_task_group() as group:
+
+        async def tick():
+            while True:
+                before = time.perf_counter()
+                await anyio.sleep(0.001)
+                gaps.append(time.perf_counter() - before)
+
+        group.start_soon(tick)
+        medium = await anyio.to_thread.run_sync(blocks._encode, file, "data:application/pdf;base64,")
+        group.cancel_scope.cancel()
+    most = max(after - before for before, after in itertools.pairwise(worked))
     with capsys.disabled():
-        print(f"\n  worst stalls while 50 MB were encoded: {[round(gap * 1000, 1) for gap in worst]} ms", end="")
-    assert min(worst) < 0.015
+        print(f"\n  50 MB: {most * 1000:.1f} ms of work at a time, worst gap {max(gaps) * 1000:.1f} ms", end="")
+    assert len(medium.data) > 66 * MB
+    assert most < 0.015
 
 
 COST = """
@@ -465,12 +477,9 @@ anyio.run(main)
 
 @pytest.mark.parametrize("hand_off", ALL)
 def test_peak_memory_is_at_most_three_times_the_budget(hand_off, tmp_path, capsys):
-    import os
-    import subprocess
-
     files = []
     for name, mb in (("a.pdf", 11), ("b.pdf", 8)):
-        (tmp_path / name).write_bytes(DOC + os.urandom(mb * MB))
+        (tmp_path / name).write_bytes(pdf("x", ballast=os.urandom(mb * MB)))
         files.append(str(tmp_path / name))
     done = subprocess.run(
         [sys.executable, "-c", COST, os.path.dirname(__file__), str(tmp_path), hand_off.__name__, *files],

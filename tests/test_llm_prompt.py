@@ -181,7 +181,10 @@ async def test_documents_are_shown_as_their_text(tmp_path):
     stage = stage_of(
         tmp_path,
         ("r.pdf", pdf("First page", "Second page")),
-        ("d.docx", docx("<w:p><w:r><w:t>One</w:t><w:tab/><w:t>Two</w:t></w:r></w:p><w:p><w:r><w:t>3</w:t></w:r></w:p>")),
+        (
+            "d.docx",
+            docx("<w:p><w:r><w:t>One</w:t><w:tab/><w:t>Two</w:t></w:r></w:p><w:p><w:r><w:t>3</w:t></w:r></w:p>"),
+        ),
         ("s.xlsx", xlsx(["name", "n"], ["a, b", 2], [None, None], [None, 3.5])),
         ("p.html", b"<!doctype html><title>T</title><style>s</style><p>A  <b>b</b>c&amp;\n d<script>x</script><br>e"),
     )
@@ -345,5 +348,3 @@ def test_importing_the_hand_off_imports_no_sdk_and_no_converter():
     code = "import sys, staging.llm; print(sorted({n.partition('.')[0] for n in sys.modules}))"
     names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
     assert not set(re.findall(r"\w+", names)) & {"anthropic", "openai", "pypdf", "openpyxl", "PIL", "pydantic"}
-
-

@@ -1,6 +1,6 @@
 """The workspace: private, filled through part files, and gone afterwards whatever was done to it."""
 
-# ruff: noqa: N802, PTH112, PTH116, PTH118, PTH208
+# ruff: noqa: PTH112, PTH116, PTH118, PTH208
 # (fault ids are written as in the table of faults; system calls are the subject)
 
 import contextlib
@@ -21,7 +21,6 @@ import pytest
 
 from staging import _lease, _workspace
 from staging._errors import WorkspaceError
-from staging._lease import MARK
 from staging._workspace import Removal, Workspace, prepare_root, storage_error, sweep
 
 ROOT = os.geteuid() == 0
@@ -61,7 +60,7 @@ def visible(workspace):
 
 
 def hidden(workspace):
-    return sorted(name for name in os.listdir(workspace.directory) if name.startswith(".") and name != MARK)
+    return sorted(name for name in os.listdir(workspace.directory) if name.startswith("."))
 
 
 def failing(monkeypatch, function, code, *, times=1, when=lambda *args: True):
@@ -219,6 +218,7 @@ def test_private_unpredictable_and_alive(root):
     first, second = Workspace.create(root), Workspace.create(root)
     assert first.directory != second.directory
     assert first.directory.parent == root
+    assert os.listdir(first.directory) == []
     assert stat.S_IMODE(first.directory.stat().st_mode) == 0o700
     assert sweep(root) == 0
     assert first.remove() == second.remove() == Removal(0, ())
@@ -241,15 +241,15 @@ for umask in (0, 0o777):
 
 def test_half_made_directory_taken_by_a_sweep_is_made_again(root, monkeypatch):
     """The window between making the directory and holding its lease belongs to the sweeps; it costs one more try."""
-    real, thefts = _lease.open_own_directory, []
+    real, thefts = _workspace._lease_new, []
 
-    def meddle(path, above=None):
+    def meddle(directory):
         if len(thefts) < 3:
-            thefts.append(path)
+            thefts.append(os.fspath(directory))
             assert sweep(root) == 1
-        return real(path, above)
+        return real(directory)
 
-    monkeypatch.setattr(_lease, "open_own_directory", meddle)
+    monkeypatch.setattr(_workspace, "_lease_new", meddle)
     made = Workspace.create(root)
     assert os.listdir(root) == [made.directory.name]
     assert os.fspath(made.directory) not in thefts
@@ -257,14 +257,14 @@ def test_half_made_directory_taken_by_a_sweep_is_made_again(root, monkeypatch):
 
 
 def test_half_made_directory_locked_by_a_sweep_is_left_to_it(root, monkeypatch):
-    real, sweepers = _lease.open_own_directory, []
+    real, sweepers = _workspace._lease_new, []
 
-    def meddle(path, above=None):
+    def meddle(directory):
         if not sweepers:
-            sweepers.append(_lease.Lease(path))
-        return real(path, above)
+            sweepers.append(_lease.Lease(os.fspath(directory)))
+        return real(directory)
 
-    monkeypatch.setattr(_lease, "open_own_directory", meddle)
+    monkeypatch.setattr(_workspace, "_lease_new", meddle)
     made = Workspace.create(root)
     assert len(os.listdir(root)) == 2
     sweepers[0].release()
@@ -286,14 +286,6 @@ def test_F01_F05_making_fails_with_nothing_left(root, monkeypatch, function, cod
     with pytest.raises(WorkspaceError) as caught:
         Workspace.create(root)
     assert caught.value.reason == ("disk_full" if code == errno.ENOSPC else "storage")
-    assert os.listdir(root) == []
-
-
-def test_F01_no_room_for_the_mark(root, monkeypatch):
-    failing(monkeypatch, "open", errno.ENOSPC, when=lambda path, *rest: path == MARK)
-    with pytest.raises(WorkspaceError) as caught:
-        Workspace.create(root)
-    assert caught.value.reason == "disk_full"
     assert os.listdir(root) == []
 
 
@@ -788,7 +780,7 @@ def test_F07_what_took_its_name_is_not_touched(root, tmp_path, how):
     assert (victim / "a.txt").read_text() == "precious"
     assert os.path.lexists(workspace.directory)
     assert how != "directory" or (workspace.directory / "a.txt").read_text() == "precious"
-    assert os.listdir(tmp_path / "moved") == [MARK]
+    assert os.listdir(tmp_path / "moved") == []
 
 
 def test_F07_an_empty_directory_in_its_place_is_not_removed_either(root, tmp_path):
@@ -850,8 +842,6 @@ def test_F08_staged_files_replaced_by_anything(root, tmp_path):
     with socket.socket(socket.AF_UNIX) as listener:
         listener.bind(os.path.relpath(at / "socket"))
     (at / "unreadable").touch(mode=0)
-    (at / MARK).unlink()
-    (at / MARK).mkdir()
     assert workspace.remove().leftovers == ()
     assert (os.listdir(root), victim.read_text()) == ([], "precious")
 
@@ -884,14 +874,14 @@ def test_F02_EIO_on_unlink_is_reported_after_everything_else(root, monkeypatch):
         failing(patch, "unlink", errno.EIO, times=-1, when=lambda name: name == "b")
         removal = workspace.remove()
     assert removal == Removal(2, (("b", "the disk reported an input/output error"),))
-    assert sorted(os.listdir(workspace.directory)) == [MARK, "b"]
+    assert os.listdir(workspace.directory) == ["b"]
     assert sweep(root) == 1
 
 
 def test_F02_EIO_on_rmdir(root, monkeypatch):
     workspace = Workspace.create(root)
     with monkeypatch.context() as patch:
-        failing(patch, "rmdir", errno.EIO)
+        failing(patch, "rmdir", errno.EIO, times=2)
         assert workspace.remove().leftovers == ((".", "the disk reported an input/output error"),)
     assert sweep(root) == 1
 
@@ -931,7 +921,7 @@ def test_F05_no_descriptor_left_in_the_process(root, extra):
     assert removal.files == 2
     if extra:
         assert removal.leftovers == ((".", "too many open files in this process (EMFILE)"),)
-        assert sorted(os.listdir(workspace.directory)) == [MARK, "extra"]
+        assert os.listdir(workspace.directory) == ["extra"]
         assert sweep(root) == 1
     assert os.listdir(root) == []
 
@@ -1127,7 +1117,7 @@ def test_repr_is_for_the_night(root):
 
 
 def test_killed_while_removing_a_deep_tree_is_found_again(quick_root):
-    """The mark goes last, so a kill in the middle leaves an orphan that a sweep knows."""
+    """There is no moment in a removal at which an orphan could not be told from a stranger's directory."""
     there, here = os.pipe()
 
     def remove():

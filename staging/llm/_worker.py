@@ -15,6 +15,7 @@ import importlib
 import io
 import itertools
 import logging
+import os
 import re
 import sys
 import time
@@ -63,8 +64,8 @@ def refuse(code: int) -> NoReturn:
     raise RefusedError(code)
 
 
-def limit_resources(memory: int) -> None:
-    """Bound this process: `memory` bytes of data, CPU seconds, no file, no core; where the system can.
+def limit_resources(more: int) -> None:
+    """Bound this process: `more` bytes of data, CPU seconds, no file, no core; where the system can.
 
     RLIMIT_DATA counts private memory only (Linux 4.7), so it is near to what is really used; RLIMIT_AS is the net
     under it, wide enough for the libraries' own mappings.
@@ -72,14 +73,23 @@ def limit_resources(memory: int) -> None:
     with contextlib.suppress(ImportError):
         resource = importlib.import_module("resource")
         for name, value in (
-            ("RLIMIT_DATA", memory),
-            ("RLIMIT_AS", memory + 512 * MB),
+            ("RLIMIT_DATA", data_in_use() + more),
+            ("RLIMIT_AS", data_in_use() + more + 512 * MB),
             ("RLIMIT_CPU", CPU_SECONDS),
             ("RLIMIT_FSIZE", 0),
             ("RLIMIT_CORE", 0),
         ):
             with contextlib.suppress(AttributeError, ValueError, OSError):
                 resource.setrlimit(getattr(resource, name), (value, value + (name == "RLIMIT_CPU")))
+
+
+def data_in_use() -> int:
+    """Return this process's bytes of data (proc_pid_statm(5)), or a usual number where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as numbers:  # noqa: PTH123  # a script that starts fast
+            return int(numbers.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 32 * MB
 
 
 class Text:
@@ -470,6 +480,8 @@ TEXTS: dict[str, Callable[[IO[bytes], Text], None]] = {"pdf": pdf, "docx": docx,
 
 def convert(task: str, source: IO[bytes], out: IO[bytes], *numbers: int) -> None:
     """Do one task under its bounds."""
+    with contextlib.suppress(ImportError):
+        importlib.import_module(LIBRARIES.get(task, "io"))  # what is trusted is loaded before the bounds are set
     limit_resources(PICTURE_MEMORY if task == "picture" else TEXT_MEMORY)
     warnings.simplefilter("ignore")
     if task == "picture":
@@ -480,8 +492,9 @@ def convert(task: str, source: IO[bytes], out: IO[bytes], *numbers: int) -> None
         TEXTS[task](source, Text(out))
 
 
-TEXT_MEMORY = 60 * MB
-PICTURE_MEMORY = 480 * MB
+LIBRARIES = {"pdf": "pypdf", "pdf_pages": "pypdf", "xlsx": "openpyxl", "picture": "PIL.Image"}
+TEXT_MEMORY = 40 * MB
+PICTURE_MEMORY = 460 * MB
 
 
 def main(task: str, *numbers: str) -> int:

@@ -30,11 +30,12 @@ HAZARDS = (
     *(".png", ".PNG", ".tar.gz", ".", ".html", "a" * 140, "あ" * 60, "e\u0316\u0301" * 60, "🇫🇷" * 30),
 )
 
-anything = st.text(max_size=60) | st.text(st.characters(), max_size=60)  # the second with lone surrogates
-surrogates = st.text(st.characters(categories=["Cs", "Co", "Cn"]), max_size=8)
-hostile = st.lists(st.sampled_from(HAZARDS) | st.text(max_size=4) | surrogates, max_size=8).map("".join)
+hazards = st.lists(st.sampled_from(HAZARDS), min_size=1, max_size=12).map("".join)
+mixed = st.lists(st.sampled_from(HAZARDS) | st.text(max_size=3), min_size=1, max_size=12).map("".join)
+hidden = st.tuples(st.text(max_size=5), st.sampled_from(HAZARDS), st.text(max_size=5)).map("".join)
+anything = st.text(st.characters(), max_size=60)  # lone surrogates, private use and unassigned included
 
-claims = anything | hostile
+claims = hazards | mixed | hidden | anything
 """Any claim: free text and text made of everything that ever broke a name."""
 
 fallbacks = st.just("attachment") | claims

@@ -47,5 +47,6 @@ def test_no_character_is_cut_in_two(before, character, extension):
 @given(st.sampled_from("\u0301\u0316\u20dd"), st.integers(150, 3000), extensions)
 def test_one_letter_with_endless_accents_is_cut_all_the_same(mark, times, extension):
     name = safe_name("e" + mark * times + extension)
-    assert len(name.encode()) <= MAX_BYTES
+    assert name[0] in "eé"
     assert name.endswith(extension)
+    assert MAX_BYTES - 3 < len(name.encode()) <= MAX_BYTES

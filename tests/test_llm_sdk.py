@@ -1,0 +1,173 @@
+"""The blocks are what the real SDKs take: their types accept them, and their clients send them unchanged."""
+
+import contextlib
+import http.server
+import json
+import threading
+
+import anthropic
+import anthropic.types
+import openai
+import openai.types.chat
+import openai.types.responses
+import pydantic
+import pytest
+from llm_stage import docx, failure, image, link, moving_gif, pdf, stage_of
+
+from staging import llm
+
+TYPES = {
+    llm.anthropic_blocks: anthropic.types.ContentBlockParam,
+    llm.openai_blocks: openai.types.responses.ResponseInputContentParam,
+    llm.openai_chat_blocks: openai.types.chat.ChatCompletionContentPartParam,
+}
+
+
+def everything(tmp_path):
+    """Return a stage with a file of every kind, and the two outcomes that have none."""
+    return stage_of(
+        tmp_path, ("a.py", b"print('`' * 3)\n"), ("i.png", image()), ("g.gif", moving_gif()),
+        ("w.webp", image("WEBP")), ("j.jpg", image("JPEG", (9000, 20))), ("d.pdf", pdf("Seite 1 äöü")),
+        ("d.docx", docx()), failure(), link(),
+        ("v.mp4", b"\0\0\0\x18ftypmp42" + bytes(12)), ("l.txt", "é".encode("latin-1")), ("日本.txt", "日本".encode()),
+    )  # fmt: skip
+
+
+def strict(value):
+    """Return a type's JSON schema check that refuses unknown keys, which a TypedDict ignores."""
+    schema = pydantic.TypeAdapter(value).json_schema()
+    for definition in [schema, *schema.get("$defs", {}).values()]:
+        if definition.get("type") == "object":
+            definition["additionalProperties"] = False
+    return schema
+
+
+def fits(value, schema: dict, root: dict) -> bool:
+    """Whether the value fits: as much of JSON Schema as pydantic writes for these types."""
+    if "$ref" in schema:
+        return fits(value, root["$defs"][schema["$ref"].rpartition("/")[2]], root)
+    if "anyOf" in schema or "oneOf" in schema:
+        return any(fits(value, each, root) for each in schema.get("anyOf") or schema["oneOf"])
+    if "const" in schema or "enum" in schema:
+        return value in schema.get("enum", [schema.get("const")])
+    if schema.get("type") == "object":
+        known = schema.get("properties", {})
+        return (
+            isinstance(value, dict)
+            and set(schema.get("required", ())) <= set(value) <= set(known)
+            and all(fits(each, known[key], root) for key, each in value.items())
+        )
+    return isinstance(value, {"string": str, "integer": int, "boolean": bool}.get(schema.get("type"), ()))
+
+
+@pytest.mark.parametrize("hand_off", TYPES)
+async def test_every_block_is_of_the_sdk_type(hand_off, tmp_path):
+    found = await hand_off(everything(tmp_path))
+    adapter = pydantic.TypeAdapter(TYPES[hand_off])
+    assert len(found) > 10
+    for block in found:
+        adapter.validate_python(block, strict=True)
+
+
+@pytest.mark.parametrize("hand_off", [llm.openai_blocks, llm.openai_chat_blocks])
+async def test_no_block_has_a_key_that_the_sdk_does_not_know(hand_off, tmp_path):
+    schema = strict(TYPES[hand_off])
+    for block in await hand_off(everything(tmp_path)):
+        assert fits(block, schema, schema), {key: str(value)[:60] for key, value in block.items()}
+        assert not fits({**block, "unknown": "x"}, schema, schema)
+
+
+async def test_no_anthropic_block_has_a_key_that_the_sdk_does_not_know(tmp_path):
+    """Its types name a class that has no JSON schema, so the keys are looked up by hand."""
+    known = {
+        "text": anthropic.types.TextBlockParam,
+        "image": anthropic.types.ImageBlockParam,
+        "document": anthropic.types.DocumentBlockParam,
+    }
+    for block in await llm.anthropic_blocks(everything(tmp_path)):
+        assert set(block) <= set(known[block["type"]].__annotations__)
+        if "source" in block:
+            assert set(block["source"]) == set(anthropic.types.Base64ImageSourceParam.__annotations__)
+
+
+ANSWERS = {
+    "/v1/messages": {
+        "id": "m", "type": "message", "role": "assistant", "model": "m", "content": [{"type": "text", "text": "ok"}],
+        "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1},
+    },
+    "/v1/responses": {
+        "id": "r", "object": "response", "created_at": 1, "model": "m", "status": "completed", "output": [],
+        "parallel_tool_calls": False, "tool_choice": "auto", "tools": [], "error": None, "incomplete_details": None,
+        "instructions": None, "metadata": {}, "temperature": 1.0, "top_p": 1.0,
+    },
+    "/v1/chat/completions": {
+        "id": "c", "object": "chat.completion", "created": 1, "model": "m",
+        "choices": [{"index": 0, "finish_reason": "stop", "logprobs": None,
+                     "message": {"role": "assistant", "content": "ok", "refusal": None}}],
+    },
+}  # fmt: skip
+
+
+@contextlib.contextmanager
+def endpoint():
+    """Serve all three APIs on loopback; yield the address and the list of bodies that arrive."""
+    bodies = []
+
+    class Handler(http.server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
+            answer = json.dumps(ANSWERS[self.path]).encode()
+            self.send_response(200)
+            self.send_header("Content-Type", "application/json")
+            self.send_header("Content-Length", str(len(answer)))
+            self.send_header("Connection", "close")
+            self.end_headers()
+            self.wfile.write(answer)
+
+        def log_message(self, *_):
+            pass
+
+    with http.server.HTTPServer(("127.0.0.1", 0), Handler) as server:
+        thread = threading.Thread(target=server.serve_forever, args=(0.01,))
+        thread.start()
+        try:
+            yield f"http://127.0.0.1:{server.server_port}", bodies
+        finally:
+            server.shutdown()
+            thread.join()
+
+
+async def test_what_arrives_at_anthropic_is_what_was_emitted(tmp_path):
+    blocks = await llm.anthropic_blocks(everything(tmp_path))
+    with endpoint() as (address, bodies):
+        async with anthropic.AsyncAnthropic(api_key="x", base_url=address, max_retries=0) as client:
+            content = [*blocks, {"type": "text", "text": "What is this?"}]
+            await client.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": content}])
+    assert bodies[0]["messages"] == [{"role": "user", "content": content}]
+
+
+async def test_what_arrives_at_openai_is_what_was_emitted(tmp_path):
+    blocks = await llm.openai_blocks(everything(tmp_path))
+    with endpoint() as (address, bodies):
+        async with openai.AsyncOpenAI(api_key="x", base_url=address + "/v1", max_retries=0) as client:
+            content = [*blocks, {"type": "input_text", "text": "What is this?"}]
+            await client.responses.create(model="m", input=[{"role": "user", "content": content}])
+    assert bodies[0]["input"] == [{"role": "user", "content": content}]
+
+
+async def test_what_arrives_at_chat_completions_is_what_was_emitted(tmp_path):
+    blocks = await llm.openai_chat_blocks(everything(tmp_path))
+    with endpoint() as (address, bodies):
+        async with openai.AsyncOpenAI(api_key="x", base_url=address + "/v1", max_retries=0) as client:
+            content = [*blocks, {"type": "text", "text": "What is this?"}]
+            await client.chat.completions.create(model="m", messages=[{"role": "user", "content": content}])
+    assert bodies[0]["messages"] == [{"role": "user", "content": content}]
+
+
+async def test_the_prompt_arrives_whole(tmp_path):
+    """No lone surrogate, no NUL: what a client cannot encode."""
+    prompt = await llm.prompt(everything(tmp_path))
+    with endpoint() as (address, bodies):
+        async with anthropic.AsyncAnthropic(api_key="x", base_url=address, max_retries=0) as client:
+            await client.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": prompt}])
+    assert bodies[0]["messages"][0]["content"] == prompt
