@@ -1,6 +1,7 @@
 """What the tests of the hand-off share: a stage with given files, and files of every kind."""
 
 import io
+import os
 import zipfile
 import zlib
 from dataclasses import dataclass
@@ -60,10 +61,8 @@ def link(name: str = "https://example.com/page") -> Skipped:
 # Files
 
 
-def image(kind: str = "PNG", size=(8, 6), mode: str = "RGB", noise: bool = False, **options) -> bytes:
+def image(kind: str = "PNG", size=(8, 6), mode: str = "RGB", *, noise: bool = False, **options) -> bytes:
     if noise:
-        import os
-
         picture = PIL.Image.frombytes(mode, size, os.urandom(size[0] * size[1] * len(mode)))
     else:
         picture = PIL.Image.new(mode, size)

@@ -189,9 +189,9 @@ async def test_documents_are_shown_as_their_text(tmp_path):
         ("p.html", b"<!doctype html><title>T</title><style>s</style><p>A  <b>b</b>c&amp;\n d<script>x</script><br>e"),
     )
     shown = contents(await llm.prompt(stage))
+    pages = "```text\n[page 1]\nFirst page\n\n[page 2]\nSecond page\n```"
     assert shown == [
-        "[Contents of attachment 1, 'r.pdf' (the text of a PDF):]\n```text\n"
-        "[page 1]\nFirst page\n\n[page 2]\nSecond page\n```",
+        f"[Contents of attachment 1, 'r.pdf' (the text of a PDF):]\n{pages}",
         "[Contents of attachment 2, 'd.docx' (the text of a document):]\n```text\nOne\tTwo\n3\n```",
         "[Contents of attachment 3, 's.xlsx' (sheets as CSV):]\n```csv\n[sheet 'Sheet']\nname,n\n\"a, b\",2\n,3.5\n```",
         "[Contents of attachment 4, 'p.html' (the text of a page):]\n```text\nT\nA bc& d\ne\n```",
