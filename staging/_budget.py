@@ -44,13 +44,14 @@ class Reservation:
         """Reserve as much as is missing to `size` bytes; a smaller size changes nothing.
 
         Raises:
-            RejectedError: ``budget``, if one of the budgets has too little left; nothing was reserved.
+            RejectedError: ``budget``, if one of the budgets has too little left, or, for the first bytes, nothing at
+                all, so that nobody is asked for what cannot be taken; nothing was reserved.
         """
         missing = size - self.held
-        if missing <= 0:
+        if missing <= 0 and self.held:
             return
         for budget in self._budgets:
-            if missing > budget.left:
+            if missing > budget.left or not budget.left:
                 limit = format_size(budget.limit)
                 raise RejectedError("budget", f"no room left: {budget.owner} takes {limit} in all")
         self._move(missing)

@@ -153,8 +153,7 @@ class UniqueNames:
 def _key(name: str) -> str:
     if name.isascii():
         return name.lower()
-    folded = normalize("NFD", normalize("NFC", name).casefold())
-    return normalize("NFD", folded.upper().casefold())
+    return normalize("NFD", normalize("NFD", name).upper().casefold())
 
 
 def url_filename(url: str) -> str | None:

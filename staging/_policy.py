@@ -398,12 +398,12 @@ class UrlPolicy:
         return self.hosts is None or host in self.hosts or any(_is_under(host, pattern) for pattern in self.hosts)
 
 
-def origin(url: httpx.URL) -> tuple[str, str, int | None]:
+def origin(url: httpx.URL) -> tuple[str, str, int]:
     """Return scheme, host and port of a URL (RFC 6454 section 4): what connections and credentials are keyed by.
 
     The host is in lower case and without brackets, the port is never left out for http and https.
     """
-    port = _DEFAULT_PORTS.get(url.scheme) if url.port is None else url.port
+    port = _DEFAULT_PORTS.get(url.scheme, 0) if url.port is None else url.port
     return url.scheme, url.raw_host.decode("ascii").lower(), port
 
 

@@ -275,7 +275,7 @@ class AttachmentStage:
         reservation = Reservation(self._budget, self._process_budget)
         try:
             async with self._turns:
-                reservation.cover(attachment.size or 1)  # with nothing left, nobody needs to be asked
+                reservation.cover(attachment.size or 0)
                 self._emit(Started(attachment=attachment))
                 staged = await download(attachment, address, self._terms, reservation, self._progress_of(attachment))
         except BaseException:

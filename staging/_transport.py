@@ -26,6 +26,7 @@ import httpx
 from staging._dial import Origin, Stream, dial
 from staging._errors import DownloadError
 from staging._policy import UrlPolicy
+from staging._policy import origin as url_origin
 from staging._text import one_line
 
 IDLE_SECONDS: Final = 30.0  # shorter than any CDN's keep-alive, so that reuse seldom meets a closed connection
@@ -38,8 +39,6 @@ _EVENTS_PER_TURN = 32
 
 Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
 """The one seam to the network: a request in, a response with its body unread out."""
-
-_PORTS = {"http": 80, "https": 443}
 
 
 class Transport(httpx.AsyncBaseTransport):
@@ -65,7 +64,7 @@ class Transport(httpx.AsyncBaseTransport):
             RejectedError: if the host resolves to an address that is not admitted.
             DownloadError: ``connect``, ``interrupted`` or ``protocol``.
         """
-        origin = _origin(request.url)
+        origin = Origin(*url_origin(request.url))
         while (stream := self._warm(origin)) is not None:
             try:
                 return await self._exchange(stream, request)
@@ -117,10 +116,6 @@ class Transport(httpx.AsyncBaseTransport):
             stream.close()
         else:
             waiting.append((anyio.current_time(), stream))
-
-
-def _origin(url: httpx.URL) -> Origin:
-    return Origin(url.scheme, url.host, url.port or _PORTS[url.scheme])
 
 
 class _StaleError(Exception):

@@ -232,6 +232,16 @@ async def test_a_converter_that_crashes_is_a_reason(crash, reason, tmp_path, mon
         await text_of(staged_file(tmp_path, "a.docx", docx()), 10)
 
 
+@pytest.mark.parametrize("content", [image("BMP"), pdf("x")], ids=["image", "pdf"])
+@pytest.mark.parametrize("output", ["", "-1", "image/svg+xml 1 1\nAAAA", "9" * 30])
+async def test_a_converter_that_was_taken_over_puts_nothing_into_a_block(content, output, tmp_path, monkeypatch):
+    script = tmp_path / "evil.py"
+    script.write_text(f"print({output!r}, end='')")
+    monkeypatch.setattr(_process, "SCRIPT", script)
+    (block,) = await llm.openai_blocks(stage_of(tmp_path, ("x", content)))
+    assert "broke the converter" in block["text"] or "expands to far more" in block["text"]
+
+
 async def test_a_program_without_an_interpreter_starts_no_second_copy_of_itself(tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "frozen", True, raising=False)
     with pytest.raises(UnreadableError, match="needs a Python interpreter"):

@@ -68,6 +68,12 @@ async def test_the_fence_holds_across_the_place_that_is_cut(tmp_path):
     assert lines[1:] == ["`" * 21 + "text", "`" * 20, "[… 970 characters omitted …]", "`" * 10, "`" * 21]
 
 
+async def test_the_fence_is_longer_than_what_stands_at_the_end(tmp_path):
+    content = b"a" * 1000 + b"\n````\nb"
+    (block,) = contents(await llm.prompt(stage_of(tmp_path, ("x.txt", content)), max_chars=30))
+    assert block.split("\n")[1] == "`````text"
+
+
 @pytest.mark.parametrize(
     ("name", "shown"),
     [
@@ -216,6 +222,13 @@ async def test_a_page_is_decoded_as_it_declares(page, charset, tmp_path):
 async def test_preformatted_text_keeps_its_spaces(tmp_path):
     page = b"<!doctype html><p>a</p><pre>x\n  y</pre><table><tr><td>1</td><td>2</td></tr></table>"
     assert (await text_of(staged_file(tmp_path, "p.html", page), 100)).head == "a\nx\n  y\n1\t2"
+
+
+async def test_a_table_of_a_document_is_one_row_a_line(tmp_path):
+    cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
+    row = "<w:tr>" + cell.format("a") + cell.format("b") + "</w:tr>"
+    excerpt = await text_of(staged_file(tmp_path, "t.docx", docx(f"<w:tbl>{row}{row}</w:tbl><w:p/>")), 100)
+    assert excerpt.head == "a \tb \t\na \tb \t\n\n"
 
 
 async def test_a_scan_says_that_it_has_no_text(tmp_path):

@@ -69,7 +69,7 @@ ANTHROPIC = Provider(
 OPENAI = Provider(
     # https://developers.openai.com/api/docs/guides/images-vision ("Image input requirements"): PNG, JPEG, WEBP, GIF
     # without animation; 500 images and 50 MB a request; 20 MB an image (Azure, and the earlier page). No pixel limit is
-    # stated; 8000 keeps a picture within what Anthropic-compatible gateways take.
+    # stated; 8000 is a choice, since one picture goes to several providers through a gateway.
     image_types=WEB_IMAGES,
     moving_gif=False,
     max_image_bytes=20 * MB * 3 // 4,

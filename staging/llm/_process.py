@@ -16,6 +16,7 @@ from staging.llm._files import UnreadableError
 from staging.llm._worker import CPU_SECONDS, REASONS
 
 DEADLINE = 8.0  # seconds of wall time for one file, the interpreter's start included
+BROKE = "reading it broke the converter"
 SCRIPT = Path(__file__).with_name("_worker.py")
 
 _slots: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("_slots")
@@ -86,7 +87,7 @@ def _command(task: tuple[str, ...]) -> list[str]:
 def _environment() -> dict[str, str]:
     """Return what an interpreter needs and no more: a converter that is taken over finds no secrets here."""
     needed = {name: os.environ[name] for name in ("SYSTEMROOT", "PYTHONHOME", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**needed, "PYTHONPATH": os.pathsep.join(entry for entry in sys.path if entry)}
+    return {**needed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
 def _judge(status: int) -> None:
@@ -96,4 +97,4 @@ def _judge(status: int) -> None:
         raise UnreadableError(REASONS[status])
     if status == -getattr(signal, "SIGXCPU", 0):
         raise UnreadableError(f"reading it took longer than {CPU_SECONDS} seconds of processor time")
-    raise UnreadableError("reading it broke the converter")
+    raise UnreadableError(BROKE)

@@ -229,7 +229,8 @@ def docx_words(part: IO[bytes]) -> Iterator[str]:
         inside.append(name.removeprefix(WORD).removeprefix(STRICT_WORD))
 
     def end(_: str) -> None:
-        found.append(BREAKS.get(inside.pop(), ""))
+        name = inside.pop()
+        found.append(" " if name == "p" and "tc" in inside else BREAKS.get(name, ""))
 
     def data(words: str) -> None:
         if inside and inside[-1] == "t":
@@ -396,6 +397,7 @@ def charset_of_bom(head: bytes) -> str | None:
 
 # Pictures
 
+DECODERS = ("Jpeg", "Mpo", "Png", "Gif", "WebP", "Bmp", "Tiff", "Ico", "Avif", "Jpeg2K", "Psd")
 LOSSY = {"JPEG", "MPO", "HEIF", "AVIF", "WEBP"}  # saved as JPEG; what was drawn (PNG, GIF, BMP, TIFF) stays exact
 
 
@@ -416,12 +418,15 @@ def picture(source: IO[bytes], out: IO[bytes], side: int, limit: int) -> None:
 
 
 def open_picture(source: IO[bytes]) -> Any:
-    """Read no more than the header."""
+    """Read no more than the header; no other decoder than ours is tried (EPS would start Ghostscript)."""
     pil: Any = importlib.import_module("PIL.Image")
     pil.MAX_IMAGE_PIXELS = None  # its own check warns at one number and raises at twice that: ours is stricter
+    for decoder in DECODERS:
+        with contextlib.suppress(ImportError):
+            importlib.import_module(f"PIL.{decoder}ImagePlugin")
     with contextlib.suppress(ImportError):
         importlib.import_module("pillow_heif").register_heif_opener()
-    return pil.open(source)
+    return pil.open(source, formats=list(pil.OPEN))
 
 
 def decoded_allowed(source: IO[bytes]) -> int:

@@ -7,6 +7,7 @@ gives everything the provider's form; nothing before it knows one.
 """
 
 import binascii
+import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
@@ -21,7 +22,7 @@ from staging._text import format_size, one_line
 from staging.llm._files import Stage, UnreadableError, open_staged, staged
 from staging.llm._images import image_facts
 from staging.llm._limits import ANTHROPIC, OPENAI, SCALED_BYTES, SCALED_SIDE, Provider
-from staging.llm._process import convert
+from staging.llm._process import BROKE, convert
 from staging.llm._shares import fair_shares
 from staging.llm.extract import PDF, Excerpt, has_text, require
 from staging.llm.prompt import check_budget, first_uses, quoted, read_texts, shown_text
@@ -205,7 +206,16 @@ async def _plan_pdf(file: StagedFile, provider: Provider) -> _Plan:
     answer: list[bytes] = []
     async with staged(file) as handle:
         await convert(handle, answer.append, 20, "pdf_pages")
-    return _Plan(file, file.size, pages=int(b"".join(answer)))
+    (pages,) = _told(b"".join(answer), rb"(\d+)")
+    return _Plan(file, file.size, pages=int(pages))
+
+
+def _told(line: bytes, pattern: bytes) -> list[str]:
+    """Return the parts of what a converter says; one that was taken over may say anything."""
+    match = re.fullmatch(pattern, line)
+    if match is None:
+        raise UnreadableError(BROKE)
+    return [part.decode("ascii") for part in match.groups()]
 
 
 def _too_large(size: int, limit: int) -> str:
@@ -318,10 +328,10 @@ async def _converted(file: StagedFile, limit: int, shape: _Shape) -> _Media:
     pieces: list[bytes] = []
     async with staged(file) as handle:
         await convert(handle, pieces.append, limit * 4 // 3 + 1024, "picture", str(SCALED_SIDE), str(limit))
-    facts, _, data = b"".join(pieces).partition(b"\n")
-    media_type, width, height = facts.decode("ascii").split()
+    line, _, data = b"".join(pieces).partition(b"\n")
+    media_type, width, height = _told(line, rb"(image/png|image/jpeg) (\d{1,5}) (\d{1,5})")
     remark = f"from {one_line(file.media_type)} to {media_type}, {int(width):,} x {int(height):,} pixels"
-    return _Media(media_type, shape.prefix(media_type) + data.decode("ascii"), remark)
+    return _Media(media_type, shape.prefix(media_type) + data.decode("ascii", "replace"), remark)
 
 
 # What is told

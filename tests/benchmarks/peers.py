@@ -190,7 +190,7 @@ def run(command: list[str]) -> None:
 
 def curl() -> Client:
     def command(job: Job, _directory: str, urls: str) -> list[str]:
-        options = ["--parallel", "--parallel-max", str(AT_ONCE), "--http1.1", "--fail", "--silent", "--show-error"]
+        options = ["--parallel", "--parallel-max", str(AT_ONCE), "--http1.1", "--fail", "--no-progress-meter"]
         return ["curl", "-q", *options, "--cacert", str(job.ca), "--config", urls]
 
     return tool(command, lambda url, path: f'url = "{url}"\noutput = "{path}"\n')

@@ -35,7 +35,9 @@ mixed = st.lists(st.sampled_from(HAZARDS) | st.text(max_size=3), min_size=1, max
 hidden = st.tuples(st.text(max_size=5), st.sampled_from(HAZARDS), st.text(max_size=5)).map("".join)
 anything = st.text(st.characters(), max_size=60)  # lone surrogates, private use and unassigned included
 
-claims = hazards | mixed | hidden | anything
+composing = st.text("ea=\u1100\u1161\u11a8\u0301\u0316\u0345\u200b\u200d\u037e\u1fef\u212a", max_size=12)
+
+claims = hazards | mixed | composing | hidden | anything
 """Any claim: free text and text made of everything that ever broke a name."""
 
 fallbacks = st.just("attachment") | claims

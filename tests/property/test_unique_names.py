@@ -21,7 +21,8 @@ COLLIDING = (
     "a.png", "A.PNG", "a-2.png", "a-2-2.png", "a-3.png", "A-2.png", "a", "a-2", "ß", "ss", "ẞ", "I", "ı", "i", "İ",
     "é.tar.gz", "É.TAR.GZ", "é-2.tar.gz", "x" * 150, "x" * 149 + "y", "x" * 138 + "-2", "ǰ", "ᾳ", "αι",
 )  # fmt: skip
-batches = st.lists(st.sampled_from(COLLIDING) | st.one_of(claims, ordinary_names).map(safe_name), max_size=30)
+collisions = st.lists(st.sampled_from(COLLIDING), min_size=2, max_size=30)
+batches = collisions | st.lists(st.sampled_from(COLLIDING) | st.one_of(claims, ordinary_names).map(safe_name))
 
 
 def claim_all(names):
