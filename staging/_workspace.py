@@ -309,7 +309,6 @@ class Workspace:
         try:
             self._require_file(path)
             _move_new(self.at(path.name), target, source_fd=self.descriptor)
-            self._staged.pop(path.name, None)
         finally:
             self.leave()
 
@@ -391,7 +390,6 @@ class Workspace:
             if not self._inside:
                 return
             self._inside += 1
-        self._staged.pop(name, None)
         self._unlink(name)
         self.leave()
 

@@ -1,5 +1,7 @@
 """The prompt: every file named, contents shared fairly, and nothing a file holds can act on the prompt."""
 
+import errno
+import io
 import os
 import re
 import sys
@@ -237,8 +239,6 @@ async def test_a_scan_says_that_it_has_no_text(tmp_path):
 
 
 async def test_an_encrypted_pdf_says_so_and_one_with_an_empty_password_is_read(tmp_path):
-    import io
-
     import pypdf
 
     for password, expected in (("secret", None), ("", "Words")):
@@ -256,8 +256,6 @@ async def test_an_encrypted_pdf_says_so_and_one_with_an_empty_password_is_read(t
 
 async def test_no_lone_surrogate_and_no_nul_reaches_the_prompt(tmp_path):
     """JSON for a provider takes neither."""
-    import io
-
     out = io.BytesIO()
     _worker.Text(out).write("a\ud800b\0c")
     assert out.getvalue() == b"a?bc"
@@ -320,6 +318,23 @@ async def test_a_file_that_cannot_be_opened_is_named_with_the_reason(tmp_path, m
     monkeypatch.setattr("staging.llm._files.os.open", refuse)
     with pytest.raises(UnreadableError, match=r"it cannot be opened \(EACCES\)"):
         await text_of(file, 10)
+
+
+@pytest.mark.parametrize(("name", "content"), [("a.txt", b"text"), ("i.png", image())])
+async def test_a_disk_that_fails_midway_is_a_reason(name, content, tmp_path, monkeypatch):
+    class Broken(io.BytesIO):
+        def read(self, size=-1):
+            raise OSError(errno.EIO, "broken", str(tmp_path))
+
+    monkeypatch.setattr("staging.llm._files.open_staged", lambda _: Broken())
+    listing = (await llm.anthropic_blocks(stage_of(tmp_path, (name, content))))[0]["text"]
+    assert listing.endswith("(it cannot be read (EIO))")
+
+
+async def test_a_converter_that_cannot_start_is_a_reason(tmp_path, monkeypatch):
+    monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
+    with pytest.raises(UnreadableError, match=r"the converter cannot be run \(ENOENT\)"):
+        await text_of(staged_file(tmp_path, "d.docx", docx()), 10)
 
 
 async def test_a_path_that_occurs_twice_is_shown_once(tmp_path):

@@ -576,14 +576,59 @@ def test_the_lease_lasts_as_long_as_a_worker_is_inside(root, monkeypatch):
     worker = threading.Thread(target=work, args=(part,))
     worker.start()
     assert stuck.inside.wait(30)
-    descriptor = workspace.descriptor
+    descriptors = workspace.descriptor, part._fd
     part.abandon()
     assert workspace.remove() == Removal(0, ())
-    os.fstat(descriptor)
+    for descriptor in descriptors:
+        os.fstat(descriptor)
     stuck.go.set()
     worker.join(30)
-    with pytest.raises(OSError):
-        os.fstat(descriptor)
+    for descriptor in descriptors:
+        with pytest.raises(OSError):
+            os.fstat(descriptor)
+
+
+def test_given_up_when_the_file_has_just_got_its_name(workspace, monkeypatch):
+    """The worker is still inside, so nobody will ever hear of the file."""
+    inside, go, real = threading.Event(), threading.Event(), _workspace.Committed
+
+    def slow(*args):
+        inside.set()
+        assert go.wait(30)
+        return real(*args)
+
+    monkeypatch.setattr(_workspace, "Committed", slow)
+    part = workspace.part()
+    worker = threading.Thread(target=work, args=(part,))
+    worker.start()
+    assert inside.wait(30)
+    assert visible(workspace) == ["a"]
+    part.abandon()
+    go.set()
+    worker.join(30)
+    assert visible(workspace) == []
+
+
+def test_no_descriptor_is_closed_or_used_twice(root, tmp_path):
+    """Its number belongs to somebody else by then: to another download, say, or to the caller."""
+    workspace = Workspace.create(root)
+    named, forgotten = workspace.part(), workspace.part()
+    named.append(b"x")
+    number = named._fd
+    named.commit("a")
+    with (tmp_path / "another").open("wb") as another:
+        assert another.fileno() == number
+        named.discard()
+        os.fstat(number)
+    forgotten.append(b"x")
+    (tmp_path / forgotten._name).touch()
+    number = workspace.descriptor
+    workspace.remove()
+    other = os.open(tmp_path, os.O_RDONLY)
+    assert other == number
+    forgotten.discard()
+    os.close(other)
+    assert (tmp_path / forgotten._name).exists()
 
 
 def test_used_after_the_end(root):
@@ -713,6 +758,7 @@ def test_keep_refuses_what_is_no_staged_file(workspace, tmp_path):
     os.mkfifo(fifo)
     gone = put(workspace)
     gone.unlink()
+    put(workspace, "secret")
     for path in (link, fifo, gone, tmp_path / "secret", workspace.directory / ".." / "root"):
         with pytest.raises(WorkspaceError):
             workspace.keep(path, tmp_path / "kept")

@@ -5,7 +5,7 @@ import errno
 import io
 import os
 import stat
-from collections.abc import AsyncIterator, Sequence
+from collections.abc import AsyncIterator, Iterator, Sequence
 from typing import Protocol
 
 import anyio.to_thread
@@ -59,7 +59,12 @@ def _why_not(error: OSError) -> str:
         return "it was deleted after it was staged"
     if error.errno == errno.ELOOP:
         return "it was replaced by a link after it was staged"
-    return f"it cannot be opened ({errno.errorcode.get(error.errno or 0, 'unknown error')})"
+    return f"it cannot be opened ({error_code(error)})"
+
+
+def error_code(error: OSError) -> str:
+    """Return the name of an operating system's error, such as ``EACCES``; its message may hold a path."""
+    return errno.errorcode.get(error.errno or 0, "unknown error")
 
 
 def _check(file: StagedFile, before: os.stat_result, now: os.stat_result) -> None:
@@ -70,6 +75,16 @@ def _check(file: StagedFile, before: os.stat_result, now: os.stat_result) -> Non
     if now.st_size != file.size:
         change = f"{format_size(file.size)} then, {format_size(now.st_size)} now"
         raise UnreadableError(f"it was changed after it was staged: {change}")
+
+
+@contextlib.contextmanager
+def reading(file: StagedFile) -> Iterator[io.BufferedReader]:
+    """Hold a staged file open and turn the disk's errors into reasons. For worker threads."""
+    with open_staged(file) as handle:
+        try:
+            yield handle
+        except OSError as error:
+            raise UnreadableError(f"it cannot be read ({error_code(error)})") from None
 
 
 @contextlib.asynccontextmanager

@@ -12,7 +12,7 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
-from staging.llm._files import UnreadableError
+from staging.llm._files import UnreadableError, error_code
 from staging.llm._worker import CPU_SECONDS, REASONS
 
 DEADLINE = 8.0  # seconds of wall time for one file, the interpreter's start included
@@ -39,7 +39,10 @@ async def convert(source: IO[bytes], take: Callable[[bytes], None], limit: int, 
     """
     async with _limiter():
         with anyio.move_on_after(DEADLINE):
-            status = await _run(source, take, limit, task)
+            try:
+                status = await _run(source, take, limit, task)
+            except OSError as error:
+                raise UnreadableError(f"the converter cannot be run ({error_code(error)})") from None
             _judge(status)
             return
     raise UnreadableError(f"reading it took longer than {DEADLINE:g} seconds")

@@ -19,7 +19,7 @@ import anyio.to_thread
 from staging._media import kind_of
 from staging._models import MB, Failure, Outcome, Skipped, StagedFile, to_bytes
 from staging._text import format_size, one_line
-from staging.llm._files import Stage, UnreadableError, open_staged, staged
+from staging.llm._files import Stage, UnreadableError, reading, staged
 from staging.llm._images import image_facts
 from staging.llm._limits import ANTHROPIC, OPENAI, SCALED_BYTES, SCALED_SIDE, Provider
 from staging.llm._process import BROKE, convert
@@ -231,7 +231,7 @@ def _change_of_image(file: StagedFile, provider: Provider, side: int) -> str:
 
 
 def _refused(file: StagedFile, provider: Provider, side: int) -> str:
-    with open_staged(file) as handle:
+    with reading(file) as handle:
         facts = image_facts(handle, file.media_type)
     if file.media_type not in provider.image_types:
         return f"{one_line(file.media_type)} is not taken as it is"
@@ -317,7 +317,7 @@ def _encode(file: StagedFile, data: str) -> _Media:
     in place, since nothing else refers to it and the loop is a ``for`` (CPython 3.11 to 3.14 extend it then, and only
     then, without a copy): joining a list of pieces would take twice the memory and hold the GIL for 40 ms.
     """
-    with open_staged(file) as handle:
+    with reading(file) as handle:
         for piece in iter(lambda: handle.read(_PIECE), b""):
             data += binascii.b2a_base64(piece, newline=False).decode("ascii")
             time.sleep(0)

@@ -16,7 +16,7 @@ import anyio.to_thread
 
 from staging._models import StagedFile
 from staging._text import one_line
-from staging.llm._files import UnreadableError, open_staged, staged
+from staging.llm._files import UnreadableError, reading, staged
 from staging.llm._process import convert
 from staging.llm._worker import MAX_CHARS, charset_of_bom, text_pieces, utf8_or
 
@@ -128,14 +128,11 @@ async def text_of(file: StagedFile, keep: int) -> Excerpt:
 
 
 def _read(file: StagedFile, keep: int) -> Excerpt:
-    with open_staged(file) as handle:
-        try:
-            charset = charset_of_bom(handle.read(4)) or utf8_or(_Yielding(handle), FALLBACK)
-            collector = _Collector(keep)
-            for piece in text_pieces(_Yielding(handle), charset):
-                collector.take(piece)
-        except OSError as error:
-            raise UnreadableError(f"it cannot be read ({error.strerror})") from None
+    collector = _Collector(keep)
+    with reading(file) as handle:
+        charset = charset_of_bom(handle.read(4)) or utf8_or(_Yielding(handle), FALLBACK)
+        for piece in text_pieces(_Yielding(handle), charset):
+            collector.take(piece)
     return collector.excerpt(f"decoded as {FALLBACK}, which is a guess" if charset == FALLBACK else "")
 
 
