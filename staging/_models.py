@@ -58,8 +58,15 @@ class Attachment:
             "size": self.size,
             "description": self.description,
         }
-        claims = "".join(f", {key}={one_line(repr(value))}" for key, value in shown.items() if value is not None)
+        claims = "".join(f", {key}={_shown(value)}" for key, value in shown.items() if value is not None)
         return f"Attachment({bare_url(str(self.url))!r}{claims})"
+
+
+def _shown(value: object) -> str:
+    try:
+        return one_line(repr(value))
+    except ValueError:  # a number of more digits than Python prints
+        return "…"
 
 
 def _restore(values: dict[str, Any]) -> Attachment:

@@ -32,6 +32,7 @@ from staging._download import Terms, display_name, download, expires_at
 from staging._errors import DownloadError, RejectedError, StageClosedError, StagingError, WorkspaceError
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle
 from staging._intake import intake, unusable
+from staging._media import contradicts
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
 from staging._policy import UrlPolicy
 from staging._resources import Resources, open_resources
@@ -318,6 +319,9 @@ class AttachmentStage:
     def _tell(self, outcome: Outcome) -> None:
         if isinstance(outcome, Failure):
             _log.warning("%s", failure_line(outcome, self._label))
+        elif isinstance(outcome, StagedFile) and contradicts(outcome.claimed_media_type, outcome.media_type):
+            claim = one_line(str(outcome.claimed_media_type), limit=100)
+            _log.info("%r is %s, not %s as claimed", outcome.name, outcome.media_type, claim)
         self._emit(Finished(outcome=outcome))
 
     def _progress_of(self, attachment: Attachment) -> Callable[[int, int | None], None]:

@@ -1,5 +1,8 @@
 """Words for people, logs and prompts: one line, no secrets, no character that acts on a terminal."""
 
+import re
+
+_BOT_TOKEN = re.compile(r"(/bot[0-9]+:)[^/]+")
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 
 
@@ -16,8 +19,11 @@ def one_line(text: str, *, limit: int = 300) -> str:
 
 
 def bare_url(url: str, *, limit: int = 2000) -> str:
-    """Return `url` without query, fragment and userinfo, as one printable line: they carry secrets."""
-    bare = url.partition("#")[0].partition("?")[0]
+    """Return `url` without query, fragment and userinfo, as one printable line: they carry secrets.
+
+    The path is shown, except for a bot's token in one of Telegram's (https://core.telegram.org/bots/api#getfile).
+    """
+    bare = _BOT_TOKEN.sub(r"\1…", url.partition("#")[0].partition("?")[0])
     scheme, mark, rest = bare.partition("://")
     if mark:
         authority, slash, path = rest.partition("/")

@@ -44,7 +44,7 @@ async def a_stage(tmp_path, cdn, *, limits=ONCE, **options):
         yield stage
         [good] = await stage.download(sibling)
         assert isinstance(good, StagedFile)
-        assert {path.name for path in stage.directory.iterdir()} == {".lease", *(p.name for p in stage.paths)}
+        assert {path.name for path in stage.directory.iterdir()} == {path.name for path in stage.paths}
     assert_empty(tmp_path)
 
 

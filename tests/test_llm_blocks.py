@@ -253,6 +253,31 @@ async def test_more_images_than_the_api_takes_are_named(tmp_path, monkeypatch):
     assert listing(found)[2].endswith("(more than 2 images)")
 
 
+async def test_the_first_images_are_the_ones_that_are_sent(tmp_path, monkeypatch):
+    """In order of intake, not in that of being ready: here the second is ready first."""
+    monkeypatch.setattr(blocks, "_ANTHROPIC", _with(blocks._ANTHROPIC, max_images=1))
+    ready, real = anyio.Event(), blocks._plan
+
+    async def second_first(file, *rest):
+        if file.name == "1.png":
+            await ready.wait()
+        plan = await real(file, *rest)
+        ready.set()
+        return plan
+
+    monkeypatch.setattr(blocks, "_plan", second_first)
+    found = await llm.anthropic_blocks(stage_of(tmp_path, ("1.png", PNG), ("2.png", PNG)))
+    assert listing(found)[0] == "1. '1.png': image 1 above"
+    assert listing(found)[1].endswith("(more than 1 images)")
+
+
+async def test_sixteen_bits_of_grey_become_the_upper_eight(tmp_path):
+    content = encoded(PIL.Image.new("I;16", (4, 4), 0x80FF), "TIFF")
+    (block,) = media(await llm.anthropic_blocks(stage_of(tmp_path, ("g.tif", content))))
+    with PIL.Image.open(io.BytesIO(raw(block))) as picture:
+        assert picture.getpixel((0, 0)) == 0x80
+
+
 def _with(shape, **changes):
     from dataclasses import replace
 

@@ -621,14 +621,15 @@ def test_no_descriptor_is_closed_or_used_twice(root, tmp_path):
         named.discard()
         os.fstat(number)
     forgotten.append(b"x")
-    (tmp_path / forgotten._name).touch()
+    victim = tmp_path / forgotten._name
+    victim.touch()
     number = workspace.descriptor
     workspace.remove()
     other = os.open(tmp_path, os.O_RDONLY)
     assert other == number
     forgotten.discard()
     os.close(other)
-    assert (tmp_path / forgotten._name).exists()
+    assert victim.exists()
 
 
 def test_used_after_the_end(root):
@@ -784,6 +785,19 @@ def test_only_staged_files_count(workspace, root):
     assert os.listdir(root) == []
 
 
+def test_a_worker_that_names_its_file_meanwhile_does_not_disturb(workspace, root, monkeypatch):
+    put(workspace)
+    real = os.unlink
+
+    def unlink(*args, **kwargs):
+        workspace._staged["late"] = None
+        real(*args, **kwargs)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    assert workspace.remove() == Removal(1, ())
+    assert os.listdir(root) == []
+
+
 def test_F06_gone_underneath_is_fine(root):
     workspace = Workspace.create(root)
     part = workspace.part()
@@ -905,7 +919,7 @@ def test_F08_an_immutable_file_is_reported_and_left_to_the_next_sweep(root):
     try:
         removal = workspace.remove()
     finally:
-        subprocess.run(["chattr", "-i", stubborn, below], check=True)
+        subprocess.run(["chattr", "-R", "-i", root], check=True)
     reason = "operation not permitted"
     assert (removal.files, dict(removal.leftovers)) == (1, {"stubborn": reason, "below/stubborn": reason})
     assert sweep(root) == 1
@@ -921,6 +935,18 @@ def test_F02_EIO_on_unlink_is_reported_after_everything_else(root, monkeypatch):
         removal = workspace.remove()
     assert removal == Removal(2, (("b", "the disk reported an input/output error"),))
     assert os.listdir(workspace.directory) == ["b"]
+    assert sweep(root) == 1
+
+
+def test_F02_what_fails_once_is_tried_again_and_not_reported(root, monkeypatch):
+    workspace = Workspace.create(root)
+    for name in ("a", "b", "c"):
+        (workspace.directory / name).touch()
+    with monkeypatch.context() as patch:
+        failing(patch, "unlink", errno.EIO, when=lambda name: name == "a")
+        failing(patch, "unlink", errno.EIO, times=-1, when=lambda name: name == "b")
+        failing(patch, "unlink", errno.ENOENT, times=-1, when=lambda name: name == "c")  # somebody else was faster
+        assert [path for path, _ in workspace.remove().leftovers] == ["b"]
     assert sweep(root) == 1
 
 

@@ -33,10 +33,10 @@ MAX_MEMBERS = 2_000  # of an archive; a workbook with a picture in every cell is
 MAX_EXPANDED = 200 * MB
 MAX_RATIO = 200  # XML of real documents shrinks 10 to 60 times, deflate at its most 1,032 times
 RATIO_FROM = MB  # below this size a ratio says nothing
-LITTLE_DECODED = 32 * MB  # of pixels; more only for a file that has the bytes to show for it
+LITTLE_DECODED = 30 * MB  # of pixels; more only for a file that has the bytes to show for it
 MUCH_DECODED = 320 * MB
 DECODED_PER_BYTE = 200  # photographs have 8 to 120, a flat colour thousands
-WEIGHTS = {"L": 1, "1": 2, "P": 5, "PA": 5, "LA": 6, "RGBA": 6}  # bytes a pixel takes while converted; others 4
+WEIGHTS = {"L": 1, "1": 2, "P": 5, "PA": 5, "LA": 7, "RGBA": 7}  # bytes a pixel takes while converted; others 4
 SOFT_SECONDS = 5.0  # text stops here and says so; the parent's deadline is the hard one
 CPU_SECONDS = 7
 

@@ -113,15 +113,15 @@ def run(scenario: Scenario, number: int, contender: str, root: str) -> dict:
         return child("-c", IMPORTED.format(statement=IMPORTS[contender]))
     loop = "trio" if contender.endswith("_trio") else "asyncio"
     task = scenario.task(number) | {"root": root, "client": contender.removesuffix("_trio"), "loop": loop}
-    return child(str(HERE / "measure.py"), json.dumps(task))
+    return child(str(HERE / "measure.py"), told=json.dumps(task))
 
 
-def child(*arguments: str) -> dict:
+def child(*arguments: str, told: str = "") -> dict:
     # the tree as it is, whatever is installed
     path = os.pathsep.join([str(HERE.parents[1]), *filter(None, [os.environ.get("PYTHONPATH")])])
     environment = {**os.environ, "PYTHONPATH": path}
     command = [sys.executable, *arguments]
-    process = subprocess.run(command, check=False, capture_output=True, text=True, env=environment)
+    process = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, input=told)
     if process.returncode:
         raise RuntimeError((process.stderr or process.stdout).strip().splitlines()[-1])
     return json.loads(process.stdout)

@@ -1,6 +1,7 @@
-"""One measurement in a process of its own: ``python measure.py '{"measure": "fetch", "client": "staging", ...}'``.
+"""One measurement in a process of its own: ``echo '{"measure": "fetch", ...}' | python measure.py``.
 
-Prints one JSON object. CPU seconds are those of the client alone: of this process, or of the command that it runs.
+Reads one JSON object (ten thousand URLs are too long for an argument), and prints one. CPU seconds are those of the
+client alone: of this process, or of the command that it runs.
 """
 
 import contextlib
@@ -146,22 +147,24 @@ def timed_rmtree(directory: Path) -> float:
 
 async def empty(task: dict, job: Job) -> dict:
     """Milliseconds to enter and leave a stage in which nothing happens; beside it, a temporary directory."""
-    stages, directories = [], []
+    stages, directories, used = [], [], 0.0
     async with area_of(job) as area:
         for _ in range(EMPTY_STAGES):
-            began = time.perf_counter()
+            began, before = time.perf_counter(), cpu("staging")
             async with area.stage():
                 pass
             stages.append((time.perf_counter() - began) * 1000)
+            used += (cpu("staging") - before) * 1000
             began = time.perf_counter()
             with tempfile.TemporaryDirectory(dir=job.root):
                 pass
             directories.append((time.perf_counter() - began) * 1000)
-    return {"stage_ms": statistics.median(stages), "directory_ms": statistics.median(directories)}
+    medians = {"stage_ms": statistics.median(stages), "directory_ms": statistics.median(directories)}
+    return medians | {"cpu_ms": used / EMPTY_STAGES}
 
 
 def main() -> None:
-    task = json.loads(sys.argv[1])
+    task = json.load(sys.stdin)
     tls = ssl.create_default_context(cafile=task["ca"]) if task["ca"] else None
     job = Job(tuple(task["urls"]), task["root"], task["ca"], tls)
     measure = {"fetch": fetch, "message": message, "many": many, "empty": empty}[task["measure"]]

@@ -93,7 +93,8 @@ def lines(samples: Samples) -> Iterator[Line]:
     slower = statistics.median(removal) if removal else None
     yield Line("P6", "10,000 x 1 KB: removal / shutil.rmtree", slower, bar=1.3, aim=1.0)
     directory = seen("empty", field="directory_ms")
-    note = "" if directory is None else f"a TemporaryDirectory: {directory:.2f} ms"
+    spent = seen("empty", field="cpu_ms")
+    note = "" if directory is None else f"CPU {spent:.2f} ms; a TemporaryDirectory: {directory:.2f} ms"
     yield Line("P7", "enter and leave an empty stage", seen("empty", field="stage_ms"), "ms", 2, 0.5, note)
     for scenario, work in {"bulk": "10 x 50 MB", "small": "300 x 16 KB"}.items():
         slower = ratio(seen(scenario, "staging_trio"), seen(scenario))
@@ -142,6 +143,8 @@ def clients(samples: Samples) -> str:
         "first": ("stall_first", "stall_ms", None),
     }  # fmt: skip
     columns = {title: column for title, column in columns.items() if column[0] in samples}
+    if not columns:
+        return ""
     rows = [f"| client | {' | '.join(columns)} |", "|---" + "|---:" * len(columns) + "|"]
     for contender, name in NAMES.items():
         cells = [cell(samples, contender, *column) for column in columns.values()]

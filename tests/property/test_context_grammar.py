@@ -133,7 +133,7 @@ def test_nothing_that_is_shown_carries_a_secret_or_a_control_character(outcomes,
         assert not any(secret in text for secret in SECRETS)
 
 
-@given(st.lists(failures, min_size=1, max_size=30), st.lists(staged_files | skips, max_size=3))
+@given(st.lists(failures, min_size=1, max_size=12), st.lists(staged_files | skips, max_size=3))
 def test_a_notice_does_nothing_in_a_chat(failed, others):
     """No mention, no markup, no link, at most 400 characters, for any name; and it counts right."""
     text = notice([*others, *failed])

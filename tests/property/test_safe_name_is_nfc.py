@@ -3,6 +3,7 @@
 import unicodedata
 
 from hypothesis import given
+from hypothesis import strategies as st
 from strategies import claims, fallbacks
 
 from staging._filenames import safe_name
@@ -11,6 +12,11 @@ from staging._filenames import safe_name
 @given(claims, fallbacks)
 def test_nfc(claim, fallback):
     assert unicodedata.is_normalized("NFC", safe_name(claim, fallback=fallback))
+
+
+@given(st.text("e\u1100\u1161\u0301\u200b", max_size=8))
+def test_nfc_where_what_stood_between_has_vanished(claim):
+    assert unicodedata.is_normalized("NFC", safe_name(claim))
 
 
 @given(claims)

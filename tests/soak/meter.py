@@ -1,0 +1,56 @@
+"""Memory and descriptors of this process over time, and how fast they grow: least squares after a warm-up."""
+
+import gc
+import os
+import time
+from pathlib import Path
+
+_PAGE_MB = os.sysconf("SC_PAGE_SIZE") / 1_048_576
+
+
+def resident_mb():
+    """Return the resident set of this process."""
+    return int(Path("/proc/self/statm").read_text().split()[1]) * _PAGE_MB
+
+
+def descriptors():
+    """Return how many descriptors are open."""
+    return len(os.listdir("/proc/self/fd")) - 1  # noqa: PTH208  # the listing's own is one
+
+
+class Meter:
+    """Samples, and the line through them.
+
+    Args:
+        warm_up: seconds at the beginning that do not count: imports, pools and caches fill.
+    """
+
+    def __init__(self, warm_up):
+        self.began = time.monotonic()
+        self.warm_up = warm_up
+        self.samples = []
+
+    def sample(self):
+        gc.collect()  # garbage that the collector has not come to is no leak
+        self.samples.append((time.monotonic() - self.began, resident_mb(), descriptors()))
+
+    def report(self):
+        """Return first, last and highest values after the warm-up, and the growth an hour."""
+        late = [sample for sample in self.samples if sample[0] >= self.warm_up] or self.samples
+        found = {"samples": len(late)}
+        for column, name in ((1, "memory_mb"), (2, "descriptors")):
+            values = [sample[column] for sample in late]
+            slope = slope_per_hour([(sample[0], sample[column]) for sample in late])
+            found[name] = {
+                "first": round(values[0], 1), "last": round(values[-1], 1), "highest": round(max(values), 1),
+                "slope_per_hour": round(slope, 2),
+            }  # fmt: skip
+        return found
+
+
+def slope_per_hour(points):
+    """Return the slope of the least-squares line through (seconds, value), an hour."""
+    count = len(points)
+    mean_x, mean_y = (sum(point[axis] for point in points) / max(count, 1) for axis in (0, 1))
+    spread = sum((x - mean_x) ** 2 for x, _ in points)
+    return 3600 * sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
