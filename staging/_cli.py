@@ -78,7 +78,8 @@ of its own. The command uses the terminal as if it had been started without
 `staging`, and finds two more variables in its environment:
   STAGING_CONTEXT   what was attached and what became of it, for a prompt
   STAGING_DIR       the directory of the staged files
-If a download fails, COMMAND is not started, unless --partial."""
+If a download fails, COMMAND is not started, unless --partial. The lines of
+--json come before COMMAND's own output."""
 
 _MORE_RUN = """\
 examples:
@@ -248,7 +249,7 @@ def _add_options(parser: _Parser, partial: str) -> None:
         "--insecure-local", action="store_true",
         help="also allow http, any port, private addresses, and localhost unless --allow-host: for tests",
     )  # fmt: skip
-    add("--json", action="store_true", help="print outcomes as JSON lines (before the command starts)")
+    add("--json", action="store_true", help="print outcomes as JSON lines on standard output")
     add("--partial", action="store_true", help=partial)
     add("--quiet", action="store_true", help="no progress, only results and errors")
 

@@ -22,7 +22,6 @@ from typing import Protocol, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
-import anyio.to_thread
 import httpx
 
 from staging._budget import Reservation
@@ -32,6 +31,7 @@ from staging._media import observe
 from staging._models import Attachment, Limits, StagedFile, describe_limit
 from staging._policy import UrlPolicy, same_origin
 from staging._text import bare_url, format_size, one_line
+from staging._threads import Hops
 from staging._transport import Body, Send
 from staging._workspace import PartFile, Workspace
 
@@ -76,14 +76,14 @@ class Terms:
         policy: what may be contacted.
         limits: the numbers.
         workspace: where the files go.
-        threads: how many worker threads may write at once.
+        hops: the way to the disk.
     """
 
     send: Send
     policy: UrlPolicy
     limits: Limits
     workspace: Workspace
-    threads: anyio.CapacityLimiter
+    hops: Hops
 
 
 async def download(
@@ -364,7 +364,7 @@ class _Job:
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         self._clock.await_ourselves()
-        return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=True, limiter=self._terms.threads)
+        return await self._terms.hops.run(function, *args)
 
     async def _wait_or_give_up(self, error: DownloadError) -> None:
         """Wait until the next attempt is due.

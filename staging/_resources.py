@@ -14,6 +14,7 @@ import httpx
 from staging._budget import Budget
 from staging._models import Limits, to_bytes
 from staging._policy import UrlPolicy
+from staging._threads import Hops
 from staging._transport import Send, Transport
 from staging._workspace import prepare_root, sweep
 
@@ -27,7 +28,7 @@ class Resources:
         policy: what may be contacted; one for all, because warm connections are shared.
         send: a request in, a response with its body unread out.
         turns: downloads at once.
-        threads: worker threads that write at once.
+        hops: the way to the disk.
         budget: bytes on disk, over all stages.
     """
 
@@ -35,7 +36,7 @@ class Resources:
     policy: UrlPolicy
     send: Send
     turns: anyio.Semaphore
-    threads: anyio.CapacityLimiter
+    hops: Hops
     budget: Budget
 
 
@@ -63,7 +64,7 @@ async def open_resources(
             policy=policy,
             send=send,
             turns=anyio.Semaphore(limits.concurrency, fast_acquire=True),
-            threads=anyio.CapacityLimiter(limits.concurrency),
+            hops=Hops(),
             budget=Budget(to_bytes(float("inf") if max_total_mb is None else max_total_mb), "the process"),
         )
     finally:

@@ -125,7 +125,7 @@ class AttachmentStage:
             raise
         self._turns, self._process_budget = resources.turns, resources.budget
         self._budget = Budget(self._limits.max_total_bytes, "the stage")
-        self._terms = Terms(resources.send, self._policy, self._limits, self._workspace, resources.threads)
+        self._terms = Terms(resources.send, self._policy, self._limits, self._workspace, resources.hops)
         return self
 
     async def __aexit__(

@@ -940,7 +940,7 @@ def test_F02_EIO_on_unlink_is_reported_after_everything_else(root, monkeypatch):
 
 def test_F02_what_fails_once_is_tried_again_and_not_reported(root, monkeypatch):
     workspace = Workspace.create(root)
-    for name in ("a", "b", "c"):
+    for name in ("a", "b", "c", "d"):
         (workspace.directory / name).touch()
     with monkeypatch.context() as patch:
         failing(patch, "unlink", errno.EIO, when=lambda name: name == "a")

@@ -1,0 +1,657 @@
+"""The command, as a process: what it prints, what it leaves, how it ends; with and without a terminal."""
+
+import contextlib
+import errno
+import fcntl
+import json
+import os
+import pty
+import re
+import select
+import signal
+import stat
+import struct
+import subprocess
+import sys
+import termios
+import textwrap
+from pathlib import Path
+
+import pytest
+
+from staging import _cli
+from staging.__main__ import main
+from staging.testing import Drip, FakeCDN, Reply, Stall, assert_empty
+
+MODULE = (sys.executable, "-m", "staging")
+SECRET = "?ex=ffffffff&hm=5ec2e7"
+ESC, OSC, BIDI = "\x1b[31m", "\x1b]0;owned\x07", "\u202e"
+HOSTILE = f"a{ESC}{OSC}{BIDI}[red]z[bold].txt"
+
+
+class Command:
+    """`staging`, started with a root of its own; `--insecure-local` admits the test's server."""
+
+    def __init__(self, folder):
+        self.root = folder / "root"
+        self.into = folder / "into"
+        self.environment = {**os.environ, "TMPDIR": str(folder), "COLUMNS": "80", "TERM": "xterm-256color"}
+        for name in ("NO_COLOR", "FORCE_COLOR", "TTY_COMPATIBLE", "TTY_INTERACTIVE"):
+            self.environment.pop(name, None)
+
+    def __call__(self, verb, *arguments, program=MODULE, **options):
+        """Run it to its end, and return what came of it."""
+        options = {"capture_output": True, "text": True, "timeout": 60, "env": self.environment, **options}
+        return subprocess.run(self.line(verb, *arguments, program=program), check=False, **options)
+
+    @contextlib.contextmanager
+    def started(self, verb, *arguments, program=MODULE, **options):
+        """Run it beside the test, without a terminal."""
+        pipes = dict.fromkeys(("stdin", "stdout", "stderr"), subprocess.PIPE)
+        options = {**pipes, "text": True, "start_new_session": True, "env": self.environment, **options}
+        process = subprocess.Popen(self.line(verb, *arguments, program=program), **options)
+        try:
+            yield process
+        finally:
+            process.kill()
+            process.communicate()
+
+    def line(self, verb, *arguments, program=MODULE):
+        own = ["--temp-dir", self.root, "--insecure-local"] if verb in {"run", "get"} else []
+        own += ["--into", self.into] if verb == "get" else []
+        return [*program, verb, *map(str, own), *map(str, arguments)]
+
+
+@pytest.fixture
+def command(tmp_path):
+    """Whatever the command did, no staged file is left under its root."""
+    command = Command(tmp_path)
+    yield command
+    assert_empty(command.root)
+
+
+@pytest.fixture
+def cdn():
+    with FakeCDN.in_thread() as cdn:
+        yield cdn
+
+
+def python(code):
+    """Return a command that runs `code`."""
+    return sys.executable, "-c", textwrap.dedent(code)
+
+
+def patched(code):
+    """Return a program that is the command after `code`."""
+    return python(f"import sys\n{code}\nfrom staging._cli import main\nsys.exit(main())")
+
+
+SHOW = python("""
+    import json, os, sys
+    texts = [open(path).read() for path in sys.argv[1:]]
+    print(json.dumps([sys.argv[1:], texts, os.environ["STAGING_CONTEXT"], os.environ["STAGING_DIR"]]))
+""")
+
+
+# ── run ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_run_gives_the_command_its_files_each_an_argument_of_its_own_and_deletes_them(command, cdn):
+    urls = cdn.serve("/a b.txt", b"one"), cdn.serve("/b.txt", b"two")
+    done = command("run", *urls, "--", *SHOW, "{}")
+    assert done.returncode == 0, done.stderr
+    paths, texts, context, directory = json.loads(done.stdout)
+    assert texts == ["one", "two"]
+    assert [Path(path).name for path in paths] == ["a b.txt", "b.txt"]
+    assert {os.path.dirname(path) for path in paths} == {directory}
+    assert context.startswith("[Attachments:]\n1. FILE 'a b.txt'\n   Downloaded: Yes")
+    assert "a b.txt: 3 bytes, text/plain" in done.stderr
+    assert not os.path.exists(directory)
+
+
+def test_run_expands_only_a_word_that_is_braces_and_as_often_as_it_stands(command, cdn):
+    url = cdn.serve("/a", b"one")
+    done = command("run", url, "--", *python("import sys; print(sys.argv[1:])"), "{}", "x={}", "--", "{}")
+    directory = re.search(r"'([^']*)/a'", done.stdout)[1]
+    assert done.stdout == f"['{directory}/a', 'x={{}}', '--', '{directory}/a']\n"
+
+
+@pytest.mark.parametrize(("code", "expected"), [
+    ("raise SystemExit(7)", 7), ("raise SystemExit(0)", 0), ("import os; os.kill(os.getpid(), 9)", 137),
+])  # fmt: skip
+def test_run_exits_with_the_commands_code(command, cdn, code, expected):
+    assert command("run", cdn.serve("/a", b"x"), "--", *python(code)).returncode == expected
+
+
+def test_run_starts_nothing_after_a_failure_and_says_why(command, cdn):
+    done = command("run", cdn.serve("/a", b"x"), cdn.url("/gone"), "--", "echo", "started")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "staging: gone: " in done.stderr
+    assert "404" in done.stderr
+    assert done.stderr.endswith("staging: echo was not started; with --partial it gets what arrived\n")
+
+
+def test_run_partial_starts_with_what_arrived_even_if_that_is_nothing(command, cdn):
+    done = command("run", "--partial", cdn.serve("/a", b"x"), cdn.url("/gone"), "--", *SHOW, "{}")
+    _, texts, context, _ = json.loads(done.stdout)
+    assert texts == ["x"]
+    assert "2. FILE 'gone'\n   Downloaded: Failed" in context
+    done = command("run", "--partial", cdn.url("/gone"), "--", "echo", "with", "{}", "nothing")
+    assert (done.returncode, done.stdout) == (0, "with nothing\n")
+
+
+def test_run_leaves_standard_input_and_output_to_the_command(command, cdn):
+    done = command("run", "--quiet", cdn.serve("/a", b"x"), "--", "cat", "-", "{}", input="typed ")
+    assert (done.returncode, done.stdout, done.stderr) == (0, "typed x", "")
+
+
+def test_run_of_a_command_that_does_not_start_is_one_line(command, cdn, tmp_path):
+    url = cdn.serve("/a", b"x")
+    done = command("run", "--quiet", url, "--", "no-such-command-here")
+    assert (done.returncode, done.stderr) == (127, "staging: no-such-command-here: command not found\n")
+    (tmp_path / "plain").write_text("no program")
+    done = command("run", "--quiet", url, "--", tmp_path / "plain")
+    assert (done.returncode, done.stderr) == (126, f"staging: {tmp_path}/plain cannot be started: Permission denied\n")
+
+
+def test_run_never_executes_what_was_sent(command, cdn):
+    done = command("run", "--quiet", cdn.serve("/a", b"#!/bin/sh\necho owned"), "--", "{}")
+    assert (done.returncode, done.stdout, done.stderr) == (127, "", "staging: {}: command not found\n")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of one argument is Linux's")
+def test_run_says_so_if_the_context_is_too_long_for_an_environment(command):
+    urls = [f"https://example.com/{n}/{'a' * 140}" for n in range(700)]
+    done = command("run", "--partial", *urls, "--", "true")
+    assert done.returncode == 126
+    assert done.stderr.endswith("staging: true cannot be started: Argument list too long; stage fewer files at once\n")
+
+
+# ── get ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_get_keeps_files_makes_the_directory_and_prints_their_paths(command, cdn):
+    command.into = command.into / "deep" / "er"
+    urls = cdn.serve("/1/a.txt", b"one"), cdn.serve("/2/A.TXT", b"two")
+    done = command("get", *urls, urls[0])
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.splitlines() == [f"{command.into}/{name}" for name in ("a.txt", "A-2.TXT", "a.txt")]
+    assert [path.read_bytes() for path in sorted(command.into.iterdir())] == [b"two", b"one"]
+    assert stat.S_IMODE((command.into / "a.txt").stat().st_mode) == 0o600
+
+
+def test_get_never_overwrites_and_keeps_the_rest(command, cdn):
+    command.into.mkdir()
+    (command.into / "a").write_text("mine")
+    (command.into / "d").mkdir()
+    done = command("get", "--quiet", *(cdn.serve(f"/{name}", b"new") for name in "abd"))
+    assert (done.returncode, done.stdout) == (1, f"{command.into}/b\n")
+    taken = f"{command.into} has a file of that name already; not overwritten"
+    assert done.stderr.splitlines() == [f"staging: {name}: {taken} ({cdn.url(name)})" for name in "ad"]
+    assert (command.into / "a").read_text() == "mine"
+    assert list((command.into / "d").iterdir()) == []
+
+
+def test_get_keeps_what_arrived_and_exits_with_1_after_a_failure(command, cdn):
+    done = command("get", "--partial", cdn.url("/gone"), cdn.serve("/a", b"x"))
+    assert (done.returncode, done.stdout) == (1, f"{command.into}/a\n")
+
+
+def test_get_makes_no_directory_for_nothing(command, cdn):
+    assert command("get", cdn.url("/gone")).returncode == 1
+    assert not command.into.exists()
+
+
+def test_get_refuses_a_directory_that_cannot_be_one_before_it_downloads(command, cdn, tmp_path):
+    (tmp_path / "file").touch()
+    command.into = tmp_path / "file" / "below"
+    done = command("get", cdn.serve("/a", b"x"))
+    assert done.returncode == 2
+    assert f"argument --into: {tmp_path}/file is not a directory" in done.stderr
+    assert not cdn.requests
+
+
+# ── sweep ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_sweep_removes_orphans_and_prints_how_many(command, cdn):
+    with command.started("run", cdn.serve("/a", b"x"), "--", *python("print('up', flush=True); input()")) as process:
+        assert process.stdout.readline() == "up\n"
+        assert command("sweep", command.root).stdout == "0\n"
+        process.kill()
+        process.wait()
+        assert command("sweep", command.root).stdout == "1\n"
+    assert_empty(command.root)
+    assert command("sweep").stdout == "0\n"
+    assert command("sweep", command.root / "missing").stdout == "0\n"
+    done = command("sweep", __file__)
+    assert done.returncode == 1
+    assert re.fullmatch(r"staging: cannot sweep .*: Not a directory\n", done.stderr)
+
+
+# ── hosts and limits ─────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def bare(command, *arguments):
+    """Run `get` without `--insecure-local`."""
+    return command("get", *arguments, program=patched("sys.argv.remove('--insecure-local')"))
+
+
+def test_only_discords_hosts_are_allowed_unless_others_are_named(command, cdn):
+    done = bare(command, "https://example.com/a", "https://cdn.discordapp.com.evil.example/a", "/etc/passwd")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.count("is not admitted; admitted: cdn.discordapp.com, media.discordapp.net; --allow-host") == 2
+    done = bare(command, "--allow-host", "a.example", "--allow-host=*.b.example", "https://cdn.discordapp.com/a")
+    assert "admitted: a.example, *.b.example;" in done.stderr
+    done = bare(command, "--any-public-host", "https://127.0.0.1/a", cdn.serve("/a", b"x"))
+    assert "address 127.0.0.1 is not admitted" in done.stderr
+    assert "scheme 'http' is not admitted" in done.stderr
+    assert not cdn.requests
+
+
+def test_insecure_local_admits_the_test_server_and_hosts_that_are_named(command, cdn):
+    assert command("get", cdn.serve("/a", b"x")).returncode == 0
+    assert "'127.0.0.2' is not admitted" in command("get", cdn.url("/a", host="127.0.0.2")).stderr
+    done = command("get", "--allow-host", "10.0.0.1", cdn.url("/a"))
+    assert "host '127.0.0.1' is not admitted; admitted: 10.0.0.1" in done.stderr
+    assert command("get", "--any-public-host", cdn.serve("/b", b"x")).returncode == 0
+
+
+def test_limits_are_kept_and_the_sum_of_what_was_asked_for_is_none(command, cdn):
+    done = command("get", "--max-mb", "0.001", cdn.serve("/big", bytes(1049)), cdn.serve("/fits", bytes(1048)))
+    assert "too large: 1 KB, the limit is 1 KB" in done.stderr
+    assert done.stdout == f"{command.into}/fits\n"
+    done = command("get", cdn.serve("/slow", bytes(9), Stall(at=3)), "--timeout", "0.2", cdn.serve("/a", b"x"))
+    assert re.search(r"staging: slow: .*0\.2 s", done.stderr)
+    assert done.stdout == f"{command.into}/a\n"
+    order = _cli._get_order(["--into", "x", "--max-mb", "400", "u", "u", "u"])
+    assert order.limits.max_total_mb == float("inf")
+
+
+# ── what is printed ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def test_json_is_a_line_for_each_outcome_in_order(command, cdn):
+    urls = [cdn.serve("/a.png", b"\x89PNG\r\n\x1a\n" + bytes(20)), cdn.url("/gone")]
+    done = command("get", "--json", *(url + SECRET for url in urls))
+    file, failure = map(json.loads, done.stdout.splitlines())
+    assert file == {
+        "name": "a.png", "url": urls[0], "filename": "a.png", "type": "image", "downloaded": True,
+        "local_path": f"{command.into}/a.png", "size": 28, "media_type": "image/png",
+    }  # fmt: skip
+    assert failure.pop("error").startswith("not found")
+    assert failure == {
+        "name": "gone", "url": urls[1], "filename": "gone", "type": "file", "downloaded": False, "local_path": None,
+        "reason": "not_found",
+    }  # fmt: skip
+    assert done.returncode == 1
+
+
+def test_json_tells_of_a_name_that_was_taken(command, cdn):
+    command.into.mkdir()
+    (command.into / "a").touch()
+    [line] = command("get", "--json", cdn.serve("/a", b"x")).stdout.splitlines()
+    taken = json.loads(line)
+    assert (taken["reason"], taken["downloaded"], taken["local_path"]) == ("storage", False, None)
+    assert "not overwritten" in taken["error"]
+
+
+def test_json_of_run_comes_before_the_commands_output(command, cdn):
+    done = command(
+        "run", "--json", cdn.serve("/a", b"x"), "--", *python("import sys; print(open(sys.argv[1]).name)"), "{}"
+    )
+    line, path = done.stdout.splitlines()
+    assert json.loads(line)["local_path"] == path
+
+
+def test_the_query_of_a_url_is_never_printed(command, cdn):
+    urls = [url + SECRET for url in (cdn.serve("/a", b"x"), cdn.url("/gone"), "https://u:5ec2e7@example.com/a")]
+    for options in ([], ["--json"]):
+        done = command("run", "--partial", *options, *urls, "--", "env")
+        assert "STAGING_CONTEXT=[Attachments:]" in done.stdout
+        assert "5ec2e7" not in done.stdout + done.stderr
+
+
+def test_quiet_prints_results_and_errors_only(command, cdn):
+    done = command("get", "--quiet", cdn.serve("/a", b"x"), cdn.url("/gone"))
+    assert done.stdout == f"{command.into}/a\n"
+    assert re.fullmatch(r"staging: gone: .*404.*\n", done.stderr)
+
+
+def test_hostile_names_reach_no_terminal(command, cdn):
+    heads = {"Content-Disposition": f'attachment; filename="{HOSTILE}"'.encode()}
+    urls = [cdn.file(HOSTILE, b"x"), cdn.serve("/dispo", b"x", headers=heads), cdn.url(f"/gone/{HOSTILE}")]
+    for options in ([], ["--json"]):
+        done = command("get", *options, *urls, f"https://{HOSTILE}/", HOSTILE)
+        assert done.returncode == 1
+        shown = done.stdout + done.stderr
+        assert not re.search("[^\n -~]", shown), shown
+        assert "[red]" in shown
+        for path in command.into.iterdir():
+            path.unlink()
+
+
+def test_a_reader_that_goes_away_stops_no_work_and_is_no_traceback(command, cdn):
+    with command.started("get", cdn.serve("/a", b"x", Drip(every=0.3, head=True)), cdn.serve("/b", b"x")) as process:
+        process.stdout.close()
+        process.stdout = None
+        assert process.wait(60) == 0
+        assert re.fullmatch("(?:[ab]: 1 byte.*\n){2}", process.stderr.read())
+    assert sorted(path.name for path in command.into.iterdir()) == ["a", "b"]
+    with command.started("--help") as process:
+        process.stdout.close()
+        process.stdout = None
+        assert process.wait(60) == 0
+        assert process.stderr.read() == ""
+
+
+def test_standard_streams_may_be_closed(command, cdn):
+    """A file that took the number of a closed stream is not written to."""
+    url = cdn.serve("/a", b"x")
+    line = command.line("get", url)
+    assert subprocess.run(["sh", "-c", '"$@" >&- 2>&- <&-', "sh", *line], env=command.environment).returncode == 0
+    assert (command.into / "a").read_bytes() == b"x"
+    assert list(command.into.iterdir()) == [command.into / "a"]
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no device that is always full")
+def test_results_that_cannot_be_written_are_an_error(command, cdn):
+    with open("/dev/full", "w") as full:
+        done = command("get", "--quiet", cdn.serve("/a", b"x"), capture_output=False, stdout=full, stderr=-1)
+    assert (done.returncode, done.stderr) == (1, "staging: No space left on device\n")
+
+
+# ── wrong usage, and help ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(("arguments", "expected"), [
+    ([], "COMMAND"),
+    (["rnu"], "invalid choice: 'rnu'"),
+    (["run"], "URL"),
+    (["run", "u"], "staging run URL -- COMMAND {}"),
+    (["run", "u", "--"], "no command"),
+    (["run", "u", "--", ""], "no command"),
+    (["run", "--", "true"], "URL"),
+    (["run", "", "--", "true"], "argument URL: must not be empty"),
+    (["get", "u"], "--into"),
+    (["get", "--into", "", "u"], "argument --into: must not be empty"),
+    (["get", "--into", "d", "--max", "3", "u"], "--max"),
+    (["get", "--into", "d", "--max-mb", "nan", "u"], "argument --max-mb: max_mb must be more than zero, not nan"),
+    (["get", "--into", "d", "--max-mb", "-1", "u"], "argument --max-mb: max_mb must be more than zero, not -1"),
+    (["get", "--into", "d", "--max-mb", "much", "u"], "argument --max-mb: invalid number value: 'much'"),
+    (["get", "--into", "d", "--timeout", "0", "u"], "argument --timeout: timeout must be more than zero, not 0"),
+    (["get", "--into", "d", "--allow-host", "https://a.example/", "u"], "argument --allow-host: hosts must be"),
+    (["get", "--into", "d", "--allow-host", "a.example", "--any-public-host", "u"], "not allowed with argument"),
+    (["get", "--into", "d", f"--{HOSTILE}", "u"], "unrecognized arguments: --a\\x1b[31m\\x1b]0;owned\\x07\\u202e[red]"),
+    (["sweep", ""], "argument DIR: must not be empty"),
+    (["sweep", "a", "b"], "unrecognized arguments: b"),
+])  # fmt: skip
+def test_wrong_usage_is_one_line_and_exit_code_2(capfd, arguments, expected):
+    with pytest.raises(SystemExit) as ended:
+        main(arguments)
+    assert ended.value.code == 2
+    printed = capfd.readouterr()
+    assert printed.out == ""
+    assert re.fullmatch(r"staging: [ -~]*\(see staging(?: \w+)? --help\)\n", printed.err), printed.err
+    assert expected in printed.err
+
+
+def test_wrong_usage_ends_the_process_with_2(command):
+    done = command("get", "--max-mb", "nan", "u")
+    assert done.returncode == 2
+    assert done.stderr.count("\n") == 1
+
+
+def test_a_root_that_cannot_be_used_is_one_line(command, tmp_path):
+    (tmp_path / "file").touch()
+    done = command("run", "--temp-dir", tmp_path / "file", "u", "--", "true")
+    assert done.returncode == 1
+    assert re.fullmatch(r"staging: temp_dir.*is not a directory\n", done.stderr)
+
+
+@pytest.mark.parametrize("verb", [None, "run", "get", "sweep"])
+def test_help_fits_a_terminal_and_names_the_exit_codes(verb, capfd, monkeypatch):
+    monkeypatch.setenv("COLUMNS", "80")
+    with pytest.raises(SystemExit) as ended:
+        main([*filter(None, [verb]), "--help"])
+    printed = capfd.readouterr()
+    assert (ended.value.code, printed.err) == (0, "")
+    assert max(map(len, printed.out.splitlines())) < 80
+    assert verb == "sweep" or all(code in printed.out for code in ("0", "1", "2", "130", "143"))
+
+
+def test_version(capfd):
+    with pytest.raises(SystemExit):
+        main(["--version"])
+    assert re.fullmatch(r"staging \d+\.\d+\.\d+\S*\n", capfd.readouterr().out)
+
+
+def test_options_may_stand_between_urls():
+    order = _cli._run_order(["a", "--max-mb", "2", "b", "--", "x", "--max-mb", "--", "{}"])
+    assert (order.urls, order.command, order.limits.max_mb) == (["a", "b"], ["x", "--max-mb", "--", "{}"], 2)
+    assert _cli._get_order(["a", "--into", "d", "b"]).urls == ["a", "b"]
+
+
+# ── signals ──────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+ENDINGS = [(signal.SIGINT, 130), (signal.SIGTERM, 143), (signal.SIGHUP, 129)]
+
+
+@pytest.mark.parametrize(("number", "code"), ENDINGS)
+@pytest.mark.parametrize("verb", ["run", "get"])
+def test_a_signal_during_a_download_leaves_nothing(command, cdn, verb, number, code):
+    arguments = [cdn.serve("/a", b"x"), cdn.serve("/slow", bytes(100_000), Stall(at=50_000))]
+    with command.started(verb, *arguments, *(["--", "echo", "started"] if verb == "run" else [])) as process:
+        assert process.stderr.readline() == "a: 1 byte, text/plain\n"
+        cdn.call(cdn.requested, "/slow")
+        process.send_signal(number)
+        output, errors = process.communicate(timeout=60)
+    assert (process.returncode, output, errors) == (code, "", "")
+    assert not command.into.exists()
+
+
+WAITING = """
+import signal, sys, time
+def end(number, frame):
+    print("got", number, open(sys.argv[1]).read(), flush=True)
+    sys.exit(0)
+for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
+    signal.signal(number, end)
+print("up", flush=True)
+time.sleep(60)
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), ENDINGS)
+def test_a_signal_reaches_the_command_which_is_waited_for(command, cdn, number, code):
+    """Its files are there until it ends."""
+    with command.started("run", cdn.serve("/a", b"kept"), "--", *python(WAITING), "{}") as process:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (code, f"got {number} kept\n")
+
+
+@pytest.mark.parametrize(("number", "code"), ENDINGS)
+def test_a_signal_that_kills_the_command_leaves_nothing(command, cdn, number, code):
+    waiting = python("import signal; signal.signal(2, signal.SIG_DFL); print('up', flush=True); signal.pause()")
+    with command.started("run", cdn.serve("/a", b"x"), "--", *waiting) as process:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(number)
+        process.communicate(timeout=60)
+    assert process.returncode == code
+
+
+def test_a_command_that_ignores_sigterm_is_killed_so_that_nothing_is_left(command, cdn):
+    deaf = python("import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.pause()")
+    program = patched("import staging._cli; staging._cli.GRACE = 0.2")
+    with command.started("run", cdn.serve("/a", b"x"), "--", *deaf, program=program) as process:
+        assert process.stdout.readline() == "up\n"
+        process.terminate()
+        output, errors = process.communicate(timeout=30)
+    assert (process.returncode, output, errors) == (143, "", "a: 1 byte, text/plain\n")
+
+
+def test_under_nohup_a_hangup_ends_nothing(command, cdn):
+    program = patched("import signal; signal.signal(signal.SIGHUP, signal.SIG_IGN)")
+    waiting = python("print('up', flush=True); print(input())")
+    with command.started("run", cdn.serve("/a", b"x"), "--", *waiting, program=program) as process:
+        assert process.stdout.readline() == "up\n"
+        process.send_signal(signal.SIGHUP)
+        output, _ = process.communicate("still here\n", timeout=60)
+    assert (process.returncode, output) == (0, "still here\n")
+
+
+# ── on a terminal ────────────────────────────────────────────────────────────────────────────────────────────────────
+
+CONTROLLED = "import fcntl, os, sys, termios; fcntl.ioctl(0, termios.TIOCSCTTY, 0); os.execv(sys.argv[1], sys.argv[1:])"
+
+
+class Terminal:
+    """A process on a terminal of its own, 80 by 24, and everything that it wrote there."""
+
+    def __init__(self, line, environment):
+        self.text = ""
+        self._master, slave = pty.openpty()
+        fcntl.ioctl(slave, termios.TIOCSWINSZ, struct.pack("HHHH", 24, 80, 0, 0))
+        self.process = subprocess.Popen(
+            [sys.executable, "-c", CONTROLLED, *line],
+            stdin=slave, stdout=slave, stderr=slave, start_new_session=True, env=environment,
+        )  # fmt: skip
+        os.close(slave)
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        self.process.kill()
+        self.process.wait()
+        os.close(self._master)
+
+    def type(self, keys):
+        os.write(self._master, keys.encode())
+
+    def until(self, pattern):
+        """Read until `pattern` stands in the text; fail after a minute, or at the end."""
+        while not re.search(pattern, self.text):
+            assert self._read(), f"no {pattern!r} in {self.text!r}"
+
+    def end(self):
+        """Read to the end, and return the exit code."""
+        while self._read():
+            pass
+        return self.process.wait(60)
+
+    def _read(self):
+        assert select.select([self._master], [], [], 60)[0], f"nothing more after {self.text!r}"
+        try:
+            data = os.read(self._master, 65_536)
+        except OSError as error:  # how Linux tells that the other side is closed
+            assert error.errno == errno.EIO
+            return False
+        self.text += data.decode()
+        return bool(data)
+
+
+@pytest.fixture
+def terminal(command):
+    """Start the command on a terminal."""
+    with contextlib.ExitStack() as stack:
+
+        def start(verb, *arguments, program=MODULE, **variables):
+            line = command.line(verb, *arguments, program=program)
+            return stack.enter_context(Terminal(line, {**command.environment, **variables}))
+
+        yield start
+
+
+def test_bars_show_name_bytes_rate_and_time_left_and_are_gone_at_the_end(terminal, command, cdn):
+    screen = terminal("get", cdn.serve("/photo.bin", bytes(200_000), Drip(10_000, every=0.05)))
+    screen.until(r"photo\.bin .*━.*/195\.3 KiB.*[kK]i?B/s.* 0:00:0\d")
+    assert screen.end() == 0
+    assert screen.text.endswith(f"\x1b[2K{command.into}/photo.bin\r\n"), screen.text[-300:]
+    assert re.search("\x1b\\[[0-9;]*3[0-9]", screen.text), "bars have colours"
+
+
+def test_no_color_is_honoured(terminal, cdn):
+    screen = terminal("get", cdn.serve("/photo.bin", bytes(100_000), Drip(10_000, every=0.05)), NO_COLOR="1")
+    assert screen.end() == 0
+    assert "━" in screen.text
+    assert not re.search("\x1b\\[[0-9;]*[34][0-9]", screen.text)
+
+
+def test_names_are_cleaned_on_bars_too_and_are_no_markup(terminal, cdn):
+    screen = terminal("get", cdn.file(HOSTILE, bytes(100_000), Drip(10_000, every=0.05)))
+    screen.until(r"a[^\n]*\[red\]z\[bold\]")
+    assert screen.end() == 0
+    for hostile in (ESC + OSC, OSC, BIDI):
+        assert hostile not in screen.text
+
+
+@pytest.mark.parametrize("how", ["no rich", "dumb", "quiet"])
+def test_a_terminal_without_bars_gets_lines_or_nothing(terminal, command, cdn, how):
+    program = patched("sys.modules['rich'] = None") if how == "no rich" else MODULE
+    options = ["--quiet"] if how == "quiet" else []
+    screen = terminal(
+        "get", *options, cdn.serve("/a", b"x"), program=program, TERM="dumb" if how == "dumb" else "xterm"
+    )
+    assert screen.end() == 0
+    line = "" if how == "quiet" else "a: 1 byte, text/plain\r\n"
+    assert screen.text == f"{line}{command.into}/a\r\n"
+
+
+def test_rich_is_not_imported_without_a_terminal(command, cdn):
+    program = python("import sys; from staging._cli import main; main(); sys.exit('rich' in sys.modules)")
+    assert command("get", cdn.serve("/a", b"x"), program=program).returncode == 0
+
+
+def test_a_failure_is_a_line_below_the_bars(terminal, cdn):
+    screen = terminal("get", cdn.url("/gone"))
+    assert screen.end() == 1
+    assert re.search(r"staging: gone: not found .*\r\n$", screen.text)
+
+
+def test_ctrl_c_during_a_download_restores_the_terminal(terminal, cdn):
+    screen = terminal("get", cdn.serve("/slow", bytes(100_000), Stall(at=50_000)))
+    screen.until("slow.*48.8/97.7 KiB")
+    screen.type("\x03")
+    assert screen.end() == 130
+    assert screen.text.rfind("\x1b[?25h") > screen.text.rfind("\x1b[?25l"), "the cursor is visible again"
+    assert "Traceback" not in screen.text
+
+
+def test_ctrl_c_reaches_the_command_once_and_one_that_goes_on_ends_as_it_likes(terminal, cdn):
+    """As a shell or an interpreter does, whose line it clears."""
+    shell = python("""
+        import sys
+        print("up", flush=True)
+        interrupts = 0
+        while True:
+            try:
+                line = input()
+                break
+            except KeyboardInterrupt:
+                interrupts += 1
+                print("again", flush=True)
+        print(line, interrupts, sys.stdin.isatty(), sys.stdout.isatty(), flush=True)
+        sys.exit(int(line))
+    """)
+    for line, code in (("0", 0), ("3", 130)):
+        screen = terminal("run", cdn.serve("/a", b"x"), "--", *shell)
+        screen.until("up")
+        screen.type("\x03")
+        screen.until("again")
+        screen.type(f"{line}\n")
+        assert screen.end() == code
+        assert f"{line} 1 True True" in screen.text
+
+
+def test_ctrl_c_that_kills_the_command_is_an_interrupt(terminal, cdn):
+    screen = terminal("run", cdn.serve("/a", b"x"), "--", "sh", "-c", "echo up; exec sleep 60")
+    screen.until("up")
+    screen.type("\x03")
+    assert screen.end() == 130
+
+
+def test_usage_is_said_without_a_reply_being_needed():
+    assert Reply(b"").status == 200
