@@ -143,7 +143,7 @@ def _carry_out(argv: list[str]) -> int:
             order = _get_order(argv[1:])
         case _:
             order = _run_order(argv[1:])
-    return anyio.run(_Job(order).run)
+    return anyio.run(_perform, order)
 
 
 # ── from arguments to an order ───────────────────────────────────────────────────────────────────────────────────────
@@ -321,6 +321,10 @@ def _directory(text: str) -> Path:
 
 
 # ── carrying it out ──────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def _perform(order: _Order) -> int:
+    return await _Job(order).run()  # made here, since a cancel scope is made on a running loop
 
 
 class _Job:
@@ -518,11 +522,11 @@ def _bars() -> AbstractContextManager[_Show]:
     from rich.table import Column  # noqa: PLC0415  # the same
 
     bars = progress.Progress(
-        progress.TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=40)),
+        progress.TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=28)),
         progress.BarColumn(bar_width=None),
-        progress.DownloadColumn(binary_units=True),
-        progress.TransferSpeedColumn(),
-        progress.TimeRemainingColumn(),
+        progress.DownloadColumn(binary_units=True, table_column=Column(no_wrap=True)),
+        progress.TransferSpeedColumn(table_column=Column(no_wrap=True)),
+        progress.TimeRemainingColumn(table_column=Column(no_wrap=True)),
         console=Console(stderr=True),
         transient=True,
         redirect_stdout=False,

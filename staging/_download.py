@@ -13,6 +13,7 @@ which the peer has been silent for too long. Waiting for our own disk does not c
 
 import email.utils
 import random
+import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -25,7 +26,7 @@ import anyio
 import httpx
 
 from staging._budget import Reservation
-from staging._errors import DownloadError, Reason, RejectedError, StagingError
+from staging._errors import DownloadError, Reason, RejectedError, StagingError, WorkspaceError
 from staging._filenames import disposition_filename, safe_name, url_filename
 from staging._media import observe
 from staging._models import Attachment, Limits, StagedFile, describe_limit
@@ -40,6 +41,8 @@ BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, 
 MAX_BACKOFF = 8.0
 TRANSIENT = frozenset({408, 425, 429})  # and 5xx (RFC 9110 section 15, RFC 8470, RFC 6585)
 
+_STRONG_ETAG = re.compile(rb'"[!#-~]*"')  # RFC 9110 section 8.8.3, but for obs-text, which httpx does not send
+
 _OWN_HEADERS = frozenset(
     {
         "host",
@@ -53,6 +56,7 @@ _OWN_HEADERS = frozenset(
         "upgrade",
     }
 )
+_HEADERS = {b"accept": b"*/*", b"accept-encoding": b"identity", b"user-agent": b"attachment-staging"}
 _STATUS_REASONS: dict[int, tuple[Reason, str]] = {
     401: ("forbidden", "forbidden"),
     403: ("forbidden", "forbidden"),
@@ -107,12 +111,21 @@ async def download(
 
 
 class _Clock:
-    """Bounds the whole, and every silence in it, by one cancel scope whose deadline moves."""
+    """Bounds the whole, and every silence in it, by one cancel scope whose deadline moves.
+
+    It moves lazily: setting a timer costs ten times what reading the clock does, and a small file needs none but the
+    first. So a silence is ended after the idle timeout, or up to an eighth of it later.
+    """
 
     def __init__(self, limits: Limits) -> None:
+        now = anyio.current_time()
         self._limits = limits
-        self._end = anyio.current_time() + limits.timeout
-        self._scope = anyio.CancelScope(deadline=self._end)
+        self._end = now + limits.timeout
+        self._waits_for_disk = False
+        self._scope = anyio.CancelScope(deadline=self._patience(now))
+
+    def _patience(self, now: float) -> float:
+        return min(self._end, now + self._limits.idle_timeout * 1.125)
 
     @property
     def left(self) -> float:
@@ -120,11 +133,22 @@ class _Clock:
 
     def await_peer(self) -> None:
         """From now on the peer may be silent for the idle timeout."""
-        self._scope.deadline = min(self._end, anyio.current_time() + self._limits.idle_timeout)
+        self._waits_for_disk = False
+        self._rearm()
 
-    def await_ourselves(self) -> None:
+    def await_disk(self) -> None:
+        """From now on our own disk may hang for as long."""
+        self._waits_for_disk = True
+        self._rearm()
+
+    def await_end(self) -> None:
         """From now on only the end counts."""
         self._scope.deadline = self._end
+
+    def _rearm(self) -> None:
+        now, deadline = anyio.current_time(), self._scope.deadline
+        if deadline - now < self._limits.idle_timeout and deadline < self._end:
+            self._scope.deadline = self._patience(now)
 
     def __enter__(self) -> Self:
         self._scope.__enter__()
@@ -139,6 +163,8 @@ class _Clock:
         if self.left <= 0:
             detail = f"timeout: not finished within {self._limits.timeout:g} seconds"
             raise DownloadError("timeout", detail, retryable=True) from None
+        if self._waits_for_disk:
+            raise WorkspaceError("storage", f"the disk hangs: {self._limits.idle_timeout:g} seconds for one write")
         detail = f"stalled: no data for {self._limits.idle_timeout:g} seconds"
         raise DownloadError("stalled", detail, retryable=True) from None
 
@@ -153,7 +179,7 @@ class _Version:
     @property
     def resumable(self) -> bool:
         """Whether a server can be asked to go on with just this version (strong ETag, RFC 9110 section 8.8.3.2)."""
-        return self.length is not None and self.etag is not None and self.etag.startswith(b'"')
+        return self.length is not None and self.etag is not None and _STRONG_ETAG.fullmatch(self.etag) is not None
 
 
 class _Job:
@@ -220,9 +246,8 @@ class _Job:
         return self._terms.policy.check_redirect(url, location)
 
     async def _ask(self, url: httpx.URL, *, own_origin: bool) -> httpx.Response:
-        request = httpx.Request(
-            "GET", url, headers=self._headers(own_origin=own_origin), extensions={"crossed_origin": not own_origin}
-        )
+        headers = self._headers(url, own_origin=own_origin)
+        request = httpx.Request("GET", url, headers=headers, extensions={"crossed_origin": not own_origin})
         self._clock.await_peer()
         try:
             return await self._terms.send(request)
@@ -231,14 +256,14 @@ class _Job:
         except Exception as error:
             raise _translate(error) from error
 
-    def _headers(self, *, own_origin: bool) -> dict[str, str]:
-        headers = {"accept": "*/*", "accept-encoding": "identity", "user-agent": "attachment-staging"}
-        if own_origin:
+    def _headers(self, url: httpx.URL, *, own_origin: bool) -> dict[bytes, bytes]:
+        headers = {b"Host": url.netloc, **_HEADERS}
+        if own_origin and self._attachment.headers:
             claimed = {name.lower(): value for name, value in self._attachment.headers.items()}
-            headers.update((name, value) for name, value in claimed.items() if name not in _OWN_HEADERS)
+            headers.update((n.encode(), v.encode("latin-1")) for n, v in claimed.items() if n not in _OWN_HEADERS)
         if self.part.size and self._version.resumable:
-            headers["range"] = f"bytes={self.part.size}-"
-            headers["if-range"] = (self._version.etag or b"").decode("latin-1")
+            headers[b"range"] = b"bytes=%d-" % self.part.size
+            headers[b"if-range"] = self._version.etag or b""
         return headers
 
     # ── judging a response ───────────────────────────────────────────────────────────────────────────────────────────
@@ -363,7 +388,7 @@ class _Job:
         )
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        self._clock.await_ourselves()
+        self._clock.await_disk()
         return await self._terms.hops.run(function, *args)
 
     async def _wait_or_give_up(self, error: DownloadError) -> None:
@@ -384,7 +409,7 @@ class _Job:
                 raise error
             detail = f"{error.detail} and asked to wait {asked:,.0f} seconds"
             raise DownloadError(error.reason, detail, status=error.status, retryable=True)
-        self._clock.await_ourselves()
+        self._clock.await_end()
         await anyio.sleep(delay)
 
 

@@ -30,7 +30,9 @@ _NO_DOWNLOADS: dict[str, Kind] = {
     # https://docs.discord.com/developers/resources/message#embed-object-embed-types; its `image` and `video` are files
     "rich": "embed", "article": "embed", "gifv": "embed", "poll_result": "embed", "auto_moderation_message": "embed",
 }  # fmt: skip
-_KINDS: dict[str, Kind] = {**{kind: kind for kind in get_args(Kind)}, **_NO_DOWNLOADS}
+_ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
+_TEXT_OR_NONE = (str, type(None))
+_KINDS: dict[str, Kind] = {**{kind: kind for kind in _ALL_KINDS}, **_NO_DOWNLOADS}
 
 _ABSENT = object()
 _MAX_SIZE = 2**63 - 1  # the largest offset that a file can have
@@ -294,11 +296,11 @@ def unusable(attachment: Attachment) -> str | None:
     url: Any = attachment.url  # annotations bind no caller
     wrong = {
         "url": not isinstance(url, str) or not (url.strip() or attachment.kind == "embed"),  # an embed may have none
-        "name": not isinstance(attachment.name, str | None),
-        "kind": attachment.kind not in get_args(Kind),
-        "media_type": not isinstance(attachment.media_type, str | None),
+        "name": not isinstance(attachment.name, _TEXT_OR_NONE),
+        "kind": attachment.kind not in _ALL_KINDS,
+        "media_type": not isinstance(attachment.media_type, _TEXT_OR_NONE),
         "size": not (attachment.size is None or _is_size(attachment.size)),
-        "description": not isinstance(attachment.description, str | None),
+        "description": not isinstance(attachment.description, _TEXT_OR_NONE),
     }
     field = next((name for name, is_wrong in wrong.items() if is_wrong), None)
     if field:

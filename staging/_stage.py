@@ -223,28 +223,28 @@ class AttachmentStage:
         self, attachments: Sequence[Attachment], results: list[Outcome | None], deadline: float
     ) -> None:
         with anyio.CancelScope(deadline=deadline):
-            urls = await self._current_urls(attachments)
+            renewed = await self._refreshed(attachments)
             jobs = iter(enumerate(attachments))
             async with anyio.create_task_group() as group:
                 for _ in range(min(self._limits.concurrency, len(attachments))):
-                    group.start_soon(self._work, jobs, urls, results)
+                    group.start_soon(self._work, jobs, renewed, results)
 
     async def _work(
-        self, jobs: Iterator[tuple[int, Attachment]], urls: Mapping[str, str], results: list[Outcome | None]
+        self, jobs: Iterator[tuple[int, Attachment]], renewed: Mapping[str, str | None], results: list[Outcome | None]
     ) -> None:
         for index, attachment in jobs:
-            outcome = await self._outcome(attachment, urls)
+            outcome = await self._outcome(attachment, renewed)
             results[index] = outcome
             self._tell(outcome)
 
-    async def _outcome(self, attachment: Attachment, urls: Mapping[str, str]) -> Outcome:
+    async def _outcome(self, attachment: Attachment, renewed: Mapping[str, str | None]) -> Outcome:
         if attachment.kind in {"url", "embed"}:
             reason: Literal["link", "embed"] = "link" if attachment.kind == "url" else "embed"
             return Skipped(attachment=attachment, name=display_name(attachment), reason=reason)
         try:
             if problem := unusable(attachment):
                 raise RejectedError("invalid", problem)
-            return await self._once(attachment, urls.get(attachment.url))
+            return await self._once(attachment, renewed.get(attachment.url, attachment.url))
         except StagingError as error:
             return _failure(attachment, error)
 
@@ -286,20 +286,18 @@ class AttachmentStage:
         self._held.append(reservation)
         return staged
 
-    async def _current_urls(self, attachments: Sequence[Attachment]) -> dict[str, str]:
-        """Return the URL to fetch for each claimed one; expired ones are refreshed, all at once, or left out."""
+    async def _refreshed(self, attachments: Sequence[Attachment]) -> dict[str, str | None]:
+        """Return what to fetch in place of each expired link: its new URL, or None; all are asked for at once."""
         now = time.time()
-        urls = {attachment.url: attachment.url for attachment in attachments if not unusable(attachment)}
+        urls = dict.fromkeys(str(attachment.url) for attachment in attachments)
         expired = [url for url in urls if (end := expires_at(url)) is not None and end + EXPIRY_GRACE < now]
-        for url in expired:
-            del urls[url]
+        fresh: Mapping[str, str] = {}
         if expired and self._refresh is not None:
             try:
                 fresh = await self._refresh(expired)
-                urls.update((url, str(fresh[url])) for url in expired if fresh.get(url))
             except Exception as error:  # noqa: BLE001  # the caller's own code: its links stay expired, the rest goes on
                 _log.warning("Could not refresh %d expired links (%s)", len(expired), type(error).__name__)
-        return urls
+        return {url: fresh.get(url) for url in expired}
 
     def _finish_call(
         self, attachments: Sequence[Attachment], results: list[Outcome | None], timeout: float | None

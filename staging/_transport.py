@@ -201,7 +201,7 @@ def ordinary_head(data: bytes) -> Head | None:
                 return None
             length = int(value)
         elif key == b"connection":
-            persistent = b"close" not in value.lower()
+            persistent = persistent and b"close" not in value.lower()
         elif key == b"transfer-encoding":
             return None
     status = int(match[1])

@@ -58,9 +58,7 @@ def turn(backend, end, totals, broken, meter):
             faulthandler.dump_traceback_later(HANG_SECONDS, exit=True)
             try:
                 law()
-            except BaseException as error:  # noqa: BLE001  # whatever it is, it is what we are looking for
-                if isinstance(error, KeyboardInterrupt):
-                    raise
+            except Exception as error:  # noqa: BLE001  # whatever it is, it is what is looked for
                 text = "".join(traceback.format_exception(error))
                 broken.setdefault(f"{law.__name__}: {type(error).__name__}: {str(error)[:80]}", text)
             meter.sample()
