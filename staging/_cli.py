@@ -547,8 +547,13 @@ def _bars() -> AbstractContextManager[_Show]:
                 case Finished() if event.outcome.attachment.url in tasks:
                     bars.remove_task(tasks.pop(event.outcome.attachment.url))
 
-        with bars:
+        with suppress(OSError):  # the terminal may be gone: then the work matters, and how it ends
+            bars.start()
+        try:
             yield show
+        finally:
+            with suppress(OSError):
+                bars.stop()
 
     return shown()
 

@@ -376,9 +376,7 @@ class _Job:
         return staged
 
     def _write_and_commit(self, unwritten: memoryview, name: str) -> StagedFile:
-        if unwritten:
-            self.part.append(unwritten)
-        committed = self.part.commit(name)
+        committed = self.part.commit(name, unwritten)
         return StagedFile(
             attachment=self._attachment,
             name=name,

@@ -13,6 +13,7 @@ through DNS64 alone, a host without an IPv6 address of its own counts as not pub
 """
 
 import contextlib
+import functools
 import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
@@ -329,11 +330,7 @@ class UrlPolicy:
             raise _not_allowed(_what_is_wrong(text, self.schemes))
         scheme, host = match["scheme"].lower(), match["host"].lower()
         port = int(match["port"] or _DEFAULT_PORTS[scheme])
-        if scheme not in self.schemes:
-            raise _not_allowed(f"scheme {scheme!r} is not admitted; admitted: {_listed(self.schemes)}")
-        if not self._admits_port(port):
-            raise _not_allowed(f"port {port} is not admitted; admitted: {_listed(self.ports)}")
-        self._check_host(host)
+        _check_origin(self, scheme, host, port)
         return _parsed(url, (scheme, host.strip("[]"), port))
 
     def check_address(self, ip: str | IPv4Address | IPv6Address) -> None:
@@ -374,6 +371,12 @@ class UrlPolicy:
             raise _not_allowed("redirect from https to http")
         return target
 
+    def _check_scheme_and_port(self, scheme: str, port: int) -> None:
+        if scheme not in self.schemes:
+            raise _not_allowed(f"scheme {scheme!r} is not admitted; admitted: {_listed(self.schemes)}")
+        if not self._admits_port(port):
+            raise _not_allowed(f"port {port} is not admitted; admitted: {_listed(self.ports)}")
+
     def _admits_port(self, port: int) -> bool:
         return 1 <= port <= 65535 if self.ports is None else port in self.ports
 
@@ -396,6 +399,13 @@ class UrlPolicy:
 
     def _admits_host(self, host: str) -> bool:
         return self.hosts is None or host in self.hosts or any(_is_under(host, pattern) for pattern in self.hosts)
+
+
+@functools.lru_cache(maxsize=256)
+def _check_origin(policy: UrlPolicy, scheme: str, host: str, port: int) -> None:
+    """Return if the policy admits the origin; what it admits is remembered, what it refuses is judged anew."""
+    policy._check_scheme_and_port(scheme, port)  # noqa: SLF001  # the policy's own method, apart for the memory
+    policy._check_host(host)  # noqa: SLF001  # the same
 
 
 def origin(url: httpx.URL) -> tuple[str, str, int]:

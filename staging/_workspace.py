@@ -495,13 +495,14 @@ class PartFile:
         size: bytes written.
     """
 
-    __slots__ = ("_busy", "_fd", "_min_free", "_name", "_named", "_over", "_workspace", "size")
+    __slots__ = ("_busy", "_fd", "_head", "_min_free", "_name", "_named", "_over", "_workspace", "size")
 
     def __init__(self, workspace: Workspace, min_free: int) -> None:
         self._workspace = workspace
         self._min_free = min_free
         self._fd = -1
         self._name = ""
+        self._head = b""
         self._busy = self._named = self._over = False
         self.size = 0
 
@@ -512,13 +513,7 @@ class PartFile:
         Raises:
             WorkspaceError: ``disk_full`` or ``storage``; the part file is of no further use.
         """
-        data = memoryview(views[0] if len(views) == 1 else b"".join(views)).cast("B")
-        if self._min_free:
-            self._workspace.require_space(len(data), self._min_free)
-        descriptor, left = self._opened(), data
-        while left:
-            left = left[os.write(descriptor, left) :]
-        self.size += len(data)
+        self._write(*views)
 
     @_turn
     def restart(self) -> None:
@@ -530,23 +525,26 @@ class PartFile:
         if self._fd >= 0:
             os.ftruncate(self._fd, 0)
             os.lseek(self._fd, 0, os.SEEK_SET)
+        self._head = b""
         self.size = 0
 
     @_turn
-    def commit(self, name: str, *, claimed: bool = False) -> Committed:
+    def commit(self, name: str, *rest: bytes | bytearray | memoryview, claimed: bool = False) -> Committed:
         """Give the file its final name in one step, and return it; without any bytes, an empty file.
 
         The name is taken only if nothing has it; otherwise its next free form is.
 
         Args:
             name: a result of `safe_name`.
+            rest: its last bytes, appended first.
             claimed: `name` is a result of `Workspace.claim`, made for this file.
 
         Raises:
             WorkspaceError: ``disk_full`` or ``storage``.
         """
-        descriptor = self._opened()
-        head = self._read(0, HEAD_BYTES)
+        if rest:
+            self._write(*rest)
+        descriptor, head = self._opened(), self._head
         tail = self._read(max(0, self.size - TAIL_BYTES), TAIL_BYTES) if wants_tail(head) else b""
         self._fd = -1
         os.close(descriptor)  # first: quotas and network disks report here, and Windows renames no open file
@@ -590,6 +588,17 @@ class PartFile:
         if over:
             self._let_go()
         self._workspace.leave()
+
+    def _write(self, *views: bytes | bytearray | memoryview) -> None:
+        data = memoryview(views[0] if len(views) == 1 else b"".join(views)).cast("B")
+        if self._min_free:
+            self._workspace.require_space(len(data), self._min_free)
+        descriptor, left = self._opened(), data
+        while left:
+            left = left[os.write(descriptor, left) :]
+        self.size += len(data)
+        if len(self._head) < HEAD_BYTES:
+            self._head += data[: HEAD_BYTES - len(self._head)]
 
     def _opened(self) -> int:
         if self._fd < 0:

@@ -527,7 +527,13 @@ class Terminal:
     def __exit__(self, *_):
         self.process.kill()
         self.process.wait()
-        os.close(self._master)
+        self.hang_up()
+
+    def hang_up(self):
+        """Close the window, which tells the process by a SIGHUP."""
+        if self._master is not None:
+            os.close(self._master)
+        self._master = None
 
     def type(self, keys):
         os.write(self._master, keys.encode())
@@ -583,7 +589,7 @@ def test_no_color_is_honoured(terminal, cdn):
 
 def test_names_are_cleaned_on_bars_too_and_are_no_markup(terminal, cdn):
     screen = terminal("get", cdn.file(HOSTILE, bytes(100_000), Drip(10_000, every=0.05)))
-    screen.until(r"a[^\n]*\[red\]z\[bold\]")
+    screen.until(r"a[^\n]*\[red\]z\S* +━")
     assert screen.end() == 0
     for hostile in (ESC + OSC, OSC, BIDI):
         assert hostile not in screen.text
@@ -619,6 +625,14 @@ def test_ctrl_c_during_a_download_restores_the_terminal(terminal, cdn):
     assert screen.end() == 130
     assert screen.text.rfind("\x1b[?25h") > screen.text.rfind("\x1b[?25l"), "the cursor is visible again"
     assert "Traceback" not in screen.text
+
+
+def test_a_window_that_is_closed_leaves_nothing(terminal, command, cdn):
+    screen = terminal("get", cdn.serve("/slow", bytes(100_000), Stall(at=50_000)))
+    screen.until("slow.*48.8/97.7 KiB")
+    screen.hang_up()
+    assert screen.process.wait(60) == 129
+    assert not command.into.exists()
 
 
 def test_ctrl_c_reaches_the_command_once_and_one_that_goes_on_ends_as_it_likes(terminal, cdn):

@@ -21,6 +21,7 @@ import pytest
 
 from staging import _lease, _workspace
 from staging._errors import WorkspaceError
+from staging._media import HEAD_BYTES
 from staging._workspace import Removal, Workspace, prepare_root, storage_error, sweep
 
 ROOT = os.geteuid() == 0
@@ -540,7 +541,7 @@ class Stuck:
 
 def work(part):
     with contextlib.suppress(WorkspaceError):
-        part.append(b"content")
+        part.append(b"PK\3\4" + bytes(HEAD_BYTES))  # of an archive the tail is read as well
         part.commit("a")
 
 

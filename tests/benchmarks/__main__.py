@@ -110,7 +110,8 @@ def scenarios(server: Server, far: dict[str, int], rounds: int, *, quick: bool) 
 def run(scenario: Scenario, number: int, contender: str, root: str) -> dict:
     """Measure one contender once, in a process of its own."""
     if scenario.name == "import":
-        return child("-c", IMPORTED.format(statement=IMPORTS[contender]))
+        found = child("-c", IMPORTED.format(statement=IMPORTS[contender]))
+        return found | {"modules": sorted(report.HEAVY & set(found["modules"]))}
     loop = "trio" if contender.endswith("_trio") else "asyncio"
     task = scenario.task(number) | {"root": root, "client": contender.removesuffix("_trio"), "loop": loop}
     return child(str(HERE / "measure.py"), told=json.dumps(task))

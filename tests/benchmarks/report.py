@@ -180,7 +180,7 @@ def fine_print(known: dict) -> str:
 PANELS = (
     ("bulk", "cpu", "aiohttp_tuned", "10 files of 50 MB\nCPU, hand-tuned aiohttp = 1"),
     ("small", "cpu", "aiohttp_tuned", "300 files of 16 KB\nCPU, hand-tuned aiohttp = 1"),
-    ("message", "wall", "aiohttp_obvious", "second message, 40 ms round trip\ntime, session per download = 1"),
+    ("message", "wall", "aiohttp_obvious", "message at 40 ms\ntime, session per download = 1"),
 )
 SHOWN = ("staging", "staging_trio", "curl", "aria2", "aiohttp_tuned", "aiohttp_obvious", "httpx_plain")
 OURS, THEIRS = "#2563eb", "#a8b0bd"
