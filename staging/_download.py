@@ -17,9 +17,8 @@ import re
 import time
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from types import TracebackType
-from typing import Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
@@ -41,7 +40,7 @@ BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, 
 MAX_BACKOFF = 8.0
 TRANSIENT = frozenset({408, 425, 429})  # and 5xx (RFC 9110 section 15, RFC 8470, RFC 6585)
 
-_STRONG_ETAG = re.compile(rb'"[!#-~]*"')  # RFC 9110 section 8.8.3, but for obs-text, which httpx does not send
+_STRONG_ETAG = re.compile(rb'"[!#-~\x80-\xff]*"')  # RFC 9110 section 8.8.3; what is no tag is not sent back
 
 _OWN_HEADERS = frozenset(
     {
@@ -70,8 +69,7 @@ Progress = Callable[[int, int | None], None]
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Terms:
+class Terms(NamedTuple):
     """What the downloads of one stage have in common.
 
     Args:
@@ -146,9 +144,10 @@ class _Clock:
         self._scope.deadline = self._end
 
     def _rearm(self) -> None:
-        now, deadline = anyio.current_time(), self._scope.deadline
-        if deadline - now < self._limits.idle_timeout and deadline < self._end:
-            self._scope.deadline = self._patience(now)
+        now = anyio.current_time()
+        soonest, latest = min(self._end, now + self._limits.idle_timeout), self._patience(now)
+        if not soonest <= self._scope.deadline <= latest:
+            self._scope.deadline = latest
 
     def __enter__(self) -> Self:
         self._scope.__enter__()
@@ -169,8 +168,7 @@ class _Clock:
         raise DownloadError("stalled", detail, retryable=True) from None
 
 
-@dataclass(frozen=True, slots=True)
-class _Version:
+class _Version(NamedTuple):
     """What the part file holds the first bytes of: the validator, and the length of the whole."""
 
     etag: bytes | None

@@ -234,5 +234,8 @@ def _require_count(name: str, value: Any, least: int) -> None:
 
 
 def describe_limit(size: int, limit: int) -> str:
-    """Return the line for a file over a limit: both numbers, so that a person can act on it."""
-    return f"too large: {format_size(size)}, the limit is {format_size(limit)}"
+    """Return the line for a file over a limit: both numbers, told apart, so that a person can act on it."""
+    shown = format_size(size)
+    if shown == format_size(limit):
+        shown = f"{size:,} bytes"
+    return f"too large: {shown}, the limit is {format_size(limit)}"

@@ -3,9 +3,9 @@
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
-from dataclasses import dataclass
 from os import PathLike
 from pathlib import Path
+from typing import NamedTuple
 
 import anyio
 import anyio.to_thread
@@ -19,8 +19,7 @@ from staging._transport import Send, Transport
 from staging._workspace import prepare_root, sweep
 
 
-@dataclass(frozen=True, slots=True)
-class Resources:
+class Resources(NamedTuple):
     """Opened by an area for many stages, or by a lone stage for itself.
 
     Args:

@@ -15,7 +15,7 @@ import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from os import PathLike
 from pathlib import Path
@@ -207,7 +207,7 @@ class AttachmentStage:
         results: list[Outcome | None] = [None] * len(attachments)
         self._results.append(results)
         deadline = float("inf") if timeout is None else anyio.current_time() + timeout
-        call = _Call(anyio.CancelScope(), anyio.Event())
+        call = _Call()
         self._calls.add(call)
         try:
             with call.scope:
@@ -462,12 +462,14 @@ class AttachmentStage:
         return f"<AttachmentStage {self._state}: {', '.join(counts)}{where}>"
 
 
-@dataclass(frozen=True, slots=True, eq=False)
 class _Call:
     """One `download` in flight: how to end it, and how to know that it has ended."""
 
-    scope: anyio.CancelScope
-    done: anyio.Event
+    __slots__ = ("done", "scope")
+
+    def __init__(self) -> None:
+        self.scope = anyio.CancelScope()
+        self.done = anyio.Event()
 
 
 def stage_of(resources: Resources, stage: AttachmentStage) -> AttachmentStage:

@@ -33,6 +33,8 @@ def bare_url(url: str, *, limit: int = 2000) -> str:
 
 def format_size(size: float) -> str:
     """Return a number of bytes as a person writes it, in units of 1,024: ``50 MB``, ``61.2 MB``, ``812 bytes``."""
+    if size == 1:
+        return "1 byte"
     value, unit = float(size), 0
     while value >= 1000 and unit < len(_UNITS) - 1:  # 1000, not 1024: "1010 KB" reads worse than "1 MB"
         value, unit = value / 1024, unit + 1

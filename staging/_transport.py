@@ -18,8 +18,7 @@ scope, and every await may be cancelled, which closes the connection.
 import re
 import ssl
 from collections.abc import AsyncIterator, Awaitable, Callable
-from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import anyio
 import anyio.lowlevel
@@ -129,8 +128,7 @@ class _StaleError(Exception):
     """The connection ended before the first byte of a response: the request was not answered."""
 
 
-@dataclass(frozen=True, slots=True)
-class Head:
+class Head(NamedTuple):
     """What a response says before its body.
 
     Args:

@@ -30,10 +30,9 @@ import threading
 import zlib
 from collections.abc import Callable
 from contextlib import suppress
-from dataclasses import dataclass
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, ParamSpec, TypeVar
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from staging._errors import WorkspaceError
 from staging._filenames import UniqueNames, safe_name
@@ -201,8 +200,7 @@ def _check_sum(random: bytes) -> bytes:
 # ── the workspace ────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Removal:
+class Removal(NamedTuple):
     """What became of a workspace.
 
     Attributes:
@@ -450,8 +448,7 @@ def _free_space(descriptor: int | None, directory: Path) -> int:
 # ── part files ───────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-@dataclass(frozen=True, slots=True)
-class Committed:
+class Committed(NamedTuple):
     """A complete file under its final name.
 
     Attributes:

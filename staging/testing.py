@@ -155,7 +155,7 @@ class Length:
     """
 
     def __init__(self, *values: int | str) -> None:
-        self.values = tuple(str(value) for value in values)
+        self.values: tuple[str, ...] = tuple(str(value) for value in values)
 
 
 @dataclass(frozen=True, slots=True)
@@ -209,9 +209,9 @@ class Reply:
         self.faults = faults
         self.status = status
         pairs = headers.items() if isinstance(headers, Mapping) else headers
-        self.headers = tuple((_encode(name), _encode(value)) for name, value in pairs)
+        self.headers: tuple[tuple[bytes, bytes], ...] = tuple((_encode(name), _encode(value)) for name, value in pairs)
         self.media_type = media_type
-        self.etag = f'"{zlib.crc32(body):08x}-{len(body)}"' if etag == "" else etag
+        self.etag: str | None = f'"{zlib.crc32(body):08x}-{len(body)}"' if etag == "" else etag
 
 
 class Raw:
@@ -653,9 +653,9 @@ class FakeCDN:
         names: Sequence[str] = (),
     ) -> None:
         self.host = host
-        self.port = port
+        self.port: int = port
         self.requests: list[Request] = []
-        self.connections = 0
+        self.connections: int = 0
         self.server_names: list[str | None] = []
         self._tls = tls
         self._names = tuple(names)

@@ -98,7 +98,7 @@ async def test_S03_body_longer_than_declared_is_cut_and_the_connection_is_not_re
 async def test_S04_declared_length_over_the_limit_is_refused_before_the_body(tmp_path):
     async with FakeCDN() as cdn, a_stage(tmp_path, cdn, max_mb=1) as stage:
         url = cdn.serve("/a", b"", Length(MB + 1), Stall(0))
-        assert await fails(stage, url) == ("too_large", "too large: 1 MB, the limit is 1 MB")
+        assert await fails(stage, url) == ("too_large", "too large: 1,048,577 bytes, the limit is 1 MB")
 
 
 @pytest.mark.parametrize("framing", [Chunked(), Length()], ids=["chunked", "close-delimited"])

@@ -311,7 +311,7 @@ async def test_the_limit_is_inclusive_and_holds_without_a_declared_length(tmp_pa
         async with AttachmentStage(tmp_path, max_mb=1, policy=cdn.policy) as stage:
             outcomes = await stage.download(sources)
             assert reasons(outcomes) == ["staged", "too_large", "too_large", "too_large"]
-            assert outcomes[3].detail == "too large: 1 MB, the limit is 1 MB"
+            assert outcomes[3].detail == "too large: 1,048,577 bytes, the limit is 1 MB"
             assert {path.name for path in stage.directory.iterdir() if path.name[0] != "."} == {"exact"}
         assert "/claimed" not in [request.path for request in cdn.requests]
     assert_empty(tmp_path)

@@ -64,10 +64,10 @@ def area_of(job: Job):
 
 
 async def stage_all(stage, urls) -> list[Path]:
-    for outcome in await stage.download(*urls):
-        if not outcome.downloaded:
-            raise RuntimeError(f"not staged: {outcome}")
-    return stage.paths
+    outcomes = await stage.download(*urls)
+    if failed := [outcome for outcome in outcomes if not outcome.downloaded]:
+        raise RuntimeError(f"not staged: {failed[0]}")
+    return [outcome.path for outcome in outcomes]
 
 
 def staging() -> Client:

@@ -1,0 +1,198 @@
+"""Label a backlog of messages on many machines with Dask: URLs travel to the workers, files never leave them.
+
+With no arguments it serves a backlog from this machine and labels it on two local worker processes. For real, with
+workers that have this library installed: `python examples/dask_backfill.py --scheduler tcp://10.0.0.1:8786 --messages
+backlog.jsonl --temp-dir /var/tmp/backfill > labels.jsonl`, where a line of the backlog is a message as the chat's API
+gives it: `{"id": "1", "attachments": [{"url": "https://...", "filename": "a.png"}]}`.
+"""
+
+import argparse
+import asyncio
+import json
+import os
+import sys
+import tempfile
+import time
+from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
+from contextlib import AsyncExitStack, ExitStack, contextmanager
+from itertools import islice
+from pathlib import Path
+from typing import Any
+
+import anyio
+import httpx
+from distributed import (  # type: ignore[import-not-found,unused-ignore]
+    Client,
+    LocalCluster,
+    WorkerPlugin,
+    as_completed,
+    get_worker,
+)
+
+from staging import Limits, StagingArea, UrlPolicy
+from staging.testing import FakeCDN
+
+UNDER_WAY = 1_000  # messages that the scheduler knows at once: it holds about 10 KB for each, whatever the backlog
+Message = dict[str, Any]
+Answer = dict[str, Any]
+
+
+class WarmArea(WorkerPlugin):  # type: ignore[misc,unused-ignore]  # Any, where distributed is not installed
+    """One area for each worker process, from its start to its end: warm connections, one limit, one budget.
+
+    A worker that takes the place of a killed one opens its own, and by that removes what the dead one left.
+    """
+
+    name = "staging"
+
+    def __init__(self, temp_dir: str | None, policy: UrlPolicy) -> None:
+        self._temp_dir = temp_dir
+        self._policy = policy
+
+    async def setup(self, worker: object) -> None:  # noqa: ARG002  # Dask's signature
+        """Open the area, on the event loop that will run the tasks."""
+        self._scope = AsyncExitStack()
+        area = StagingArea(self._temp_dir, limits=Limits(concurrency=16), policy=self._policy, max_total_mb=2_000)
+        self.area = await self._scope.enter_async_context(area)
+
+    async def teardown(self, worker: object) -> None:  # noqa: ARG002  # Dask's signature
+        """Close it, and with it every stage that is still open."""
+        await self._scope.aclose()
+
+
+async def ask_model(prompt: str, paths: Sequence[Path], seconds: float) -> str:
+    """Stand in for your model, which would be asked here; its label is what it was given."""
+    await asyncio.sleep(seconds)
+    assert all(str(path) in prompt for path in paths)
+    return f"{len(paths)} files, {sum(path.stat().st_size for path in paths)} bytes"  # noqa: ASYNC240  # a stand-in
+
+
+async def label(message: Message, seconds: float) -> Answer:
+    """Label one message: the files are on this worker's disk inside the scope, and only text leaves it.
+
+    A task that raises is run again by Dask, on whatever worker is free. So a failure that may pass is raised, and one
+    that will not is a line in the prompt.
+    """
+    area: StagingArea = get_worker().plugins["staging"].area
+    async with area.stage(max_mb=20, label=f"message {message['id']}") as stage:
+        await stage.download(message["attachments"], timeout=60)
+        if problems := [failure.detail for failure in stage.failures if failure.retryable]:
+            raise ConnectionError("; ".join(problems))
+        text = await ask_model(stage.context(), stage.paths, seconds)
+        return {"id": message["id"], "label": text, "notice": stage.notice(), "worker": os.getpid()}
+
+
+async def label_alone(message: Message, seconds: float) -> Answer:
+    """Do the same by hand, with a client of its own for each message: what is compared against."""
+    with tempfile.TemporaryDirectory() as directory:
+        paths = [Path(directory, str(number)) for number, _ in enumerate(message["attachments"])]
+        async with httpx.AsyncClient(trust_env=False) as client, anyio.create_task_group() as group:
+            for path, attachment in zip(paths, message["attachments"], strict=True):
+                group.start_soon(_fetch, client, attachment["url"], path)
+        text = await ask_model("\n".join(map(str, paths)), paths, seconds)
+        return {"id": message["id"], "label": text, "notice": "", "worker": os.getpid()}
+
+
+async def _fetch(client: httpx.AsyncClient, url: str, path: Path) -> None:
+    async with client.stream("GET", url) as response, await anyio.open_file(path, "xb") as file:
+        response.raise_for_status()
+        async for piece in response.aiter_bytes():
+            await file.write(piece)
+
+
+def backfill(
+    client: Client, task: Callable[..., Awaitable[Answer]], messages: Iterable[Message], seconds: float
+) -> Iterator[Answer]:
+    """Yield an answer for each message as it comes, with a bounded number of them under way.
+
+    Dask runs a task again up to twice if it raises, and as often as a worker dies under it, up to three times.
+    """
+    backlog = iter(messages)
+    ids: dict[str, str] = {}
+
+    def submit(count: int) -> list[Any]:
+        futures = []
+        for message in islice(backlog, count):
+            futures.append(client.submit(task, message, seconds, retries=2, pure=False))
+            ids[futures[-1].key] = message["id"]
+        return futures
+
+    done = as_completed(submit(UNDER_WAY))
+    for future in done:
+        error = future.exception()
+        message_id = ids.pop(future.key)
+        yield {"id": message_id, "error": f"{type(error).__name__}: {error}"} if error else future.result()
+        done.update(submit(1))
+
+
+@contextmanager
+def served_here(count: int) -> Iterator[tuple[Iterable[Message], UrlPolicy]]:
+    """Serve a backlog from loopback: a picture and a text of 50 KB with each message."""
+    picture, text = b"\x89PNG\r\n\x1a\n" + os.urandom(51_192), b"One line of minutes.\n" * 2_438
+    with FakeCDN.in_thread() as cdn:
+        yield (
+            [
+                {
+                    "id": str(number),
+                    "attachments": [
+                        {"url": cdn.serve(f"/attachments/{number}/1/photo.png", picture), "filename": "photo.png"},
+                        {"url": cdn.serve(f"/attachments/{number}/2/minutes.txt", text), "filename": "minutes.txt"},
+                    ],
+                }
+                for number in range(count)
+            ],
+            cdn.policy,
+        )
+
+
+@contextmanager
+def given(path: Path, hosts: Sequence[str]) -> Iterator[tuple[Iterable[Message], UrlPolicy]]:
+    """Read the backlog line by line; without `--allow-host`, Discord's hosts are admitted."""
+    with path.open(encoding="utf-8") as lines:
+        yield (json.loads(line) for line in lines if line.strip()), UrlPolicy.only(*hosts) if hosts else UrlPolicy.discord()
+
+
+def main(options: argparse.Namespace) -> bool:
+    """Label the backlog, an answer a line; return whether every message was labelled."""
+    failed = answered = 0
+    with ExitStack() as stack:
+        messages, policy = stack.enter_context(
+            given(options.messages, options.allow_host) if options.messages else served_here(options.count)
+        )
+        cluster = options.scheduler or stack.enter_context(
+            LocalCluster(n_workers=options.workers, threads_per_worker=options.concurrency, dashboard_address=None)
+        )
+        client = stack.enter_context(Client(cluster))
+        client.register_plugin(WarmArea(options.temp_dir, policy))
+        started = time.perf_counter()
+        for answer in backfill(client, label_alone if options.own_clients else label, messages, options.think):
+            print(json.dumps(answer), flush=True)
+            answered += 1
+            failed += "error" in answer
+        seconds = time.perf_counter() - started
+    rate = f"{answered} messages in {seconds:.1f} s, {answered / seconds:.0f} a second"
+    print(f"{rate}; {failed} not labelled", file=sys.stderr)
+    return not failed
+
+
+def command_line() -> argparse.Namespace:
+    """Return the options."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler; else workers on this machine")
+    parser.add_argument("--messages", type=Path, metavar="FILE", help="the backlog, a message in JSON a line")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="instead of Discord's hosts")
+    parser.add_argument("--temp-dir", metavar="DIR", help="on each worker's own disk; else its temporary directory")
+    parser.add_argument("--workers", type=int, default=2, metavar="N", help="local worker processes")
+    parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="messages at once on a local worker")
+    parser.add_argument("--count", type=int, default=200, metavar="N", help="how many messages to serve from here")
+    parser.add_argument("--think", type=float, default=0.0, metavar="SECONDS", help="how long the stand-in model takes")
+    parser.add_argument("--own-clients", action="store_true", help="a client for each message instead, to compare")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    try:
+        well = main(command_line())
+    except (OSError, ValueError) as problem:
+        sys.exit(f"dask_backfill: {problem}")
+    sys.exit(0 if well else 1)

@@ -1,0 +1,141 @@
+"""A Discord bot that answers when it is mentioned, with what was attached in front of the model.
+
+With no token it plays one message through discord.py on this machine, and prints what Discord would be sent. For real:
+`DISCORD_TOKEN=... uv run examples/discord_bot.py`. The answer is an echo until ANTHROPIC_API_KEY is set too. The bot
+reads only messages that mention it, so it needs no privileged intent.
+"""
+
+import argparse
+import asyncio
+import logging
+import os
+import re
+import sys
+from collections.abc import Awaitable, Callable
+from typing import Any
+
+from quickstart import SCRIPT, picture  # real files to serve
+
+from staging import AttachmentStage, StagingArea, WorkspaceError, llm
+from staging.testing import FakeCDN
+
+try:
+    import discord
+    from discord.ext import commands
+except ImportError:
+    sys.exit("discord_bot: the SDK is missing: pip install discord.py")
+
+Model = Callable[[str, AttachmentStage], Awaitable[str]]
+
+
+async def echo(question: str, stage: AttachmentStage) -> str:
+    """Answer with what a model would be asked."""
+    return f"I was asked: {question}\n\n{stage.context(urls='hide')}"
+
+
+async def claude(question: str, stage: AttachmentStage) -> str:
+    """Answer with Claude, which sees pictures, PDFs and text files."""
+    import anthropic  # noqa: PLC0415  # only who asks it needs it
+
+    content: list[Any] = [*await llm.anthropic_blocks(stage), {"type": "text", "text": question}]
+    async with anthropic.AsyncAnthropic() as client:
+        message = await client.messages.create(
+            model="claude-sonnet-5-5", max_tokens=600, messages=[{"role": "user", "content": content}]
+        )
+    return "".join(block.text for block in message.content if block.type == "text")
+
+
+class Answers(commands.Cog):
+    """Answers each message that mentions the bot."""
+
+    def __init__(self, bot: commands.Bot, area: StagingArea, model: Model) -> None:
+        self.bot, self.area, self.model = bot, area, model
+
+    @commands.Cog.listener()
+    async def on_message(self, message: discord.Message) -> None:
+        """Type while the files come and the model thinks; reply; the files are gone."""
+        if message.author.bot or self.bot.user not in message.mentions:
+            return
+        question = re.sub(r"<@!?\d+>", "", message.content).strip()
+        async with message.channel.typing(), self.area.stage(max_mb=20, label=f"channel {message.channel.id}") as stage:
+            await stage.download(message, timeout=30)
+            answer = await self.model(question, stage)
+            notice = stage.notice()
+        text = f"{answer[: 1900 - len(notice)]}\n\n{notice}".strip()  # Discord takes 2,000 characters
+        await message.reply(text[:2000], allowed_mentions=discord.AllowedMentions.none())  # a model may write @everyone
+
+
+class Bot(commands.Bot):
+    """A bot with one staging area, open for as long as the bot runs."""
+
+    def __init__(self, area: StagingArea, model: Model) -> None:
+        super().__init__(command_prefix=(), intents=discord.Intents.default())
+        self.area, self.model = area, model
+
+    async def setup_hook(self) -> None:
+        """Open the area: discord.py calls this once, after the login."""
+        await self.area.__aenter__()
+        await self.add_cog(Answers(self, self.area, self.model))
+
+    async def close(self) -> None:
+        """Close the area: stages that are still open end, and their files with them."""
+        await super().close()
+        await self.area.__aexit__(None, None, None)
+
+
+USER = {"id": "1", "username": "bot", "discriminator": "0", "avatar": None, "bot": True}
+PERSON = {"id": "2", "username": "ann", "discriminator": "0", "avatar": None}
+APPLICATION = {
+    "id": "1", "name": "bot", "description": "", "icon": None, "bot_public": True, "bot_require_code_grant": False,
+    "owner": PERSON, "verify_key": "",
+}  # fmt: skip
+MESSAGE = {
+    "id": "5", "type": 0, "channel_id": "4", "author": PERSON, "content": "<@1> What does this do?", "attachments": [],
+    "embeds": [], "mentions": [USER], "mention_roles": [], "mention_everyone": False, "pinned": False, "tts": False,
+    "timestamp": "2026-01-01T00:00:00+00:00", "edited_timestamp": None, "flags": 0, "components": [],
+}  # fmt: skip
+
+
+async def discord_api(route: discord.http.Route, **options: Any) -> Any:
+    """Stand in for Discord: print what it is sent, and answer as it does."""
+    sent = options.get("json", {}).get("content", "")
+    print(f"{route.method} {route.url.removeprefix(route.BASE)}{': ' * bool(sent)}{sent}")
+    return {"/users/@me": USER, "/oauth2/applications/@me": APPLICATION}.get(route.path, MESSAGE)
+
+
+async def offline(temp_dir: str | None, model: Model = echo) -> None:
+    """Let a bot log in, get a message with three attachments (one of them deleted), answer it, and close."""
+    async with FakeCDN() as cdn, Bot(StagingArea(temp_dir, policy=cdn.policy), model) as bot:
+        bot.http.request = discord_api  # type: ignore[assignment,method-assign]  # no network from here on
+        await bot.login("offline")
+        urls = cdn.file("greet.py", SCRIPT), cdn.file("sunset.png", picture()), cdn.url("/deleted.txt")
+        attachments = [
+            {"id": "9", "filename": url.rpartition("/")[2], "size": 999, "url": url, "proxy_url": url} for url in urls
+        ]
+        state: Any = bot._connection  # noqa: SLF001  # the gateway's door, through which messages come
+        guild = discord.Guild(data={"id": "3"}, state=state)  # type: ignore[typeddict-item]  # all that matters of it
+        data: Any = {"id": "4", "type": 0, "name": "general", "position": 0, "permission_overwrites": []}
+        channel = discord.TextChannel(state=state, guild=guild, data=data)
+        payload: Any = {**MESSAGE, "attachments": attachments}
+        await Answers(bot, bot.area, model).on_message(discord.Message(state=state, channel=channel, data=payload))
+
+
+def main() -> None:
+    """Run for real with a token, and offline without."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("--temp-dir", metavar="DIR", help="where files are staged; by default the system's")
+    temp_dir = parser.parse_args().temp_dir
+    discord.utils.setup_logging(handler=logging.StreamHandler(sys.stdout), level=logging.WARNING)
+    logging.getLogger("staging").setLevel(logging.INFO)
+    if token := os.environ.get("DISCORD_TOKEN"):
+        model = claude if os.environ.get("ANTHROPIC_API_KEY") else echo
+        Bot(StagingArea(temp_dir), model).run(token, log_handler=None)
+    else:
+        asyncio.run(offline(temp_dir))
+
+
+if __name__ == "__main__":
+    try:
+        main()
+    except (discord.DiscordException, OSError, WorkspaceError) as error:
+        sys.exit(f"discord_bot: {error}")
