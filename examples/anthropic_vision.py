@@ -1,7 +1,7 @@
 """Ask Claude about pictures, PDFs and text files: what is sent is staged, shown to the model, and gone.
 
 With no arguments it serves files from this machine and answers from a stand-in for the API. For real, from Discord's
-hosts or those that `--allow-host` names: `ANTHROPIC_API_KEY=... uv run examples/anthropic_vision.py --ask "Why?" URL ...`
+hosts or those that `--allow-host` names: `ANTHROPIC_API_KEY=... uv run examples/anthropic_vision.py URL ...`
 """
 
 import argparse
@@ -37,7 +37,7 @@ async def ask(client: anthropic.AsyncAnthropic, question: str, attachments: list
         blocks: list[Any] = await llm.anthropic_blocks(stage)  # pictures, PDFs, a list of everything, text files
         for block in blocks:
             print(f"The model gets: {described(block)}")
-        content = [*blocks, {"type": "text", "text": question}]
+        content: list[Any] = [*blocks, {"type": "text", "text": question}]
         message = await client.messages.create(
             model=MODEL, max_tokens=1024, messages=[{"role": "user", "content": content}]
         )
@@ -48,7 +48,7 @@ async def ask(client: anthropic.AsyncAnthropic, question: str, attachments: list
 def described(block: dict[str, Any]) -> str:
     """Return a line about a content block."""
     if block["type"] == "text":
-        return "text, " + block["text"].partition("\n")[0]
+        return f"text, {block['text'].splitlines()[0]}"
     return f"{block['type']}, {block['source']['media_type']}, {len(block['source']['data']):,} characters of base64"
 
 
@@ -63,8 +63,8 @@ async def offline() -> AsyncIterator[Setting]:
         }  # fmt: skip
         cdn.script("/v1/messages", Reply(json.dumps(reply).encode(), media_type="application/json"))
         sent = [cdn.file("sunset.png", picture()), cdn.file("minutes.pdf", document()), cdn.file("greet.py", SCRIPT)]
-        direct = anthropic.DefaultAsyncHttpxClient(trust_env=False)  # no proxy stands before loopback
-        async with anthropic.AsyncAnthropic(api_key="offline", base_url=cdn.url(), http_client=direct) as client:
+        os.environ.update(no_proxy="127.0.0.1")  # none stands before loopback
+        async with anthropic.AsyncAnthropic(api_key="offline", base_url=cdn.url()) as client:
             yield client, [*sent, cdn.url("/deleted.png")], cdn.policy
 
 

@@ -21,18 +21,12 @@ from typing import Any
 
 import anyio
 import httpx
-from distributed import (  # type: ignore[import-not-found,unused-ignore]
-    Client,
-    LocalCluster,
-    WorkerPlugin,
-    as_completed,
-    get_worker,
-)
+from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker  # type: ignore[import-not-found,unused-ignore]
 
 from staging import Limits, StagingArea, UrlPolicy
-from staging.testing import FakeCDN
+from staging.testing import FakeCDN, Reply
 
-UNDER_WAY = 1_000  # messages that the scheduler knows at once: it holds about 10 KB for each, whatever the backlog
+UNDER_WAY = 1_000  # messages that the scheduler knows at once: its memory is bounded, whatever the backlog
 Message = dict[str, Any]
 Answer = dict[str, Any]
 
@@ -64,7 +58,7 @@ async def ask_model(prompt: str, paths: Sequence[Path], seconds: float) -> str:
     """Stand in for your model, which would be asked here; its label is what it was given."""
     await asyncio.sleep(seconds)
     assert all(str(path) in prompt for path in paths)
-    return f"{len(paths)} files, {sum(path.stat().st_size for path in paths)} bytes"  # noqa: ASYNC240  # a stand-in
+    return f"{len(paths)} files, {sum(path.stat().st_size for path in paths)} bytes"
 
 
 async def label(message: Message, seconds: float) -> Answer:
@@ -105,7 +99,7 @@ def backfill(
 ) -> Iterator[Answer]:
     """Yield an answer for each message as it comes, with a bounded number of them under way.
 
-    Dask runs a task again up to twice if it raises, and as often as a worker dies under it, up to three times.
+    Dask runs a task again up to three times if it raises, and as often again if its worker dies.
     """
     backlog = iter(messages)
     ids: dict[str, str] = {}
@@ -113,7 +107,7 @@ def backfill(
     def submit(count: int) -> list[Any]:
         futures = []
         for message in islice(backlog, count):
-            futures.append(client.submit(task, message, seconds, retries=2, pure=False))
+            futures.append(client.submit(task, message, seconds, retries=3, pure=False))
             ids[futures[-1].key] = message["id"]
         return futures
 
@@ -127,29 +121,42 @@ def backfill(
 
 @contextmanager
 def served_here(count: int) -> Iterator[tuple[Iterable[Message], UrlPolicy]]:
-    """Serve a backlog from loopback: a picture and a text of 50 KB with each message."""
-    picture, text = b"\x89PNG\r\n\x1a\n" + os.urandom(51_192), b"One line of minutes.\n" * 2_438
+    """Serve a backlog from loopback."""
     with FakeCDN.in_thread() as cdn:
-        yield (
-            [
-                {
-                    "id": str(number),
-                    "attachments": [
-                        {"url": cdn.serve(f"/attachments/{number}/1/photo.png", picture), "filename": "photo.png"},
-                        {"url": cdn.serve(f"/attachments/{number}/2/minutes.txt", text), "filename": "minutes.txt"},
-                    ],
-                }
-                for number in range(count)
+        yield serve(cdn, count), cdn.policy
+
+
+def serve(cdn: FakeCDN, count: int) -> list[Message]:
+    """Serve a picture and a text of 50 KB with each message; the first picture only after three refusals."""
+    picture, text = b"\x89PNG\r\n\x1a\n" + os.urandom(51_192), b"One line of minutes.\n" * 2_438
+    messages = [
+        {
+            "id": str(number),
+            "attachments": [
+                {"url": cdn.serve(f"/attachments/{number}/1/photo.png", picture), "filename": "photo.png"},
+                {"url": cdn.serve(f"/attachments/{number}/2/minutes.txt", text), "filename": "minutes.txt"},
             ],
-            cdn.policy,
-        )
+        }
+        for number in range(count)
+    ]
+    cdn.script("/attachments/0/1/photo.png", *[Reply(status=503)] * 3, Reply(picture))
+    return messages
 
 
 @contextmanager
 def given(path: Path, hosts: Sequence[str]) -> Iterator[tuple[Iterable[Message], UrlPolicy]]:
     """Read the backlog line by line; without `--allow-host`, Discord's hosts are admitted."""
+    policy = UrlPolicy.only(*hosts) if hosts else UrlPolicy.discord()
     with path.open(encoding="utf-8") as lines:
-        yield (json.loads(line) for line in lines if line.strip()), UrlPolicy.only(*hosts) if hosts else UrlPolicy.discord()
+        yield (_message(line, number) for number, line in enumerate(lines, 1) if line.strip()), policy
+
+
+def _message(line: str, number: int) -> Message:
+    try:
+        message = json.loads(line)
+        return {"id": str(message["id"]), "attachments": list(message["attachments"])}
+    except (ValueError, KeyError, TypeError) as error:
+        raise ValueError(f"line {number} of the backlog is no message with id and attachments") from error
 
 
 def main(options: argparse.Namespace) -> bool:

@@ -20,6 +20,7 @@ from staging import AttachmentStage, StagingArea, WorkspaceError, llm
 from staging.testing import FakeCDN
 
 try:
+    import aiohttp  # discord.py is built on it
     import discord
     from discord.ext import commands
 except ImportError:
@@ -61,8 +62,8 @@ class Answers(commands.Cog):
             await stage.download(message, timeout=30)
             answer = await self.model(question, stage)
             notice = stage.notice()
-        text = f"{answer[: 1900 - len(notice)]}\n\n{notice}".strip()  # Discord takes 2,000 characters
-        await message.reply(text[:2000], allowed_mentions=discord.AllowedMentions.none())  # a model may write @everyone
+        text = f"{answer[:1500]}\n\n{notice[:400]}".strip()  # Discord takes 2,000 characters
+        await message.reply(text, allowed_mentions=discord.AllowedMentions.none())  # a model may write @everyone
 
 
 class Bot(commands.Bot):
@@ -106,7 +107,7 @@ async def discord_api(route: discord.http.Route, **options: Any) -> Any:
 async def offline(temp_dir: str | None, model: Model = echo) -> None:
     """Let a bot log in, get a message with three attachments (one of them deleted), answer it, and close."""
     async with FakeCDN() as cdn, Bot(StagingArea(temp_dir, policy=cdn.policy), model) as bot:
-        bot.http.request = discord_api  # type: ignore[assignment,method-assign]  # no network from here on
+        bot.http.request = discord_api  # type: ignore[method-assign]  # no network from here on
         await bot.login("offline")
         urls = cdn.file("greet.py", SCRIPT), cdn.file("sunset.png", picture()), cdn.url("/deleted.txt")
         attachments = [
@@ -117,7 +118,9 @@ async def offline(temp_dir: str | None, model: Model = echo) -> None:
         data: Any = {"id": "4", "type": 0, "name": "general", "position": 0, "permission_overwrites": []}
         channel = discord.TextChannel(state=state, guild=guild, data=data)
         payload: Any = {**MESSAGE, "attachments": attachments}
-        await Answers(bot, bot.area, model).on_message(discord.Message(state=state, channel=channel, data=payload))
+        answers = bot.get_cog("Answers")
+        assert isinstance(answers, Answers)
+        await answers.on_message(discord.Message(state=state, channel=channel, data=payload))
 
 
 def main() -> None:
@@ -125,7 +128,8 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--temp-dir", metavar="DIR", help="where files are staged; by default the system's")
     temp_dir = parser.parse_args().temp_dir
-    discord.utils.setup_logging(handler=logging.StreamHandler(sys.stdout), level=logging.WARNING)
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("discord.client").setLevel(logging.ERROR)  # it warns that it cannot speak
     logging.getLogger("staging").setLevel(logging.INFO)
     if token := os.environ.get("DISCORD_TOKEN"):
         model = claude if os.environ.get("ANTHROPIC_API_KEY") else echo
@@ -137,5 +141,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (discord.DiscordException, OSError, WorkspaceError) as error:
+    except (discord.DiscordException, aiohttp.ClientError, OSError, WorkspaceError) as error:
         sys.exit(f"discord_bot: {error}")

@@ -40,7 +40,10 @@ def document() -> bytes:
     objects = [
         b"<< /Type /Catalog /Pages 2 0 R >>",
         b"<< /Type /Pages /Kids [3 0 R] /Count 1 >>",
-        b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R /Resources << /Font << /F1 5 0 R >> >> >>",
+        (
+            b"<< /Type /Page /Parent 2 0 R /MediaBox [0 0 612 792] /Contents 4 0 R"
+            b" /Resources << /Font << /F1 5 0 R >> >> >>"
+        ),
         b"<< /Length %d >>\nstream\n%b\nendstream" % (len(text), text),
         b"<< /Type /Font /Subtype /Type1 /BaseFont /Helvetica >>",
     ]
@@ -86,19 +89,24 @@ async def given(urls: Sequence[str], hosts: Sequence[str]) -> AsyncIterator[tupl
     yield list(urls), UrlPolicy.only(*hosts) if hosts else UrlPolicy.discord()
 
 
+def listing(directory: Path) -> list[str]:
+    """Return the names of what can be seen in a directory."""
+    return sorted(path.name for path in directory.iterdir() if path.name[0] != ".")
+
+
 async def main(urls: Sequence[str], hosts: Sequence[str], root: Path) -> bool:
     """Stage, print, and show that nothing is left; return whether anything could be staged."""
     async with given(urls, hosts) if urls else served_here() as (attachments, policy):
         async with AttachmentStage(root, max_mb=50 if urls else 2, policy=policy, label="the quickstart") as stage:
             await stage.download(attachments)
             print(f"While the scope is open, {stage!r} holds:")
-            print("".join(f"  {path.name}\n" for path in sorted(stage.directory.iterdir()) if path.name[0] != "."))
+            print("".join(f"  {name}\n" for name in listing(stage.directory)))
             print("The language model gets:\n\n" + stage.context() + "\n")
             if notice := stage.notice():
                 print("The person who asked gets:\n\n" + notice + "\n")
             staged = bool(stage.files)
         assert_empty(root)
-        print(f"After the scope {stage.removed} files were removed, and {root} is empty: {list(root.iterdir())}")
+        print(f"After the scope {stage.removed} files were removed, and {root} is empty: {listing(root)}")
         return staged
 
 

@@ -40,4 +40,3 @@ for _name in __all__:  # tracebacks, docs and pickles show the public names
     _value = globals()[_name]
     if isinstance(_value, type | FunctionType):
         _value.__module__ = __name__
-del _name, _value

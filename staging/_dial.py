@@ -93,6 +93,8 @@ class Stream:
 
     def silent(self) -> bool:
         """Whether an idle connection is as it should be: open, and with nothing to say (RFC 9112 section 9.3)."""
+        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
+            return False  # it has been decrypted, so the look below would not find it
         try:
             socket.socket.recv(self._sock, 1, socket.MSG_PEEK)  # below TLS: a goodbye there is data here
         except BlockingIOError:

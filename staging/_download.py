@@ -18,7 +18,7 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeVar
+from typing import NamedTuple, Protocol, Self, TypeVar, cast
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
@@ -101,11 +101,11 @@ async def download(
     job = _Job(attachment, url, terms, reservation, progress)
     try:
         return await job.run()
-    except StagingError as error:
-        error.attempts = job.attempts
+    except BaseException as error:
+        job.part.discard()  # under its final name too: nobody will hear of it
+        if isinstance(error, StagingError):
+            error.attempts = job.attempts
         raise
-    finally:
-        job.part.abandon()  # nothing, if the file has its name
 
 
 class _Clock:
@@ -194,6 +194,8 @@ class _Job:
         self._limits = terms.limits
         self._reservation = reservation
         self._progress = progress
+        # taken now, so that equal names are numbered in the order of input, whichever arrives first
+        self._claimed = terms.workspace.claim(safe_name(attachment.name)) if attachment.name else None
         self._clock = _Clock(terms.limits)
         self._version = _Version(None, None)
         self._retry_after: str | None = None
@@ -364,17 +366,19 @@ class _Job:
 
     async def _name(self) -> StagedFile:
         """Write the rest, and give the complete file its name."""
-        claim = self._attachment.name
-        if not claim and self._disposition is not None:
-            claim = disposition_filename(self._disposition)
-        name = safe_name(claim or url_filename(self._attachment.url))
+        name = safe_name(self._attachment.name or self._received_name())
         unwritten, self._unwritten = self._unwritten, memoryview(b"")
         staged = await self._in_thread(self._write_and_commit, unwritten, name)
         self._reservation.settle(staged.size)
         return staged
 
+    def _received_name(self) -> str | None:
+        """Return the name of a source that gave none: the server's, else what the URL ends with."""
+        received = disposition_filename(self._disposition) if self._disposition is not None else None
+        return received or url_filename(self._attachment.url)
+
     def _write_and_commit(self, unwritten: memoryview, name: str) -> StagedFile:
-        committed = self.part.commit(name, unwritten)
+        committed = self.part.commit(self._claimed or name, unwritten, claimed=self._claimed is not None)
         return StagedFile(
             attachment=self._attachment,
             name=name,
@@ -500,7 +504,8 @@ class _ForeignBody:
     """The same for the response of a caller's own client."""
 
     def __init__(self, response: httpx.Response) -> None:
-        self._chunks = response.aiter_raw()
+        # not aiter_raw: it refuses a response that a mock transport gave its content before
+        self._chunks = aiter(cast("httpx.AsyncByteStream", response.stream))
         self._rest = memoryview(b"")
 
     async def readinto(self, view: memoryview) -> int:

@@ -16,8 +16,8 @@ FLOORS = {
     "_stage": 4,
     "_resources": 3, "_download": 3,
     "_workspace": 2, "_transport": 2,
-    "_dial": 1, "_threads": 1, "_lease": 1, "_intake": 1, "_policy": 1, "_filenames": 1, "_media": 1, "_budget": 1, "_context": 1,
-    "_events": 1,
+    "_dial": 1, "_threads": 1, "_lease": 1, "_intake": 1, "_policy": 1, "_filenames": 1, "_media": 1, "_budget": 1,
+    "_context": 1, "_events": 1,
     "_models": 0, "_errors": 0, "_text": 0,
 }  # fmt: skip
 

@@ -32,7 +32,17 @@ PROMISES = {  # what must be 0 -> where it is counted
     "workers that ended by themselves": "workers that ended by themselves",
     "left under the root at the end": "left at the end",
 }
-FIGURES = ("downloads", "stages", "cancellations", "kills", "swept", "living stages", "looks at living stages", "late")
+FIGURES = (
+    "downloads",
+    "stages",
+    "cancellations",
+    "kills",
+    "orphans",
+    "swept",
+    "living stages",
+    "looks at living stages",
+    "late",
+)
 
 
 @contextlib.contextmanager
@@ -118,7 +128,7 @@ def main():
         "minutes": round((time.monotonic() - began) / 60, 1), "python": platform.python_version(),
         "system": platform.platform(), "figures": {name: total(found, name) for name in FIGURES},
         "promises": {
-            name: total(found, key) + (ending[key] if key in ending else 0) for name, key in PROMISES.items()
+            name: total(found, key) + ending.get(key, 0) for name, key in PROMISES.items()
         },
         "outcomes": dict(outcomes.most_common()), "reports": found, **ending,
     }  # fmt: skip

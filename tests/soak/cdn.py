@@ -1,4 +1,4 @@
-"""The soak's server, a process of its own: every fault of `staging.testing` under a path of its own, and what it allows.
+"""The soak's server, a process of its own: each fault of `staging.testing` under its own path, and what it allows.
 
 The query says which bytes are right, so that whoever downloads can tell: ``/resume?size=5000&seed=7``.
 """
@@ -50,6 +50,7 @@ def _changed(request, body, dice):
 
 
 def _other_part(request, body, dice):
+    body += b"xx"
     if not request.header("range"):
         return Reply(body, Reset(at=len(body) // 2))
     headers = {"Content-Range": f"bytes 0-{len(body) - 1}/{len(body)}"}
@@ -78,13 +79,14 @@ FAULTS = {
     ),
     "excess": fault(lambda request, body, dice: Reply(body + b"excess", Length(len(body))), "staged"),
     "truncated": fault(
-        lambda request, body, dice: Reply(body + b"x", Truncate(at=len(body) // 2)), "size_mismatch interrupted", 3
+        lambda request, body, dice: Reply(body + b"x", Truncate(at=len(body) // 2), etag=None),
+        "size_mismatch interrupted", 3,
     ),
     "truncated_chunks": fault(
         lambda request, body, dice: Reply(body + b"x", Chunked(), Truncate(at=len(body) // 2)), "interrupted"
     ),
     "reset": fault(
-        lambda request, body, dice: Reply(body + b"x", Reset(at=dice.choice(["start", "head", 0, 1]))), "interrupted"
+        lambda request, body, dice: Reply(body + b"xx", Reset(at=dice.choice(["start", "head", 0, 1]))), "interrupted"
     ),
     "other_part": fault(_other_part, "interrupted"),
     "stall": fault(lambda request, body, dice: Reply(body + b"x", Stall(at=len(body) // 2)), "stalled", 1),

@@ -25,7 +25,7 @@ from cdn import LIMITS, Chooser, policy_of, right_bodies
 from staging import AttachmentStage, StagedFile, sweep
 
 WORKERS = 2  # at once
-PAUSE = 0.1  # seconds between two kills: the machine is shared
+PAUSE = 0.25  # seconds between two kills: the machine is shared
 PATIENCE = 5.0  # seconds for a workspace that nobody holds to be taken, or to be held
 
 
@@ -43,6 +43,7 @@ async def work(root, ports, tls, seed, pipe):
                     os.write(pipe, b"H")
             if chooser.dice.random() < 0.3:
                 _litter(stage.directory)
+            await anyio.sleep(0.05 * chooser.dice.random())
         os.write(pipe, b"l")
 
 

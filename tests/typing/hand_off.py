@@ -12,7 +12,7 @@ async def the_hand_off(stage: AttachmentStage) -> None:
     assert_type(await llm.anthropic_blocks(stage, max_inline_mb=20), list[dict[str, Any]])
     assert_type(await llm.openai_blocks(stage), list[dict[str, Any]])
     assert_type(await llm.openai_chat_blocks(stage), list[dict[str, Any]])
-    await llm.prompt(stage, 1_000)  # type: ignore[misc]
+    await llm.prompt(stage, 1_000)  # type: ignore[call-arg]
     await llm.prompt(stage.files)  # type: ignore[arg-type]
     llm.prompt(stage)  # type: ignore[unused-coroutine]
 

@@ -39,7 +39,7 @@ def a_forgotten_kind_is_an_error(outcome: Outcome) -> str:
 
 
 def no_return_for_a_kind_is_an_error(outcome: Outcome) -> str:  # type: ignore[return]
-    match outcome:
+    match outcome:  # pyright: ignore[reportMatchNotExhaustive]
         case StagedFile() | Failure():
             return outcome.name
 
@@ -77,7 +77,7 @@ def a_misspelt_reason_is_an_error(failure: Failure) -> bool:
 
 def a_failure_has_no_path(failure: Failure) -> Path:
     assert_type(failure.local_path, str | None)
-    return failure.path  # type: ignore[attr-defined, no-any-return, unused-ignore]
+    return failure.path  # type: ignore[attr-defined, no-any-return]
 
 
 def values_are_frozen(file: StagedFile, attachment: Attachment) -> None:
@@ -88,5 +88,5 @@ def values_are_frozen(file: StagedFile, attachment: Attachment) -> None:
 def attachments_take_claims_by_keyword() -> None:
     assert_type(Attachment("https://example.com/a.png", name="a.png", size=1).size, int | None)
     Attachment()  # type: ignore[call-arg]
-    Attachment("https://example.com/a.png", "a.png")  # type: ignore[misc]
+    Attachment("https://example.com/a.png", "a.png")  # type: ignore[call-arg]
     Attachment("https://example.com/a.png", kind="picture")  # type: ignore[arg-type]

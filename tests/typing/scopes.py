@@ -54,7 +54,7 @@ async def wrong_uses_of_a_stage(stage: AttachmentStage, failure: Failure, temp_d
     await stage.download("https://example.com/a.png", timeout="3")  # type: ignore[arg-type]
     await stage.keep(failure, temp_dir)  # type: ignore[arg-type]
     stage.context(urls="none")  # type: ignore[arg-type]
-    stage.context("full")  # type: ignore[misc]
+    stage.context("full")  # type: ignore[call-arg]
     stage.files.append(failure)  # type: ignore[attr-defined]
     stage.directory = temp_dir  # type: ignore[misc]
     with AttachmentStage(temp_dir):  # type: ignore[attr-defined]
@@ -64,9 +64,9 @@ async def wrong_uses_of_a_stage(stage: AttachmentStage, failure: Failure, temp_d
 def wrong_arguments(temp_dir: Path, client: httpx.Client) -> None:
     AttachmentStage(b"/tmp")  # type: ignore[arg-type]
     AttachmentStage(temp_dir, "50")  # type: ignore[arg-type]
-    AttachmentStage(temp_dir, 50, Limits())  # type: ignore[misc]
+    AttachmentStage(temp_dir, 50, Limits())  # type: ignore[call-arg]
     AttachmentStage(client=client)  # type: ignore[arg-type]
-    StagingArea(temp_dir, 50)  # type: ignore[misc]
+    StagingArea(temp_dir, 50)  # type: ignore[call-arg, arg-type]
     StagingArea(temp_dir, max_mb=50)  # type: ignore[call-arg]
 
 
@@ -74,6 +74,7 @@ def observers(temp_dir: Path) -> None:
     def sees_events(event: Event) -> None: ...
     def sees_files(event: StagedFile) -> None: ...
     async def waits(event: Event) -> None: ...
+
     AttachmentStage(temp_dir, on_event=sees_events)
     AttachmentStage(temp_dir, on_event=sees_files)  # type: ignore[arg-type]
     AttachmentStage(temp_dir, on_event=waits)  # type: ignore[arg-type]
@@ -92,7 +93,7 @@ def refreshers(temp_dir: Path) -> None:
 
 def limits() -> None:
     assert_type(Limits(max_mb=0.5).max_bytes, int)
-    Limits(50)  # type: ignore[misc]
+    Limits(50)  # type: ignore[call-arg]
     Limits(max_mb="50")  # type: ignore[arg-type]
     Limits(retries=1.5)  # type: ignore[arg-type]
     Limits(max_kb=1)  # type: ignore[call-arg]
@@ -105,7 +106,7 @@ def policies() -> None:
     assert_type(UrlPolicy.discord(), UrlPolicy)
     assert_type(UrlPolicy.public(), UrlPolicy)
     assert_type(policy.check("https://files.example.com/a"), httpx.URL)
-    UrlPolicy.only(["files.example.com"])  # type: ignore[list-item, arg-type, unused-ignore]
+    UrlPolicy.only(["files.example.com"])  # type: ignore[arg-type]
     UrlPolicy.only("files.example.com", schemes="https")  # type: ignore[arg-type]
     UrlPolicy.only("files.example.com", ports=443)  # type: ignore[arg-type]
     policy.private = True  # type: ignore[misc]
@@ -117,14 +118,15 @@ def errors(rejected: RejectedError, download: DownloadError, workspace: Workspac
     assert_type(workspace.reason, Reason)
     assert_type(download.status, int | None)
     assert_type(download.attempts, int)
-    value_error: ValueError = rejected
-    os_error: OSError = workspace
-    os_error = download  # type: ignore[assignment]
-    print(value_error, os_error)
+
+    def takes(*_: ValueError | OSError) -> None: ...
+
+    takes(rejected, workspace)
+    takes(download)  # type: ignore[arg-type]
 
 
 def functions() -> None:
     assert_type(safe_name(None), str)
     assert_type(sweep("/tmp"), int)
-    safe_name("a", "b")  # type: ignore[misc]
+    safe_name("a", "b")  # type: ignore[call-arg]
     safe_name(b"a")  # type: ignore[arg-type]

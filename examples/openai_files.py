@@ -1,0 +1,104 @@
+"""Ask OpenAI's Responses API about documents: they are staged, sent inline with the question, and gone.
+
+With no arguments it serves files from this machine and answers from a stand-in for the API. For real, from Discord's
+hosts or those that `--allow-host` names: `OPENAI_API_KEY=... uv run examples/openai_files.py URL ...`
+"""
+
+import argparse
+import json
+import logging
+import os
+import sys
+from collections.abc import AsyncIterator, Sequence
+from contextlib import asynccontextmanager
+from typing import Any
+
+import anyio
+from quickstart import document, picture  # real files to serve
+
+from staging import AttachmentStage, UrlPolicy, WorkspaceError, llm
+from staging.testing import FakeCDN, Reply
+
+try:
+    import openai
+except ImportError:
+    sys.exit("openai_files: the SDK is missing: pip install openai")
+
+MODEL = "gpt-5.4-mini"  # any that reads files
+TABLE = b"name,present\nAnn,yes\nBob,no\n"
+Setting = tuple[openai.AsyncOpenAI, list[Any], UrlPolicy]
+
+
+async def ask(client: openai.AsyncOpenAI, question: str, attachments: list[Any], policy: UrlPolicy) -> str:
+    """Stage the attachments, show them to the model, and return its answer; at the end of it the files are gone."""
+    async with AttachmentStage(max_mb=20, policy=policy, label="the question") as stage:
+        await stage.download(attachments, timeout=60)
+        if not stage.files:
+            sys.exit(f"openai_files: {stage.notice()}")
+        blocks: list[Any] = await llm.openai_blocks(stage)  # pictures, PDFs, a list of everything, text files
+        for block in blocks:
+            print(f"The model gets: {described(block)}")
+        content: list[Any] = [*blocks, {"type": "input_text", "text": question}]
+        response = await client.responses.create(model=MODEL, input=[{"role": "user", "content": content}])
+        answer = response.output_text
+        return f"{answer}\n\n{stage.notice()}".strip()
+
+
+def described(block: dict[str, Any]) -> str:
+    """Return a line about a content item."""
+    if block["type"] == "input_text":
+        return f"text, {block['text'].splitlines()[0]}"
+    if block["type"] == "input_file":
+        return f"file, {block['filename']}, {len(block['file_data']):,} characters of a data URL"
+    return f"picture, {len(block['image_url']):,} characters of a data URL"
+
+
+@asynccontextmanager
+async def offline() -> AsyncIterator[Setting]:
+    """Serve real files from loopback, and the API beside them."""
+    async with FakeCDN() as cdn:
+        text = {"type": "output_text", "text": "(offline) Minutes of a meeting, and who came.", "annotations": []}
+        reply = {
+            "id": "resp_1", "object": "response", "created_at": 1, "model": MODEL, "status": "completed",
+            "output": [{"id": "1", "type": "message", "role": "assistant", "status": "completed", "content": [text]}],
+            "parallel_tool_calls": False, "tool_choice": "auto", "tools": [],
+        }  # fmt: skip
+        cdn.script("/v1/responses", Reply(json.dumps(reply).encode(), media_type="application/json"))
+        sent = [cdn.file("minutes.pdf", document()), cdn.file("people.csv", TABLE), cdn.file("room.png", picture())]
+        os.environ.update(no_proxy="127.0.0.1")  # none stands before loopback
+        async with openai.AsyncOpenAI(api_key="offline", base_url=cdn.url("/v1")) as client:
+            yield client, [*sent, cdn.url("/deleted.docx")], cdn.policy
+
+
+@asynccontextmanager
+async def given(urls: Sequence[str], hosts: Sequence[str]) -> AsyncIterator[Setting]:
+    """Take the URLs of the command line, and the real API."""
+    async with openai.AsyncOpenAI() as client:
+        yield client, list(urls), UrlPolicy.only(*hosts) if hosts else UrlPolicy.discord()
+
+
+async def main(question: str, urls: Sequence[str], hosts: Sequence[str]) -> None:
+    """Ask, and print the answer."""
+    async with given(urls, hosts) if urls else offline() as (client, attachments, policy):
+        print("The answer: " + await ask(client, question, attachments, policy))
+
+
+def command_line() -> argparse.Namespace:
+    """Return the arguments."""
+    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser.add_argument("urls", nargs="*", metavar="URL", help="what to show; without any, it runs offline")
+    parser.add_argument("--ask", default="What was decided?", metavar="QUESTION")
+    parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="instead of Discord's hosts")
+    return parser.parse_args()
+
+
+if __name__ == "__main__":
+    arguments = command_line()
+    if arguments.urls and not os.environ.get("OPENAI_API_KEY"):
+        sys.exit("openai_files: set OPENAI_API_KEY, or give no URL to run offline")
+    logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    logging.getLogger("staging").setLevel(logging.INFO)
+    try:
+        anyio.run(main, arguments.ask, arguments.urls, arguments.allow_host)
+    except (ValueError, WorkspaceError, openai.OpenAIError) as error:
+        sys.exit(f"openai_files: {error}")

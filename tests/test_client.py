@@ -1,0 +1,100 @@
+"""The seam to a caller's own client, and what the pool does with connections that died."""
+
+import httpx
+import pytest
+
+from staging import AttachmentStage, Limits, UrlPolicy
+from staging.testing import Drip, FakeCDN, Raw, Reply, Reset, assert_empty
+
+ONCE = Limits(retries=0)
+
+
+async def test_a_mock_transport_takes_the_networks_place(tmp_path):
+    asked = []
+
+    def answer(request):
+        asked.append((request.url.path, request.headers["accept-encoding"]))
+        if request.url.path == "/away":
+            return httpx.Response(302, headers={"location": "https://cdn.discordapp.com/b"})
+        return httpx.Response(200, content=b"hello", headers={"content-disposition": "attachment; filename=b.txt"})
+
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(answer)) as client,
+        AttachmentStage(tmp_path, client=client) as stage,
+    ):
+        [staged] = await stage.download("https://cdn.discordapp.com/away")
+        assert staged.path.read_bytes() == b"hello"
+        assert staged.path.name == "b.txt"
+        assert (await stage.download("https://evil.example/"))[0].reason == "not_allowed"
+    assert asked == [("/away", "identity"), ("/b", "identity")]
+    assert_empty(tmp_path)
+
+
+async def test_a_real_client_meets_the_same_rules(tmp_path):
+    """Limits, redirects, encodings, truncation and resume are the library's business whoever dials."""
+    async with FakeCDN() as cdn, httpx.AsyncClient(trust_env=False) as client:
+        cases = {
+            cdn.serve("/good", b"x" * 100_000): "staged",
+            cdn.serve("/large", bytes(2_000_000)): "too_large",
+            cdn.serve("/gzip", b"x", headers={"Content-Encoding": "gzip"}): "encoding",
+            cdn.redirect("/loop", "/loop"): "redirects",
+            cdn.redirect("/out", "https://elsewhere.example/"): "not_allowed",
+            cdn.serve("/cut", bytes(1000), Reset(500)): "interrupted",
+            cdn.serve("/slow", bytes(1000), Drip(1, every=0.05)): "timeout",
+            cdn.url("/gone"): "not_found",
+        }
+        limits = Limits(max_mb=1, retries=0, timeout=1)
+        async with AttachmentStage(tmp_path, client=client, limits=limits, policy=cdn.policy) as stage:
+            outcomes = await stage.download(list(cases))
+            assert ["staged" if o.downloaded else o.reason for o in outcomes] == [*cases.values()]
+            assert not client.is_closed
+    assert_empty(tmp_path)
+
+
+async def test_a_clients_credentials_stay_with_the_urls_own_origin(tmp_path):
+    async with FakeCDN() as other, FakeCDN() as cdn:
+        policy = UrlPolicy.only("127.0.0.1", schemes=("http",), ports=None, private=True)
+        url = cdn.redirect("/a", other.serve("/b", b"x"))
+        async with (
+            httpx.AsyncClient(trust_env=False, auth=("me", "secret")) as client,
+            AttachmentStage(tmp_path, client=client, policy=policy) as stage,
+        ):
+            assert (await stage.download(url))[0].downloaded
+        assert cdn.requests[0].header("authorization") is not None
+        assert other.requests[0].header("authorization") is None
+
+
+@pytest.mark.parametrize("error", [
+    httpx.ConnectError("x"), httpx.ReadTimeout("x"), httpx.RemoteProtocolError("x"), httpx.InvalidURL("x"),
+    ValueError("a bug in the caller's transport: https://x/?secret"),
+])  # fmt: skip
+async def test_whatever_a_client_raises_is_a_failure_without_its_words(tmp_path, error):
+    def fail(request):
+        raise error
+
+    async with (
+        httpx.AsyncClient(transport=httpx.MockTransport(fail)) as client,
+        AttachmentStage(tmp_path, client=client, limits=ONCE) as stage,
+    ):
+        [outcome] = await stage.download("https://cdn.discordapp.com/a")
+        assert outcome.reason in {"connect", "stalled", "interrupted", "invalid"}
+        assert "secret" not in outcome.detail
+
+
+async def test_a_stale_pooled_connection_is_retried_once_without_counting(tmp_path):
+    """The server closes the connection at the very moment at which it is used again (RFC 9112 section 9.3.1)."""
+    async with FakeCDN() as cdn, AttachmentStage(tmp_path, limits=ONCE, policy=cdn.policy) as stage:
+        await stage.download(cdn.serve("/a", b"x"))
+        [staged] = await stage.download(cdn.script("/b", Raw(b""), Reply(b"good")))
+        assert staged.path.read_bytes() == b"good"
+        assert [(request.path, request.connection) for request in cdn.requests] == [("/a", 1), ("/b", 1), ("/b", 2)]
+        [failed] = await stage.download(cdn.script("/c", Raw(b"")))
+        assert (failed.reason, failed.attempts) == ("interrupted", 1)
+
+
+async def test_a_connection_that_was_closed_while_idle_is_not_used(tmp_path):
+    async with FakeCDN() as cdn, AttachmentStage(tmp_path, limits=ONCE, policy=cdn.policy) as stage:
+        closing = Raw(b"HTTP/1.1 200 OK\r\nContent-Length: 1\r\n\r\nx")  # and then, unannounced, FIN
+        await stage.download(cdn.script("/a", closing))
+        assert (await stage.download(cdn.serve("/b", b"y")))[0].downloaded
+        assert [request.connection for request in cdn.requests] == [1, 2]

@@ -1,0 +1,229 @@
+"""Each example does offline what it says, as a process; bad input gets one line, and nothing is left behind."""
+
+import asyncio
+import importlib
+import json
+import os
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from staging.testing import FakeCDN, Request, assert_empty
+
+EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
+KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "SLACK_BOT_TOKEN", "DISCORD_TOKEN")
+NO_PROXY_HERE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"), "http://127.0.0.1:9")
+STRANGE = "https://not-admitted.example/a.png"
+MODULES = {
+    "anthropic_vision": "anthropic", "openai_files": "openai", "discord_bot": "discord", "trio_batch": "trio",
+}  # fmt: skip
+
+
+class Example:
+    """Runs an example with a temporary directory of its own, no key but those given, and proxies that lead nowhere."""
+
+    def __init__(self, folder):
+        self.folder = folder
+
+    def __call__(self, name, *arguments, before="", **keys):
+        environment = {key: value for key, value in os.environ.items() if key not in KEYS and "_proxy" not in key}
+        environment |= {
+            **NO_PROXY_HERE,
+            "TMPDIR": str(self.folder),
+            "PYTHONWARNINGS": "always::ResourceWarning",
+            **keys,
+        }
+        path = str(EXAMPLES / f"{name}.py")
+        start = f"import runpy, sys\n{before}\nsys.path.insert(0, {str(EXAMPLES)!r})\nsys.argv = sys.argv[1:]\n"
+        start += "runpy.run_path(sys.argv[0], run_name='__main__')"
+        line = [sys.executable, "-c", start, path] if before else [sys.executable, path]
+        return subprocess.run(
+            [*line, *arguments], env=environment, capture_output=True, text=True, timeout=80, check=False
+        )
+
+    def offline(self, name):
+        """Return what it prints; it must end well and complain of nothing."""
+        done = self(name)
+        assert (done.returncode, done.stderr) == (0, "")
+        return done.stdout
+
+    def refuses(self, name, *arguments, **more):
+        """Return the one line that it ends with."""
+        done = self(name, *arguments, **more)
+        assert done.returncode == 1
+        assert re.fullmatch(rf"{name}: .+\n", done.stderr), done.stderr
+        return done.stderr
+
+
+@pytest.fixture
+def example(tmp_path):
+    """Whatever the example did, nothing is left of it."""
+    yield Example(tmp_path)
+    assert_empty(tmp_path)
+
+
+def test_the_quickstart_shows_what_a_model_gets_and_that_nothing_is_left(example):
+    output = example.offline("quickstart")
+    assert output.count("Downloaded: Yes") == 3
+    assert output.count("Downloaded: Failed") == 2
+    assert "After the scope 3 files were removed" in output
+    assert "is empty: []" in output
+
+
+def test_claude_is_shown_a_picture_a_document_and_a_script(example):
+    output = example.offline("anthropic_vision")
+    assert re.findall(r"The model gets: (\w+, \S+)", output) == [
+        "image, image/png,", "document, application/pdf,", "text, [What", "text, [Contents",
+    ]  # fmt: skip
+    assert "The answer: (offline) A colour gradient" in output
+    assert "1 of 4 attachments could not be used: deleted.png" in output
+    assert "Cleaned up 3 attachment files" in output
+
+
+def test_openai_is_sent_a_document_a_picture_and_a_table(example):
+    output = example.offline("openai_files")
+    assert re.findall(r"The model gets: (\w+, \S+)", output)[0] == "file, minutes.pdf,"
+    assert "The answer: (offline) Minutes of a meeting" in output
+    assert "1 of 4 attachments could not be used: deleted.docx" in output
+    assert "Cleaned up 3 attachment files" in output
+
+
+def test_slacks_token_is_seen_by_slack_and_by_nobody_else(example):
+    output = example.offline("slack_private_files")
+    assert output.count("Downloaded: Yes") == 2
+    assert re.findall(r"(Slack|stranger) was asked for \S+ with Authorization: (.*)", output) == [
+        ("Slack", "Bearer xoxb-offline"), ("Slack", "Bearer xoxb-offline"), ("stranger", "None"),
+    ]  # fmt: skip
+    assert "login" not in output
+
+
+def test_a_dead_server_costs_a_batch_one_message(example):
+    lines = [line for line in example.offline("trio_batch").splitlines() if line.startswith("message")]
+    assert len(lines) == 12
+    (broken,) = [line for line in lines if "could not" in line]
+    assert broken.startswith("message 5: greet.py (text/plain) 1 of 2 attachments could not be used: endless.bin")
+    assert lines[11] == "message 11: greet.py (text/plain), sunset.png (image/png), minutes.pdf (application/pdf)"
+
+
+def test_the_bot_types_answers_and_says_what_it_could_not_use(example):
+    output = example.offline("discord_bot")
+    typing, answer = output.index("POST /channels/4/typing"), output.index("POST /channels/4/messages")
+    assert typing < output.index("Downloaded 2/3 attachments for channel 4") < output.index("Cleaned up 2") < answer
+    assert "I was asked: What does this do?\n\n[Attachments:]\n1. FILE 'greet.py'" in output[answer:]
+    assert output.endswith("\n\n1 of 3 attachments could not be used: deleted.txt: the file is no longer there.\n")
+
+
+@pytest.mark.parametrize(
+    ("name", "arguments", "keys", "line"),
+    [
+        ("quickstart", [""], {}, "an attachment needs a URL, not the blank text ''"),
+        ("anthropic_vision", [STRANGE], {}, "set ANTHROPIC_API_KEY, or give no URL"),
+        ("anthropic_vision", [STRANGE], {"ANTHROPIC_API_KEY": "x"}, "a.png: links to this address are not accepted"),
+        ("anthropic_vision", ["--allow-host", "https://a", STRANGE], {"ANTHROPIC_API_KEY": "x"}, "hosts"),
+        ("openai_files", [STRANGE], {}, "set OPENAI_API_KEY, or give no URL"),
+        ("openai_files", [STRANGE], {"OPENAI_API_KEY": "x"}, "a.png: links to this address are not accepted"),
+        ("slack_private_files", [STRANGE], {}, "set SLACK_BOT_TOKEN, or give no URL"),
+        ("slack_private_files", [STRANGE], {"SLACK_BOT_TOKEN": "x"}, "a.png: links to this address are not accepted"),
+        ("trio_batch", [STRANGE, ""], {}, "an attachment needs a URL, not the blank text ''"),
+        ("trio_batch", ["--allow-host", "https://a", STRANGE], {}, "hosts"),
+        ("discord_bot", ["--temp-dir", "/dev/null/x"], {}, "temp_dir: /dev/null is not a directory"),
+    ],
+)
+def test_bad_input_gets_one_line(example, name, arguments, keys, line):
+    assert line in example.refuses(name, *arguments, **keys)
+
+
+@pytest.mark.parametrize("name", MODULES)
+def test_a_missing_sdk_gets_one_line_with_the_command(example, name):
+    line = example.refuses(name, before=f"sys.modules[{MODULES[name]!r}] = None")
+    assert re.search(r"missing: pip install \w+", line)
+
+
+def test_a_wrong_discord_token_gets_one_line(example):
+    with FakeCDN.in_thread() as discord:
+        discord.serve("/users/@me", b"{}", status=401, media_type="application/json")
+        before = f"import discord.http\ndiscord.http.Route.BASE = {discord.url('')[:-1]!r}"
+        assert "token" in example.refuses("discord_bot", before=before, DISCORD_TOKEN="wrong")
+
+
+# The bot, with real objects of discord.py, in this process.
+
+
+@pytest.fixture
+def bot(monkeypatch):
+    """The example, and beside it a list of all requests that it makes of Discord."""
+    monkeypatch.syspath_prepend(EXAMPLES)
+    module, real = importlib.import_module("discord_bot"), []
+    stand_in = module.discord_api
+
+    async def recorded(route, **options):
+        real.append((route.path, options.get("json")))
+        return await stand_in(route, **options)
+
+    monkeypatch.setattr(module, "discord_api", recorded)
+    module.sent = real
+    yield module
+    for name in ("discord_bot", "quickstart"):
+        sys.modules.pop(name, None)
+
+
+def answers(bot):
+    return [options for path, options in bot.sent if path.endswith("/messages")]
+
+
+async def long_answer(question, stage):
+    assert len(stage.files) == 2
+    return "@everyone " * 1000
+
+
+def test_a_long_answer_fits_into_a_message_and_pings_nobody(bot, tmp_path):
+    asyncio.run(bot.offline(str(tmp_path), long_answer))
+    (answer,) = answers(bot)
+    assert 1500 < len(answer["content"]) <= 2000
+    assert answer["content"].endswith("deleted.txt: the file is no longer there.")
+    assert answer["allowed_mentions"]["parse"] == []
+    assert answer["message_reference"]["message_id"] == 5
+    assert_empty(tmp_path)
+
+
+BOT = {"id": "7", "username": "b", "discriminator": "0", "avatar": None, "bot": True}
+
+
+@pytest.mark.parametrize("change", [{"mentions": []}, {"author": BOT}])
+def test_the_bot_answers_only_people_who_mention_it(bot, tmp_path, change, monkeypatch):
+    monkeypatch.setattr(bot, "MESSAGE", {**bot.MESSAGE, **change})
+    asyncio.run(bot.offline(str(tmp_path), long_answer))
+    assert [path for path, _ in bot.sent] == ["/users/@me", "/oauth2/applications/@me"]
+
+
+def test_a_model_that_fails_leaves_nothing(bot, tmp_path):
+    async def broken(question, stage):
+        raise RuntimeError("overloaded")
+
+    with pytest.raises(RuntimeError, match="overloaded"):
+        asyncio.run(bot.offline(str(tmp_path), broken))
+    assert answers(bot) == []
+    assert_empty(tmp_path)
+
+
+def test_the_bot_can_ask_claude(bot, tmp_path, monkeypatch):
+    reply = {
+        "id": "m", "type": "message", "role": "assistant", "model": "m", "stop_sequence": None,
+        "content": [{"type": "text", "text": "A dog."}], "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }  # fmt: skip
+    for name in NO_PROXY_HERE:
+        monkeypatch.delenv(name, raising=False)
+    with FakeCDN.in_thread() as api:
+        api.serve("/v1/messages", json.dumps(reply).encode(), media_type="application/json")
+        monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url()[:-1])
+        monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
+        asyncio.run(bot.offline(str(tmp_path), bot.claude))
+        (request,) = api.requests
+    assert isinstance(request, Request)
+    assert int(request.header("content-length")) > 10_000  # the picture is in it
+    assert answers(bot)[0]["content"].startswith("A dog.\n\n1 of 3 attachments could not be used")
+    assert_empty(tmp_path)

@@ -1,0 +1,277 @@
+"""The README tells the truth: each of its programs runs as it stands, and its commands, numbers and names are real."""
+
+import ast
+import inspect
+import logging
+import re
+import tomllib
+from functools import partial
+from pathlib import Path
+from types import SimpleNamespace
+from typing import get_args
+
+import pytest
+
+import staging
+from staging import (
+    Attachment,
+    AttachmentStage,
+    Failure,
+    Limits,
+    Reason,
+    RejectedError,
+    Skipped,
+    StagedFile,
+    StagingArea,
+    UrlPolicy,
+    llm,
+)
+from staging._context import context, notice
+from staging._download import BUFFER
+from staging._models import MB, describe_limit
+from staging._stage import REMOVAL_SECONDS
+from staging.testing import FakeCDN, Reply, assert_empty
+
+ROOT = Path(__file__).resolve().parents[1]
+README = (ROOT / "README.md").read_text("utf-8")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
+FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
+CDN = "https://cdn.discordapp.com/attachments/1/2"
+
+FIRST, AREA, OUTCOMES, HOSTS, PRIVATE, BOT = (
+    "staging",
+    "One pool, one limit, one budget for a service",
+    "What became of an attachment",
+    "Other hosts than Discord's",
+    "Private files (Slack and the like)",
+    "Test your bot",
+)
+
+
+def programs():
+    """Return the program below each heading; no heading has two."""
+    heading, found = "", {}
+    for title, language, code in re.findall(rf"^#+ ([^\n]+)$|{FENCE.pattern}", README, FENCE.flags):
+        heading = title or heading
+        if language == "python":
+            assert heading not in found, f"two programs below {heading!r}: give the second a heading, and a test"
+            found[heading] = code
+    return found
+
+
+async def run(heading, **names):
+    """Run the program below `heading` as it stands, given `names` for what it leaves open; return all its names."""
+    code = compile(programs()[heading], f"README.md, {heading}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
+    result = eval(code, names)
+    if inspect.iscoroutine(result):
+        await result
+    return names
+
+
+def message_of(*urls):
+    return SimpleNamespace(attachments=[SimpleNamespace(url=url, filename=Path(url).name) for url in urls])
+
+
+def test_every_program_is_run_here():
+    assert set(programs()) == {FIRST, AREA, OUTCOMES, HOSTS, PRIVATE, BOT}
+
+
+# The programs
+
+
+async def test_the_first_screen(tmp_path, monkeypatch):
+    """The model is asked while the files are there, and nothing is left afterwards."""
+
+    async def llm(prompt):
+        path = re.search(r"Local Path: (.+)", prompt)[1]
+        return prompt, Path(path).read_bytes()
+
+    async with FakeCDN() as cdn:
+        monkeypatch.setattr(staging, "AttachmentStage", partial(AttachmentStage, policy=cdn.policy))
+        message = message_of(cdn.serve("/photo.png", PNG), cdn.url("/gone.png"))
+        names = await run(FIRST, temp_dir=tmp_path, message=message, question="What is this?", llm=llm)
+    prompt, contents = names["reply"]
+    assert prompt.startswith("What is this?\n\n[Attachments:]\n1. IMAGE 'photo.png'\n   Downloaded: Yes")
+    assert "2. IMAGE 'gone.png'\n   Downloaded: Failed (" in prompt
+    assert contents == PNG
+    assert_empty(tmp_path)
+
+
+async def test_an_area(tmp_path, monkeypatch, caplog):
+    """The area and its stage take the numbers that the program gives them."""
+    given = {}
+
+    def area_here(root, **options):
+        given.update(options, root=root)
+        return StagingArea(tmp_path, policy=cdn.policy, **options)
+
+    monkeypatch.setattr(staging, "StagingArea", area_here)
+    caplog.set_level(logging.INFO, "staging")
+    async with FakeCDN() as cdn:
+        names = await run(AREA, message=message_of(cdn.serve("/photo.png", PNG)))
+    assert given == {"root": "/var/tmp/bot", "limits": Limits(concurrency=16), "max_total_mb": 5_000}
+    assert [file.name for file in names["stage"].files] == ["photo.png"]
+    assert "Downloaded 1/1 attachments for thread 42" in caplog.text
+    assert_empty(tmp_path)
+
+
+async def test_a_match_on_outcomes(tmp_path, capsys):
+    """Each branch of the program is taken by the outcome that it is about."""
+    async with FakeCDN() as cdn, AttachmentStage(tmp_path, limits=Limits(retries=0), policy=cdn.policy) as stage:
+        pdf = cdn.serve("/photo.png", b"%PDF-1.7\n%%EOF\n")
+        busy = cdn.serve("/busy.txt", b"", status=503)
+        await stage.download(pdf, cdn.url("/gone.txt"), busy, {"url": "https://example.com/", "type": "url"})
+        await run(OUTCOMES, stage=stage, StagedFile=StagedFile, Failure=Failure, Skipped=Skipped)
+    lines = capsys.readouterr().out.splitlines()
+    assert lines[0] == f"a PDF, whatever its name says: {stage.directory / 'photo.png'}"
+    assert lines[1] == "ask for it again: gone.txt"
+    assert lines[2].startswith("may work later: ")
+    assert len(lines) == 3
+
+
+async def test_policies():
+    """Each policy admits and refuses what the comment beside it says."""
+    await run(HOSTS, UrlPolicy=UrlPolicy)
+    named, public, own = (
+        eval(compile(ast.Expression(line.value), HOSTS, "eval"), {"UrlPolicy": UrlPolicy})
+        for line in ast.parse(programs()[HOSTS]).body
+    )
+    for policy, url in [
+        (named, "https://files.example.com/"), (named, "https://a.b.example.org/"), (public, "https://anything.net/"),
+        (own, "http://nas.local:8080/"),
+    ]:  # fmt: skip
+        policy.check(url)
+    own.check_address("192.168.0.2")
+    for policy, url in [
+        (named, "https://example.org/"), (named, "http://files.example.com/"), (named, "https://files.example.com:8443/"),
+        (named, "https://other.example.com/"), (public, "https://192.168.0.2/"), (own, "http://nas.local/"),
+    ]:  # fmt: skip
+        with pytest.raises(RejectedError):
+            policy.check(url)
+    with pytest.raises(RejectedError):
+        public.check_address("192.168.0.2")
+
+
+async def test_private_files(tmp_path, caplog):
+    """The token reaches the files' own origin, and no log, repr or prompt."""
+    caplog.set_level(logging.DEBUG)
+    async with FakeCDN() as cdn, AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+        file = {"url_private": cdn.serve("/files-pri/T1-F1/plan.png", PNG), "name": "plan.png"}
+        await run(PRIVATE, stage=stage, file=file, token="xoxb-secret")
+        assert [request.header("Authorization") for request in cdn.requests] == ["Bearer xoxb-secret"]
+        assert [staged.name for staged in stage.files] == ["plan.png"]
+        shown = f"{stage!r} {stage.outcomes!r} {stage.context(urls='full')} {caplog.text}"
+    assert "secret" not in shown
+
+
+async def test_a_test_of_a_bot(tmp_path):
+    """The connection does break once, and the program's own promise holds."""
+    names = await run(BOT, AttachmentStage=AttachmentStage, PNG=PNG)
+    requests = []
+
+    class Watched(FakeCDN):
+        async def __aexit__(self, *details):
+            requests.extend(self.requests)
+            await super().__aexit__(*details)
+
+    names["FakeCDN"] = Watched
+    await names["test_my_bot_survives_a_broken_connection"](tmp_path)
+    assert [request.path for request in requests] == ["/photo.png"] * 2
+
+
+# What it shows and says
+
+
+def shown():
+    return [
+        StagedFile(
+            attachment=Attachment(f"{CDN}/script.py?ex=66&hm=5e"),
+            name="script.py",
+            path=Path("/tmp/staging-x5cqa7pdy3hxxtdu/script.py"),
+            size=1,
+            media_type="text/x-python",
+        ),
+        failed("scan.tiff", "too_large", describe_limit(round(61.2 * MB), 50 * MB)),
+        Skipped(
+            attachment=Attachment("https://example.com/page", kind="url"),
+            name="https://example.com/page",
+            reason="link",
+        ),
+    ]
+
+
+def failed(name, reason, detail):
+    attachment, error = (
+        Attachment(f"{CDN.removesuffix('2')}3/{name}?ex=66", kind="image"),
+        RejectedError(reason, detail),
+    )
+    return Failure(
+        attachment=attachment, name=name, reason=reason, detail=detail, retryable=False, attempts=0, error=error
+    )
+
+
+def test_the_context_block_is_one():
+    (block,) = [code for language, code in FENCE.findall(README) if language == "text"]
+    assert context(shown()) == block.rstrip("\n")
+
+
+def test_the_notice_is_one():
+    staged, too_large, _ = shown()
+    expired = failed("a.png", "expired", "the link has expired")
+    (sentence,) = re.findall(r"`stage\.notice\(\)` is .*?\*(.+?)\*", README, re.DOTALL)
+    assert notice([staged, too_large, staged, expired, staged]) == sentence.replace("\n", " ")
+
+
+def test_the_two_commands_stand_there():
+    """To see it work, and to run its tests; `.ci/run` takes the second from here."""
+    commands = [code for language, code in FENCE.findall(README) if language == "sh"]
+    assert commands == ["pip install uv && uv run examples/quickstart.py\n", "pip install uv && uv run pytest\n"]
+    assert (ROOT / "examples" / "quickstart.py").is_file()
+
+
+def test_the_installation_is_the_package():
+    assert f"`pip install {PROJECT['name']}`" in README
+    assert f"Python {PROJECT['requires-python'].removeprefix('>=')}+" in README
+    (core,) = re.findall(r"Core dependencies: (.+?)\.", README)
+    assert core.split(", ") == [re.match(r"\w+", requirement)[0] for requirement in PROJECT["dependencies"]]
+
+
+def test_the_numbers_are_the_defaults():
+    numbers = README.partition("### Numbers\n")[2].partition("\n## ")[0]
+    told = {name: float(value) for name, value in re.findall(r"`(\w+)=([0-9.]+)`", numbers)}
+    assert told == {name: getattr(Limits(), name) for name in Limits.__slots__}
+    assert f"at most {BUFFER // 1024} KB" in numbers
+    assert f"after {REMOVAL_SECONDS:g} seconds" in README
+
+
+OWNERS = {"stage": AttachmentStage, "area": StagingArea, "staging": staging, "llm": llm}
+PARAMETERS = {
+    name
+    for function in (AttachmentStage, StagingArea, AttachmentStage.download, Attachment, Limits, UrlPolicy.only, Reply)
+    for name in inspect.signature(function).parameters
+}
+
+
+def is_real(word):
+    """Whether a word in code font is a name of this package; None if it is about something else."""
+    if owned := re.match(r"(?:await )?(stage|area|staging|llm)\.(\w+)", word):
+        return hasattr(OWNERS[owned[1]], owned[2])
+    if parameter := re.match(r"(\w+)=", word):
+        return parameter[1] in PARAMETERS
+    if public := re.fullmatch(r"([A-Z][a-z]\w+)(?:\.(\w+))?(?:\(.*)?", word):
+        owner = getattr(staging, public[1], None)
+        return owner is not None and (public[2] is None or hasattr(owner, public[2]))
+    if re.fullmatch(r"[a-z_]+", word):
+        return word in PARAMETERS | set(dir(AttachmentStage)) | set(dir(StagedFile)) | set(get_args(Reason))
+    return None
+
+
+OTHERS = {"KeyboardInterrupt", "staging"}
+
+
+def test_every_name_in_the_text_is_real():
+    words = set(re.findall(r"`([^`\n]+)`", FENCE.sub("", README))) - OTHERS
+    judged = {word: is_real(word) for word in words}
+    assert [word for word, real in judged.items() if real is False] == []
+    assert sum(real is True for real in judged.values()) >= 25, judged
