@@ -127,7 +127,7 @@ def served_here(count: int) -> Iterator[tuple[Iterable[Message], UrlPolicy]]:
 
 
 def serve(cdn: FakeCDN, count: int) -> list[Message]:
-    """Serve a picture and a text of 50 KB with each message; the first picture only after three refusals."""
+    """Serve a picture and a text of 50 KB with each message; one picture only after three refusals."""
     picture, text = b"\x89PNG\r\n\x1a\n" + os.urandom(51_192), b"One line of minutes.\n" * 2_438
     messages = [
         {
@@ -139,7 +139,7 @@ def serve(cdn: FakeCDN, count: int) -> list[Message]:
         }
         for number in range(count)
     ]
-    cdn.script("/attachments/0/1/photo.png", *[Reply(status=503)] * 3, Reply(picture))
+    cdn.script(f"/attachments/{count // 2}/1/photo.png", *[Reply(status=503)] * 3, Reply(picture))
     return messages
 
 

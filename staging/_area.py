@@ -2,9 +2,8 @@
 
 import os
 import ssl
-import weakref
-from collections.abc import Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack
+from collections.abc import AsyncIterator, Callable
+from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -18,7 +17,7 @@ from staging._events import Event
 from staging._models import Limits, require_number
 from staging._policy import UrlPolicy
 from staging._resources import Resources, open_resources
-from staging._stage import AttachmentStage, Refresh, stage_of
+from staging._stage import AttachmentStage, Refresh, lend
 
 
 class StagingArea:
@@ -60,7 +59,7 @@ class StagingArea:
         self._entered = False
         self._scope = AsyncExitStack()
         self._resources: Resources | None = None
-        self._stages: weakref.WeakSet[AttachmentStage] = weakref.WeakSet()
+        self._stages: set[AttachmentStage] = set()  # those that are open
 
     async def __aenter__(self) -> Self:
         """Make and sweep the root.
@@ -112,8 +111,18 @@ class StagingArea:
         if max_mb is not None:
             numbers = replace(numbers, max_mb=max_mb)
         stage = AttachmentStage(limits=numbers, policy=self._policy, label=label, on_event=on_event, refresh=refresh)
+        return lend(stage, partial(self._borrow, stage))
+
+    @asynccontextmanager
+    async def _borrow(self, stage: AttachmentStage) -> AsyncIterator[Resources]:
+        """Know the stage while it is open."""
+        if self._resources is None:
+            raise StageClosedError("the area is closed")
         self._stages.add(stage)
-        return stage_of(self._resources, stage)
+        try:
+            yield self._resources
+        finally:
+            self._stages.discard(stage)
 
     def __repr__(self) -> str:
         if self._resources is None:

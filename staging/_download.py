@@ -450,7 +450,7 @@ def expires_at(url: str) -> float | None:
 def display_name(attachment: Attachment) -> str:
     """Return a name that is safe on one line: the claimed one, else the URL's last part; of a link, the link."""
     if attachment.kind in {"url", "embed"} and not attachment.name:
-        return bare_url(str(attachment.url), limit=200)
+        return bare_url(str(attachment.url), limit=200) or attachment.kind
     claim = attachment.name or url_filename(str(attachment.url))
     return safe_name(claim if isinstance(claim, str) else None)
 

@@ -14,7 +14,7 @@ import os
 import ssl
 import time
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Mapping, Sequence
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, nullcontext
+from contextlib import AbstractAsyncContextManager, AsyncExitStack
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -472,9 +472,9 @@ class _Call:
         self.done = anyio.Event()
 
 
-def stage_of(resources: Resources, stage: AttachmentStage) -> AttachmentStage:
-    """Return `stage` bound to resources that somebody else opens and closes."""
-    stage._open = lambda: nullcontext(resources)  # noqa: SLF001  # the area's door, which users do not see
+def lend(stage: AttachmentStage, resources: Callable[[], AbstractAsyncContextManager[Resources]]) -> AttachmentStage:
+    """Return `stage`, bound to resources that somebody else owns, and that it holds from entry to exit."""
+    stage._open = resources  # noqa: SLF001  # the area's door, which users do not see
     return stage
 
 

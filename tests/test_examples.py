@@ -101,10 +101,12 @@ def test_slacks_token_is_seen_by_slack_and_by_nobody_else(example):
 
 
 def test_a_dead_server_costs_a_batch_one_message(example):
-    lines = [line for line in example.offline("trio_batch").splitlines() if line.startswith("message")]
+    output = example.offline("trio_batch")
+    lines = [line for line in output.splitlines() if line.startswith("message")]
     assert len(lines) == 12
     (broken,) = [line for line in lines if "could not" in line]
     assert broken.startswith("message 5: greet.py (text/plain) 1 of 2 attachments could not be used: endless.bin")
+    assert "not finished within the 1 seconds of the batch" in output
     assert lines[11] == "message 11: greet.py (text/plain), sunset.png (image/png), minutes.pdf (application/pdf)"
 
 
@@ -142,11 +144,34 @@ def test_a_missing_sdk_gets_one_line_with_the_command(example, name):
     assert re.search(r"missing: pip install \w+", line)
 
 
+@pytest.mark.parametrize(
+    ("name", "method", "error"),
+    [
+        ("anthropic_vision", "anthropic.resources.AsyncMessages.create", "anthropic.AnthropicError"),
+        ("openai_files", "openai.resources.responses.AsyncResponses.create", "openai.OpenAIError"),
+    ],
+)
+def test_a_model_that_cannot_be_reached_gets_one_line(example, name, method, error):
+    before = f"import {method.rsplit('.', 2)[0]}\nasync def down(*_, **__): raise {error}('overloaded')\n{method} = down"
+    assert "overloaded" in example.refuses(name, before=before)
+
+
 def test_a_wrong_discord_token_gets_one_line(example):
     with FakeCDN.in_thread() as discord:
         discord.serve("/users/@me", b"{}", status=401, media_type="application/json")
         before = f"import discord.http\ndiscord.http.Route.BASE = {discord.url('')[:-1]!r}"
         assert "token" in example.refuses("discord_bot", before=before, DISCORD_TOKEN="wrong")
+
+
+async def test_slacks_login_page_is_not_taken_for_the_file(monkeypatch, capsys):
+    monkeypatch.syspath_prepend(EXAMPLES)
+    slack = importlib.import_module("slack_private_files")
+    async with FakeCDN() as cdn:
+        url = cdn.script("/minutes.pdf", slack.private(b"%PDF-1.4", "right"))
+        await slack.show([{"url_private": url, "mimetype": "application/pdf"}], "right", cdn.policy)
+        assert "login" not in capsys.readouterr().out
+        await slack.show([{"url_private": url, "mimetype": "application/pdf"}], "wrong", cdn.policy)
+    assert "that is Slack's login. Has the bot the scope files:read?" in capsys.readouterr().out
 
 
 # The bot, with real objects of discord.py, in this process.

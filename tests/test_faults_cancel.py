@@ -137,16 +137,22 @@ async def test_C01_cancelled_at_random_moments(tmp_path):
     assert_empty(tmp_path)
 
 
-async def test_C02_a_second_cancellation_during_cleanup_changes_nothing(tmp_path, monkeypatch):
+def held_removal(monkeypatch):
+    """Let the next removal wait; return the events that say it has begun, and let it go on."""
     removing, go_on = threading.Event(), threading.Event()
     remove = Workspace.remove
 
-    def slow(self):
+    def held(self):
         removing.set()
         go_on.wait(10)
         return remove(self)
 
-    monkeypatch.setattr(Workspace, "remove", slow)
+    monkeypatch.setattr(Workspace, "remove", held)
+    return removing, go_on
+
+
+async def test_C02_a_second_cancellation_during_cleanup_changes_nothing(tmp_path, monkeypatch):
+    removing, go_on = held_removal(monkeypatch)
     async with FakeCDN() as cdn, anyio.create_task_group() as group:
         url = cdn.serve("/a", b"x")
 
@@ -298,15 +304,7 @@ async def test_C04_entered_in_one_task_and_left_in_another(tmp_path):
 
 
 async def test_C04_a_download_that_comes_during_exit_is_refused(tmp_path, monkeypatch):
-    removing, go_on = threading.Event(), threading.Event()
-    remove = Workspace.remove
-
-    def slow(self):
-        removing.set()
-        go_on.wait(10)
-        return remove(self)
-
-    monkeypatch.setattr(Workspace, "remove", slow)
+    removing, go_on = held_removal(monkeypatch)
     async with FakeCDN() as cdn, anyio.create_task_group() as group:
         stage = AttachmentStage(tmp_path, policy=cdn.policy)
         url = cdn.serve("/a", b"x")

@@ -440,11 +440,15 @@ async def test_an_area_closes_the_stages_that_are_still_open(tmp_path):
         async with StagingArea(tmp_path, policy=cdn.policy) as area:
             stage = area.stage()
             await stage.__aenter__()
+            await area.stage().__aenter__()  # nobody holds this one
+            late = area.stage()
             await stage.download(cdn.serve("/a", b"x"))
         with pytest.raises(StageClosedError):
             await stage.download(cdn.url("/a"))
         with pytest.raises(StageClosedError):
             area.stage()
+        with pytest.raises(StageClosedError):
+            await late.__aenter__()
         with pytest.raises(StageClosedError):
             await area.__aenter__()
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]

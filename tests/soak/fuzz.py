@@ -9,7 +9,6 @@ with the smallest stream that Hypothesis found. Exits with 1 if there was any.
 import argparse
 import faulthandler
 import json
-import os
 import sys
 import tempfile
 import time
@@ -84,7 +83,7 @@ def main():
         turns += 1
     found = {
         "python": sys.version.split()[0], "minutes": round((time.monotonic() - began) / 60, 1),
-        "outcomes": dict(totals.most_common()), "laws broken": len(broken), "process": os.getpid(), **meter.report(),
+        "outcomes": dict(totals.most_common()), "laws broken": len(broken), **meter.report(),
     }  # fmt: skip
     for text in broken.values():
         sys.stdout.write(f"{text}\n")

@@ -38,12 +38,15 @@ async def work(root, ports, tls, seed, pipe):
             wanted = [chooser.one(chooser.dice.choice((None, "good", "good", "drip"))) for _ in range(3)]
             outcomes = await stage.download(url for url, *_ in wanted)
             os.write(pipe, b"d")
-            for (_, *want), outcome in zip(wanted, outcomes, strict=True):
-                if isinstance(outcome, StagedFile) and not _is_right(outcome.path, want):
-                    os.write(pipe, b"H")
+            staged = [
+                (o.path, want) for o, (_, *want) in zip(outcomes, wanted, strict=True) if isinstance(o, StagedFile)
+            ]
+            right = [found for found in staged if _is_right(*found)]
+            os.write(pipe, b"W" * (len(staged) - len(right)))
             if chooser.dice.random() < 0.3:
                 _litter(stage.directory)
             await anyio.sleep(0.05 * chooser.dice.random())
+            os.write(pipe, b"H" * sum(not _is_right(*found) for found in right))
         os.write(pipe, b"l")
 
 
@@ -106,9 +109,10 @@ class Killer:
         said = os.read(heard, 65_536)
         os.close(heard)
         self.counts["kills" if os.WIFSIGNALED(status) else "workers that ended by themselves"] += 1
+        self.counts["wrong files"] += said.count(b"W")
         self.counts["living stages harmed"] += said.count(b"H")
         self.moments[
-            {b"": "before a stage", b"e": "downloading", b"d": "holding"}.get(said[-1:], "between stages")
+            {b"": "before a stage", b"e": "downloading", b"d": "holding"}.get(said[-1:], "removing, or between stages")
         ] += 1
         self.counts["orphans"] += len(self.unheld())
         self.counts["swept"] += sweep(self.root)
@@ -136,7 +140,7 @@ class Killer:
 
     def report(self):
         names = ("kills", "workers that ended by themselves", "orphans", "swept", "left after a sweep")
-        counts = {name: self.counts[name] for name in (*names, "living stages harmed")}
+        counts = {name: self.counts[name] for name in (*names, "wrong files", "living stages harmed")}
         return {**counts, "killed while": dict(self.moments.most_common()), "left": self.left}
 
 

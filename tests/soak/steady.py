@@ -94,18 +94,16 @@ class Steady:
         async with chooser.dice.choice(self.stages)() as stage:
             wanted = [chooser.one("good") for _ in range(4)]
             outcomes = await stage.download(url for url, *_ in wanted)
-            for want, outcome in zip(wanted, outcomes, strict=True):
-                self.judge(want, outcome)
+            right = [found for found in zip(wanted, outcomes, strict=True) if self.judge(*found)]
             while time.monotonic() < end:
                 self.counts["looks at living stages"] += 1
-                for want, outcome in zip(wanted, outcomes, strict=True):
-                    if isinstance(outcome, StagedFile) and not self.is_right(want, outcome):
-                        self.counts["living stages harmed"] += 1
+                self.counts["living stages harmed"] += sum(not self.is_right(*found) for found in right)
                 await anyio.sleep(0.5)
             self.counts["living stages"] += 1
         self.require_gone(stage)
 
     def judge(self, want, outcome):
+        """Count an outcome, and return whether it is a right file."""
         name = want[1]
         became = "staged" if isinstance(outcome, StagedFile) else outcome.reason
         self.counts["downloads"] += 1
@@ -114,9 +112,11 @@ class Steady:
             if "staged" not in FAULTS[name].allowed or not self.is_right(want, outcome):
                 self.counts["wrong files"] += 1
                 self.wrong = [*self.wrong, f"{want}: {outcome}"][:20]
+                return False
         elif became not in FAULTS[name].allowed:
             self.counts["late" if became in BUSY else "unexpected reasons"] += 1
             self.unexpected[f"{name}: {became}: {outcome.detail}"] += 1
+        return became == "staged"
 
     def is_right(self, want, outcome):
         try:

@@ -1,0 +1,87 @@
+"""`help(staging)` answers: every public name says what it is, and what each parameter and field means."""
+
+import inspect
+import pydoc
+import re
+from dataclasses import fields, is_dataclass
+
+import pytest
+
+import staging
+from staging import llm, testing
+
+PUBLIC = {
+    f"{module.__name__}.{name}": getattr(module, name) for module in (staging, llm, testing) for name in module.__all__
+}
+CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(value)}
+
+
+def methods_of(cls):
+    """Return the public methods that this library wrote, inherited ones included; no properties."""
+    names = [name for name in dir(cls) if not name.startswith("_")]
+    found = {name: getattr(cls, name) for name in names if inspect.isroutine(getattr(cls, name))}
+    return {
+        name: method for name, method in found.items() if str(getattr(method, "__module__", "")).startswith("staging")
+    }
+
+
+FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction(value)} | {
+    f"{owner}.{name}": method for owner, cls in CLASSES.items() for name, method in methods_of(cls).items()
+}
+DOCUMENTED = CLASSES | FUNCTIONS
+
+
+def described(doc):
+    """Return the names that a docstring describes: each in a section's line of its own, or in code font in the text."""
+    return {*re.findall(r"^ {4,}\**(\w+): \S", doc, re.MULTILINE), *re.findall(r"`(?:\w+ )?(\w+)`", doc)}
+
+
+def doc_of(function):
+    """Return a function's docstring, and those to which it refers for the rest ("as `anthropic_blocks`")."""
+    doc = inspect.getdoc(function) or ""
+    module = function.__module__.removesuffix(".blocks")
+    others = [PUBLIC.get(f"{module}.{name}") for name in re.findall(r"as `(\w+)`", doc)]
+    return "\n".join([doc, *(doc_of(other) for other in others if other is not None)])
+
+
+def test_there_is_something_to_judge():
+    assert {"staging.sweep", "staging.AttachmentStage.download", "staging.UrlPolicy.only"} <= set(FUNCTIONS)
+    assert {"staging.llm.prompt", "staging.testing.FakeCDN.serve", "staging.Skipped.as_dict"} <= set(FUNCTIONS)
+
+
+@pytest.mark.parametrize("name", sorted(DOCUMENTED))
+def test_a_public_name_has_a_docstring(name):
+    """Its first line is a sentence, and not the signature that a dataclass gets for want of one."""
+    first = (inspect.getdoc(DOCUMENTED[name]) or "").partition("\n")[0]
+    assert re.match(r"[A-Z].*[.:]", first), first
+    assert not first.startswith(f"{name.rpartition('.')[2]}(")
+
+
+@pytest.mark.parametrize("name", sorted(FUNCTIONS))
+def test_a_parameter_is_described(name):
+    parameters = set(inspect.signature(FUNCTIONS[name]).parameters) - {"self"}
+    assert parameters - described(doc_of(FUNCTIONS[name])) == set()
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_a_field_is_described(name):
+    """What a constructor takes, and what a value holds, stands in the class's own docstring: `help` shows no other."""
+    cls = CLASSES[name]
+    held = [field.name for field in fields(cls)] if is_dataclass(cls) else []
+    taken = inspect.signature(cls).parameters if "__init__" in vars(cls) else []
+    assert {*held, *taken} - described(inspect.getdoc(cls) or "") == set()
+
+
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_a_property_is_described(name):
+    properties = inspect.getmembers_static(CLASSES[name], lambda member: isinstance(member, property))
+    assert [key for key, value in properties if not key.startswith("_") and not value.__doc__] == []
+
+
+def test_help_shows_the_public_names_as_such():
+    """No public class or function is shown under the private module that it lives in."""
+    text = pydoc.plain(pydoc.render_doc(staging))
+    assert [name for name in staging.__all__ if name not in text] == []
+    homes = {getattr(staging, name).__module__ for name in staging.__all__ if f"staging.{name}" in DOCUMENTED}
+    assert homes == {"staging"}
+    assert {"staging.llm", "staging.testing"} <= set(re.findall(r"staging\.\w+", text))
