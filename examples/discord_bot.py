@@ -16,7 +16,7 @@ from typing import Any
 
 from quickstart import SCRIPT, picture  # real files to serve
 
-from staging import AttachmentStage, StagingArea, WorkspaceError, llm
+from staging import AttachmentStage, StagingArea, llm
 from staging.testing import FakeCDN
 
 try:
@@ -141,5 +141,5 @@ def main() -> None:
 if __name__ == "__main__":
     try:
         main()
-    except (discord.DiscordException, aiohttp.ClientError, OSError, WorkspaceError) as error:
+    except (discord.DiscordException, aiohttp.ClientError, OSError) as error:  # a WorkspaceError is an OSError
         sys.exit(f"discord_bot: {error}")

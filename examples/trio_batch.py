@@ -83,10 +83,7 @@ def command_line() -> argparse.Namespace:
 if __name__ == "__main__":
     arguments = command_line()
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
-    problem = None
     try:
         trio.run(main, arguments.urls, arguments.allow_host)
-    except* (ValueError, WorkspaceError) as errors:  # a nursery's come in a group, and an exit from here would too
-        problem = errors.exceptions[0]
-    if problem:
-        sys.exit(f"trio_batch: {problem}")
+    except* (ValueError, WorkspaceError) as errors:  # what is raised in a nursery comes in a group
+        sys.exit(f"trio_batch: {errors.exceptions[0]}")

@@ -4,6 +4,7 @@ import inspect
 import pydoc
 import re
 from dataclasses import fields, is_dataclass
+from functools import cached_property
 
 import pytest
 
@@ -18,11 +19,8 @@ CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(valu
 
 def methods_of(cls):
     """Return the public methods that this library wrote, inherited ones included; no properties."""
-    names = [name for name in dir(cls) if not name.startswith("_")]
-    found = {name: getattr(cls, name) for name in names if inspect.isroutine(getattr(cls, name))}
-    return {
-        name: method for name, method in found.items() if str(getattr(method, "__module__", "")).startswith("staging")
-    }
+    found = {name: getattr(cls, name) for name in dir(cls) if not name.startswith("_")}
+    return {name: method for name, method in found.items() if inspect.isfunction(method) or inspect.ismethod(method)}
 
 
 FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction(value)} | {
@@ -31,17 +29,16 @@ FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction
 DOCUMENTED = CLASSES | FUNCTIONS
 
 
-def described(doc):
-    """Return the names that a docstring describes: each in a section's line of its own, or in code font in the text."""
-    return {*re.findall(r"^ {4,}\**(\w+): \S", doc, re.MULTILINE), *re.findall(r"`(?:\w+ )?(\w+)`", doc)}
+def described(value):
+    """Return the names that a docstring describes: those in its section, or if it has none, those in code font.
 
-
-def doc_of(function):
-    """Return a function's docstring, and those to which it refers for the rest ("as `anthropic_blocks`")."""
-    doc = inspect.getdoc(function) or ""
-    module = function.__module__.removesuffix(".blocks")
-    others = [PUBLIC.get(f"{module}.{name}") for name in re.findall(r"as `(\w+)`", doc)]
-    return "\n".join([doc, *(doc_of(other) for other in others if other is not None)])
+    With those of the function to which it refers for the rest ("as `anthropic_blocks`").
+    """
+    doc = inspect.getdoc(value) or ""
+    listed = re.findall(r"^ {4}\**(\w+): \S", doc, re.MULTILINE)
+    named = [] if re.search("^(Args|Attributes):$", doc, re.MULTILINE) else re.findall(r"`(\w+)`", doc)
+    others = [PUBLIC.get(f"staging.llm.{name}") for name in re.findall(r"as `(\w+)`", doc)]
+    return {*listed, *named}.union(*(described(other) for other in others if other))
 
 
 def test_there_is_something_to_judge():
@@ -60,7 +57,7 @@ def test_a_public_name_has_a_docstring(name):
 @pytest.mark.parametrize("name", sorted(FUNCTIONS))
 def test_a_parameter_is_described(name):
     parameters = set(inspect.signature(FUNCTIONS[name]).parameters) - {"self"}
-    assert parameters - described(doc_of(FUNCTIONS[name])) == set()
+    assert parameters - described(FUNCTIONS[name]) == set()
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
@@ -69,13 +66,13 @@ def test_a_field_is_described(name):
     cls = CLASSES[name]
     held = [field.name for field in fields(cls)] if is_dataclass(cls) else []
     taken = inspect.signature(cls).parameters if "__init__" in vars(cls) else []
-    assert {*held, *taken} - described(inspect.getdoc(cls) or "") == set()
+    assert {*held, *taken} - described(cls) == set()
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))
 def test_a_property_is_described(name):
-    properties = inspect.getmembers_static(CLASSES[name], lambda member: isinstance(member, property))
-    assert [key for key, value in properties if not key.startswith("_") and not value.__doc__] == []
+    properties = inspect.getmembers_static(CLASSES[name], lambda member: isinstance(member, property | cached_property))
+    assert [key for key, value in properties if not (key.startswith("_") or value.__doc__)] == []
 
 
 def test_help_shows_the_public_names_as_such():

@@ -152,7 +152,9 @@ def test_a_missing_sdk_gets_one_line_with_the_command(example, name):
     ],
 )
 def test_a_model_that_cannot_be_reached_gets_one_line(example, name, method, error):
-    before = f"import {method.rsplit('.', 2)[0]}\nasync def down(*_, **__): raise {error}('overloaded')\n{method} = down"
+    before = (
+        f"import {method.rsplit('.', 2)[0]}\nasync def down(*_, **__): raise {error}('overloaded')\n{method} = down"
+    )
     assert "overloaded" in example.refuses(name, before=before)
 
 
