@@ -8,7 +8,7 @@ from types import FunctionType
 
 from staging._area import StagingArea
 from staging._errors import DownloadError, Reason, RejectedError, StageClosedError, StagingError, WorkspaceError
-from staging._events import Event
+from staging._events import Event, Finished, Progress, Removed, Started
 from staging._filenames import safe_name
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile
 from staging._policy import UrlPolicy
@@ -21,15 +21,19 @@ __all__ = [
     "DownloadError",
     "Event",
     "Failure",
+    "Finished",
     "Limits",
     "Outcome",
+    "Progress",
     "Reason",
     "RejectedError",
+    "Removed",
     "Skipped",
     "StageClosedError",
     "StagedFile",
     "StagingArea",
     "StagingError",
+    "Started",
     "UrlPolicy",
     "WorkspaceError",
     "safe_name",

@@ -106,6 +106,8 @@ class StagedFile(_Outcome):
     """The complete file is at `path`, under a final name that no half-written file ever had.
 
     Attributes:
+        attachment: what was asked for, as it was claimed.
+        name: for display: printable, on one line.
         path: absolute path in the stage's workspace.
         size: bytes on disk.
         media_type: observed from the bytes, whatever was claimed.
@@ -117,7 +119,7 @@ class StagedFile(_Outcome):
 
     @property
     def downloaded(self) -> bool:
-        """True."""
+        """True: the bytes are on disk."""
         return True
 
     @property
@@ -136,6 +138,8 @@ class Failure(_Outcome):
     """The attachment is not there, and why.
 
     Attributes:
+        attachment: what was asked for, as it was claimed.
+        name: for display: printable, on one line.
         reason: one word of the closed list `Reason`, to `match` on.
         detail: one line for a person, without secrets.
         retryable: whether the same attachment may succeed later.
@@ -156,7 +160,13 @@ class Failure(_Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped(_Outcome):
-    """A plain link or an embed: it needs no download and has no failure."""
+    """A plain link or an embed: it needs no download and has no failure.
+
+    Attributes:
+        attachment: what was asked for, as it was claimed.
+        name: for display: printable, on one line.
+        reason: ``link`` or ``embed``.
+    """
 
     reason: Literal["link", "embed"]
 

@@ -253,7 +253,7 @@ class Request:
         return self.target.partition("?")[0]
 
     def header(self, name: str) -> str | None:
-        """Return the field's value (several joined by a comma), None if it was not sent; the case does not matter."""
+        """Return the value of the field `name` in any case (several joined by a comma), None if it was not sent."""
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return ", ".join(values) if values else None
 
@@ -747,12 +747,27 @@ class FakeCDN:
         return self.script(path, Reply(body, *faults, **options))
 
     def file(self, name: str, body: bytes, *faults: Fault, **options: Any) -> str:
-        """Serve `body` under the file name `name`, with the media type of its extension, and return the URL."""
+        """Serve a file, with the media type of its name's extension, and return the URL.
+
+        Args:
+            name: the last and only part of the path, percent-encoded where it must be.
+            body: as for `Reply`.
+            *faults: as for `Reply`.
+            **options: as for `serve`.
+        """
         guessed = mimetypes.guess_type(name)[0] or "application/octet-stream"
         return self.serve("/" + quote(name, safe=""), body, *faults, **{"media_type": guessed, **options})
 
     def redirect(self, path: str, location: str | bytes, *faults: Fault, status: int = 302, body: bytes = b"") -> str:
-        """Redirect `path` to `location`, which is sent as it is: absolute, relative or nonsense. Return the URL."""
+        """Redirect `path` to `location`, and return the URL of `path`.
+
+        Args:
+            path: as for `serve`.
+            location: sent as it is: absolute, relative or nonsense.
+            *faults: as for `Reply`.
+            status: the status code.
+            body: as for `Reply`; a client has no use for it.
+        """
         return self.serve(path, body, *faults, status=status, headers={"Location": location})
 
     def script(self, path: str, *replies: Script) -> str:

@@ -110,6 +110,17 @@ def _temporary() -> set[str]:
     return {name for name in os.listdir(tempfile.gettempdir()) if name.startswith("staging-")}  # noqa: PTH208
 
 
+@pytest.fixture(scope="session", autouse=True)
+def own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
+    """Let the suite and its processes have a temporary directory that nobody else uses while they look at it."""
+    patch = pytest.MonkeyPatch()
+    place = str(tmp_path_factory.mktemp("temporary"))
+    patch.setenv("TMPDIR", place)
+    patch.setattr(tempfile, "tempdir", place)
+    yield
+    patch.undo()
+
+
 @pytest.fixture(autouse=True)
 def nothing_left() -> Iterator[None]:
     """Fail a test that leaves a file, a thread, a socket or any other descriptor behind."""

@@ -4,6 +4,7 @@ import ast
 import inspect
 import logging
 import re
+import shlex
 import tomllib
 from functools import partial
 from pathlib import Path
@@ -24,6 +25,7 @@ from staging import (
     StagedFile,
     StagingArea,
     UrlPolicy,
+    _cli,
     llm,
 )
 from staging._context import context, notice
@@ -223,11 +225,28 @@ def test_the_notice_is_one():
     assert notice([staged, too_large, staged, expired, staged]) == sentence.replace("\n", " ")
 
 
+def shell():
+    """Return the lines of all shell blocks."""
+    return "".join(code for language, code in FENCE.findall(README) if language == "sh").splitlines()
+
+
 def test_the_two_commands_stand_there():
     """To see it work, and to run its tests; `.ci/run` takes the second from here."""
-    commands = [code for language, code in FENCE.findall(README) if language == "sh"]
-    assert commands == ["pip install uv && uv run examples/quickstart.py\n", "pip install uv && uv run pytest\n"]
+    assert shell()[:2] == ["pip install uv && uv run examples/quickstart.py", "pip install uv && uv run pytest"]
     assert (ROOT / "examples" / "quickstart.py").is_file()
+
+
+def test_the_shell_lines_are_understood(tmp_path, monkeypatch):
+    """The command takes each line as it stands."""
+    monkeypatch.chdir(tmp_path)
+    run, get, sweep = (shlex.split(line, comments=True) for line in shell()[2:])
+    order = _cli._run_order(["--partial", *run[2:]])
+    assert [*order.urls] == ["https://cdn.discordapp.com/attachments/1/2/scan.pdf"]
+    assert [*order.command] == ["llm", "what is this?", "-a", "{}"]
+    order = _cli._get_order(get[2:])
+    assert order.policy.check(order.urls[0]).host == "files.example.com"
+    assert _cli._sweep_parser().parse_args(sweep[2:]).root == "/var/tmp/bot"
+    assert [line[:2] for line in (run, get, sweep)] == [["staging", name] for name in ("run", "get", "sweep")]
 
 
 def test_the_installation_is_the_package():

@@ -86,7 +86,8 @@ FAULTS = {
         lambda request, body, dice: Reply(body + b"x", Chunked(), Truncate(at=len(body) // 2)), "interrupted"
     ),
     "reset": fault(
-        lambda request, body, dice: Reply(body + b"xx", Reset(at=dice.choice(["start", "head", 0, 1]))), "interrupted"
+        lambda request, body, dice: Reply(body + b"xx", Reset(at=dice.choice(["start", "head", 0, 1])), etag=None),
+        "interrupted",
     ),
     "other_part": fault(_other_part, "interrupted"),
     "stall": fault(lambda request, body, dice: Reply(body + b"x", Stall(at=len(body) // 2)), "stalled", 1),

@@ -85,6 +85,7 @@ def main():
         "python": sys.version.split()[0], "minutes": round((time.monotonic() - began) / 60, 1),
         "outcomes": dict(totals.most_common()), "laws broken": len(broken), **meter.report(),
     }  # fmt: skip
+    found.pop("series")
     for text in broken.values():
         sys.stdout.write(f"{text}\n")
     sys.stdout.write(json.dumps(found, indent=2) + "\n")

@@ -37,7 +37,7 @@ class Meter:
     def report(self):
         """Return first, last and highest values after the warm-up, and the growth an hour."""
         late = [sample for sample in self.samples if sample[0] >= self.warm_up] or self.samples
-        found = {"samples": len(late)}
+        found = {"samples": len(late), "series": [[round(value, 1) for value in sample] for sample in self.samples]}
         for column, name in ((1, "memory_mb"), (2, "descriptors")):
             values = [sample[column] for sample in late]
             slope = slope_per_hour([(sample[0], sample[column]) for sample in late])
