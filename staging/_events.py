@@ -9,7 +9,11 @@ PROGRESS_INTERVAL = 0.1  # seconds between two `Progress` of one file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started:
-    """A download has begun: its turn has come, and no byte has been asked for yet."""
+    """A download has begun: its turn has come, and no byte has been asked for yet.
+
+    Attributes:
+        attachment: what is downloaded.
+    """
 
     attachment: Attachment
 
@@ -19,6 +23,7 @@ class Progress:
     """Bytes are coming in; at most about ten times a second for each file.
 
     Attributes:
+        attachment: what is downloaded.
         received: bytes so far; starts again from less when an attempt could not be resumed.
         total: bytes in all, or None if the server does not say.
     """
@@ -30,7 +35,11 @@ class Progress:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished:
-    """An attachment has its outcome; one for each attachment, the refused and skipped ones too."""
+    """An attachment has its outcome; one for each attachment, the refused and skipped ones too.
+
+    Attributes:
+        outcome: what became of it.
+    """
 
     outcome: Outcome
 
