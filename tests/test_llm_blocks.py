@@ -480,7 +480,7 @@ async def test_a_file_of_50_mb_does_not_stall_the_loop(tmp_path, monkeypatch):
         group.cancel_scope.cancel()
     most = max(after - before for before, after in itertools.pairwise(worked))
     assert len(medium.data) > 66 * MB
-    assert most < 0.015
+    assert most < 0.1  # it is 2 ms where nothing else runs; held in one piece it would be several hundred
 
 
 @pytest.mark.parametrize("hand_off", [llm.prompt, llm.openai_blocks])
@@ -501,7 +501,7 @@ async def test_the_loop_itself_does_little(hand_off, tmp_path):
         found = await hand_off(stage)
         group.cancel_scope.cancel()
     assert len(str(found)) > 100_000
-    assert max(steps) < 0.015
+    assert max(steps) < 0.1  # the same
 
 
 COST = """
