@@ -111,8 +111,9 @@ def _temporary() -> set[str]:
 
 
 @pytest.fixture(scope="session", autouse=True)
-def own_temporary_directory() -> Iterator[None]:
+def own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Let the suite and its processes have a temporary directory that nobody else uses while they look at it."""
+    tmp_path_factory.getbasetemp()  # pytest's own stays where it is
     with tempfile.TemporaryDirectory(prefix="suite-") as place, pytest.MonkeyPatch.context() as patch:
         Path(place).chmod(0o1777)  # some tests run processes of another user
         patch.setenv("TMPDIR", place)
