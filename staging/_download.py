@@ -195,7 +195,8 @@ class _Job:
         self._reservation = reservation
         self._progress = progress
         # taken now, so that equal names are numbered in the order of input, whichever arrives first
-        self._claimed = terms.workspace.claim(safe_name(attachment.name)) if attachment.name else None
+        self._name = safe_name(attachment.name or url_filename(attachment.url))
+        self._claimed = terms.workspace.claim(self._name)
         self._clock = _Clock(terms.limits)
         self._version = _Version(None, None)
         self._retry_after: str | None = None
@@ -208,7 +209,7 @@ class _Job:
                 self.attempts += 1
                 try:
                     await self._attempt()
-                    return await self._name()
+                    return await self._finish()
                 except DownloadError as error:
                     await self._wait_or_give_up(error)
 
@@ -364,21 +365,23 @@ class _Job:
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _name(self) -> StagedFile:
+    async def _finish(self) -> StagedFile:
         """Write the rest, and give the complete file its name."""
-        name = safe_name(self._attachment.name or self._received_name())
         unwritten, self._unwritten = self._unwritten, memoryview(b"")
-        staged = await self._in_thread(self._write_and_commit, unwritten, name)
+        staged = await self._in_thread(self._write_and_commit, unwritten, self._received_name() or self._name)
         self._reservation.settle(staged.size)
         return staged
 
     def _received_name(self) -> str | None:
-        """Return the name of a source that gave none: the server's, else what the URL ends with."""
-        received = disposition_filename(self._disposition) if self._disposition is not None else None
-        return received or url_filename(self._attachment.url)
+        """Return the name that the server gives to what its sender gave none (RFC 6266), if it does."""
+        if self._attachment.name or self._disposition is None:
+            return None
+        received = disposition_filename(self._disposition)
+        return safe_name(received) if received else None
 
     def _write_and_commit(self, unwritten: memoryview, name: str) -> StagedFile:
-        committed = self.part.commit(self._claimed or name, unwritten, claimed=self._claimed is not None)
+        claimed = name == self._name
+        committed = self.part.commit(self._claimed if claimed else name, unwritten, claimed=claimed)
         return StagedFile(
             attachment=self._attachment,
             name=name,

@@ -8,6 +8,7 @@ import errno
 import os
 import shutil
 
+import anyio
 import pytest
 
 from staging import AttachmentStage, Limits, WorkspaceError
@@ -94,7 +95,6 @@ async def test_F06_the_workspace_vanishes_underneath(tmp_path, when):
         url = cdn.serve("/a", b"123456", gate)
         async with AttachmentStage(tmp_path, policy=cdn.policy) as stage:
             if when == "during":
-                import anyio
 
                 async def cleaner():
                     await gate.reached()
@@ -165,7 +165,6 @@ async def test_F12_equal_names_are_numbered_in_the_order_of_input(tmp_path):
         gates = [Hold(1) for _ in range(4)]
         sources = [{"url": cdn.serve(f"/{n}", b"%d!" % n, gate), "filename": "a.png"} for n, gate in enumerate(gates)]
         async with AttachmentStage(tmp_path, policy=cdn.policy) as stage:
-            import anyio
 
             async def release_backwards():
                 for gate in gates:
@@ -179,3 +178,24 @@ async def test_F12_equal_names_are_numbered_in_the_order_of_input(tmp_path):
             assert [outcome.path.name for outcome in outcomes] == ["a.png", "a-2.png", "a-3.png", "a-4.png"]
             assert [outcome.path.read_bytes() for outcome in outcomes] == [b"%d!" % n for n in range(4)]
             assert {outcome.name for outcome in outcomes} == {"a.png"}
+
+
+async def test_F12_so_are_those_of_urls_and_a_servers_name_counts_only_for_them(tmp_path):
+    async with FakeCDN() as cdn:
+        gates = [Hold(1) for _ in range(3)]
+        urls = [cdn.serve(f"/{n}/a.png", b"%d!" % n, gate) for n, gate in enumerate(gates)]
+        named = {"headers": {"Content-Disposition": 'attachment; filename="b.txt"'}}
+        async with AttachmentStage(tmp_path, policy=cdn.policy) as stage, anyio.create_task_group() as group:
+
+            async def release_backwards():
+                for gate in gates:
+                    await gate.reached()
+                for gate in reversed(gates):
+                    gate.release()
+
+            group.start_soon(release_backwards)
+            outcomes = await stage.download(urls)
+            assert [outcome.path.name for outcome in outcomes] == ["a.png", "a-2.png", "a-3.png"]
+            unnamed = cdn.serve("/download", b"x", **named)
+            mine = {"url": unnamed + "?2", "filename": "mine.txt"}
+            assert [o.path.name for o in await stage.download(unnamed, mine)] == ["b.txt", "mine.txt"]
