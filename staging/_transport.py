@@ -75,12 +75,12 @@ class Transport(httpx.AsyncBaseTransport):
         origin = Origin(*url_origin(request.url))
         while (stream := self._warm(origin)) is not None:
             try:
-                return await self._exchange(stream, request)
+                return await self._exchange(stream, request, used=True)
             except _StaleError:
                 continue
         stream = await dial(origin, self._policy, self._tls)
         try:
-            return await self._exchange(stream, request)
+            return await self._exchange(stream, request, used=False)
         except _StaleError as stale:
             raise DownloadError("interrupted", f"{origin} hung up without an answer", retryable=True) from stale
 
@@ -96,9 +96,9 @@ class Transport(httpx.AsyncBaseTransport):
         idle = ", ".join(f"{len(waiting)} to {origin}" for origin, waiting in self._idle.items() if waiting)
         return f"<Transport: {'closed' if self._closed else f'idle connections: {idle or 0}'}>"
 
-    async def _exchange(self, stream: Stream, request: httpx.Request) -> httpx.Response:
+    async def _exchange(self, stream: Stream, request: httpx.Request, *, used: bool) -> httpx.Response:
         try:
-            head = await exchange(stream, request)
+            head = await exchange(stream, request, used=used)
         except BaseException:
             stream.close()
             raise
@@ -148,19 +148,25 @@ class Head(NamedTuple):
     http: h11.Connection | None = None
 
 
-async def exchange(stream: Stream, request: httpx.Request) -> Head:
+async def exchange(stream: Stream, request: httpx.Request, *, used: bool) -> Head:
     """Send a GET request and return the final response head.
+
+    Args:
+        stream: the connection.
+        request: what to send.
+        used: whether the connection has served another exchange before.
 
     Raises:
         DownloadError: ``interrupted`` or ``protocol``.
-        _StaleError: if the connection ended before the first byte of a response.
+        _StaleError: if the connection ended before the first byte of a response, or a used one begins with what must
+            be the late rest of the exchange before.
     """
     try:
         await stream.send(request_head(request))
         first = await _receive(stream)
     except OSError as error:
         raise _StaleError from error
-    if not first:
+    if not first or (used and first[:5] != b"HTTP/"[: len(first)]):
         raise _StaleError
     return ordinary_head(first) or await _any_head(stream, first)
 

@@ -1,10 +1,12 @@
 """The seam to a caller's own client, and what the pool does with connections that died."""
 
+import anyio
+import anyio.lowlevel
 import httpx
 import pytest
 
 from staging import AttachmentStage, Limits, UrlPolicy
-from staging.testing import Drip, FakeCDN, Raw, Reply, Reset, assert_empty
+from staging.testing import Drip, FakeCDN, Hold, Length, Raw, Reply, Reset, assert_empty
 
 ONCE = Limits(retries=0)
 
@@ -98,3 +100,19 @@ async def test_a_connection_that_was_closed_while_idle_is_not_used(tmp_path):
         await stage.download(cdn.script("/a", closing))
         assert (await stage.download(cdn.serve("/b", b"y")))[0].downloaded
         assert [request.connection for request in cdn.requests] == [1, 2]
+
+
+async def test_what_a_server_says_too_late_is_not_taken_for_the_next_answer(tmp_path):
+    """More bytes than were declared, arriving when the connection is in use again: the next request is made afresh."""
+    async with FakeCDN() as cdn, AttachmentStage(tmp_path, limits=ONCE, policy=cdn.policy) as stage:
+        gate = Hold(5)
+        [first] = await stage.download(cdn.serve("/a", b"12345excess", Length(5), gate))
+        assert first.path.read_bytes() == b"12345"
+        url = cdn.serve("/b", b"good")
+        async with anyio.create_task_group() as group:
+            group.start_soon(stage.download, url)
+            for _ in range(50):
+                await anyio.lowlevel.checkpoint()
+            gate.release()
+        assert [outcome.downloaded for outcome in stage.outcomes] == [True, True]
+        assert cdn.connections == 2
