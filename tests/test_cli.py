@@ -649,11 +649,13 @@ def test_a_window_that_is_closed_leaves_nothing(terminal, command, cdn):
 def test_ctrl_c_reaches_the_command_once_and_one_that_goes_on_ends_as_it_likes(terminal, cdn):
     """As a shell or an interpreter does, whose line it clears."""
     shell = python("""
-        import sys
+        import select, sys
         interrupts, line = 0, ""
         while not line:
             try:
                 print("up", interrupts, flush=True)
+                while not select.select([sys.stdin], [], [], 0.05)[0]:
+                    pass  # not input() at once: a signal just before its read() would wait for the next line
                 line = input()
             except KeyboardInterrupt:
                 interrupts += 1
