@@ -57,7 +57,7 @@ class Address(NamedTuple):
 class Stream:
     """Bytes to and from one peer. Reading never blocks: 0 is the end, None is nothing yet."""
 
-    __slots__ = ("_poll", "_read", "_sock", "origin")
+    __slots__ = ("_read", "_sock", "origin")
 
     def __init__(self, sock: socket.socket, origin: Origin) -> None:
         self._sock = sock

@@ -195,31 +195,30 @@ class _Job:
         self._reservation = reservation
         self._progress = progress
         # taken now, so that equal names are numbered in the order of input, whichever arrives first
-        self._name = safe_name(attachment.name or url_filename(attachment.url))
+        self._name = display_name(attachment)
         self._claimed = terms.workspace.claim(self._name)
         self._clock = _Clock(terms.limits)
         self._version = _Version(None, None)
         self._retry_after: str | None = None
         self._disposition: bytes | None = None
-        self._unwritten = memoryview(b"")
 
     async def run(self) -> StagedFile:
         with self._clock:
             while True:
                 self.attempts += 1
                 try:
-                    await self._attempt()
-                    return await self._finish()
+                    return await self._finish(await self._attempt())
                 except DownloadError as error:
                     await self._wait_or_give_up(error)
 
     # ── one attempt ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _attempt(self) -> None:
+    async def _attempt(self) -> memoryview:
+        """Receive the whole file; return its last bytes, which are not in the part file yet."""
         response = await self._follow()
         try:
             await self._judge(response)
-            await self._receive(_reader(response))
+            return await self._receive(_reader(response))
         finally:
             await _close(response)
 
@@ -324,8 +323,8 @@ class _Job:
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _receive(self, body: "Reader") -> None:
-        """Append the body to the part file; the last bytes stay in memory until the file gets its name."""
+    async def _receive(self, body: "Reader") -> memoryview:
+        """Append the body to the part file, but for its last bytes, which are returned: naming it writes them too."""
         length = self._version.length
         room = BUFFER if length is None else min(BUFFER, max(length - self.part.size, 1))
         buffer, filled = memoryview(bytearray(room)), 0
@@ -344,8 +343,8 @@ class _Job:
             if filled and self._version.resumable:
                 await self._in_thread(self.part.append, buffer[:filled])
             raise
-        self._unwritten = buffer[:filled]
         self._check_size(self.part.size + filled)
+        return buffer[:filled]
 
     def _count(self, size: int) -> None:
         length = self._version.length
@@ -365,9 +364,8 @@ class _Job:
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _finish(self) -> StagedFile:
+    async def _finish(self, unwritten: memoryview) -> StagedFile:
         """Write the rest, and give the complete file its name."""
-        unwritten, self._unwritten = self._unwritten, memoryview(b"")
         staged = await self._in_thread(self._write_and_commit, unwritten, self._received_name() or self._name)
         self._reservation.settle(staged.size)
         return staged

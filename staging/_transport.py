@@ -125,7 +125,7 @@ class Transport(httpx.AsyncBaseTransport):
 
 
 class _StaleError(Exception):
-    """The connection ended before the first byte of a response: the request was not answered."""
+    """The request was not answered: the connection ended, or still held the rest of the exchange before."""
 
 
 class Head(NamedTuple):
