@@ -57,12 +57,6 @@ def _other_part(request, body, dice):
     return Reply(body, status=206, headers=headers, etag=Reply(body).etag)
 
 
-def _excess(request, body, dice):
-    if not 0 < len(body) <= 10_000:  # it may come so late that it looks like the answer to the next request
-        return Reply(body)
-    return Reply(body + b"excess", Length(len(body)))
-
-
 def _redirected(request, body, dice):
     return Reply(status=302, headers={"Location": f"/good?{request.target.partition('?')[2]}"})
 
@@ -83,7 +77,7 @@ FAULTS = {
         lambda request, body, dice: Reply(b"", status=503, headers={"Retry-After": "0"})
         if dice.random() < 0.5 else Reply(body), "staged http_status", 3,
     ),
-    "excess": fault(_excess, "staged"),
+    "excess": fault(lambda request, body, dice: Reply(body + b"excess", Length(len(body))), "staged"),
     "truncated": fault(
         lambda request, body, dice: Reply(body + b"x", Truncate(at=len(body) // 2), etag=None),
         "size_mismatch interrupted", 3,
