@@ -28,23 +28,12 @@ import anyio
 import anyio.to_thread
 
 from staging._errors import DownloadError
-from staging._policy import UrlPolicy
+from staging._policy import Origin, UrlPolicy
 from staging._text import one_line
 
 CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
 _ATTEMPT_DELAY = 0.25  # RFC 8305 section 5
 _MAX_ADDRESSES = 16  # a name with 200 answers does not buy 200 attempts
-
-
-class Origin(NamedTuple):
-    """Scheme, host and port: what a connection is for (RFC 6454 section 4), and the pool's key; never an address."""
-
-    scheme: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return self.host
 
 
 class Address(NamedTuple):
@@ -90,6 +79,19 @@ class Stream:
                 await anyio.wait_writable(self._sock)
             except ssl.SSLWantReadError:
                 await anyio.wait_readable(self._sock)
+
+    def receive_now(self, size: int) -> bytes | None:
+        """Receive what is there, up to `size` bytes; as `read_now`, but b"" is the end.
+
+        Raises:
+            OSError: as `read_now`.
+        """
+        try:
+            return self._sock.recv(size)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except ssl.SSLZeroReturnError:
+            return b""
 
     def silent(self) -> bool:
         """Whether an idle connection is as it should be: open, and with nothing to say (RFC 9112 section 9.3)."""

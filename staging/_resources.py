@@ -12,6 +12,7 @@ import anyio.to_thread
 import httpx
 
 from staging._budget import Budget
+from staging._client import through
 from staging._models import Limits, to_bytes
 from staging._policy import UrlPolicy
 from staging._threads import Hops
@@ -56,7 +57,7 @@ async def open_resources(
     """
     root = await anyio.to_thread.run_sync(_prepare, temp_dir)
     transport = Transport(policy, tls)
-    send = transport.handle_async_request if client is None else _through(client)
+    send: Send = transport.send if client is None else through(client)
     try:
         yield Resources(
             root=root,
@@ -74,14 +75,3 @@ def _prepare(temp_dir: str | PathLike[str] | None) -> Path:
     root = prepare_root(temp_dir)
     sweep(root)
     return root
-
-
-def _through(client: httpx.AsyncClient) -> Send:
-    """Return the seam to a caller's own client: unread, unfollowed, and without its credentials on other origins."""
-
-    async def send(request: httpx.Request) -> httpx.Response:
-        if request.extensions.get("crossed_origin"):
-            return await client.send(request, stream=True, follow_redirects=False, auth=None)
-        return await client.send(request, stream=True, follow_redirects=False)
-
-    return send

@@ -35,6 +35,7 @@ from staging._intake import intake, unusable
 from staging._media import contradicts
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
 from staging._policy import UrlPolicy
+from staging._policy import target as admitted
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
 from staging._workspace import Removal, Workspace
@@ -267,7 +268,7 @@ class AttachmentStage:
         """Refuse what can be refused before any socket, wait for a turn, and download."""
         if url is None:
             raise DownloadError("expired", "the link has expired")
-        address = self._policy.check(url)
+        target = admitted(self._policy, url)
         if attachment.size is not None and attachment.size > self._limits.max_bytes:
             raise RejectedError("too_large", describe_limit(attachment.size, self._limits.max_bytes))
         if self._taken >= self._limits.max_files:
@@ -278,7 +279,7 @@ class AttachmentStage:
             async with self._turns:
                 reservation.cover(attachment.size or 0)
                 self._emit(Started(attachment=attachment))
-                staged = await download(attachment, address, self._terms, reservation, self._progress_of(attachment))
+                staged = await download(attachment, target, self._terms, reservation, self._progress_of(attachment))
         except BaseException:
             self._taken -= 1
             reservation.refund()
@@ -297,7 +298,7 @@ class AttachmentStage:
                 fresh = await self._refresh(expired)
             except Exception as error:  # noqa: BLE001  # the caller's own code: its links stay expired, the rest goes on
                 _log.warning("Could not refresh %d expired links (%s)", len(expired), type(error).__name__)
-        return {url: fresh.get(url) for url in expired}
+        return {url: None if (new := fresh.get(url)) is None else str(new) for url in expired}
 
     def _finish_call(
         self, attachments: Sequence[Attachment], results: list[Outcome | None], timeout: float | None
