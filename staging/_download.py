@@ -225,8 +225,8 @@ class _Job:
         """Send the request and go where it is sent, every hop judged before it is dialled; return the last response."""
         target, seen, own_origin = self._target, {self._target}, True
         while True:
-            self._clock.await_peer()
             response = await self._terms.send(Request(target, self._fields(own_origin=own_origin), own_origin))
+            self._clock.await_peer()
             if response.status not in _REDIRECTS:
                 return response
             await response.aclose()  # its body is never read: it may be a bomb
@@ -298,6 +298,7 @@ class _Job:
     async def _restart(self) -> None:
         """Forget what has come: the next bytes belong to another version, or to the beginning."""
         await self._in_thread(self.part.restart)
+        self._clock.await_peer()
         self._version = _Version(None, None)
 
     def _admit(self, size: int) -> None:
@@ -318,16 +319,15 @@ class _Job:
         room = BUFFER if length is None else min(BUFFER, max(length - self.part.size, 1))
         buffer, filled = memoryview(bytearray(room)), 0
         try:
-            while True:
-                self._clock.await_peer()
-                count = await response.readinto(buffer[filled:])
-                if not count:
-                    break
+            while count := await response.readinto(buffer[filled:]):
                 filled += count
                 self._count(self.part.size + filled)
-                if filled == room and self.part.size + filled != length:
+                if self.part.size + filled == length:
+                    continue
+                if filled == room:
                     await self._in_thread(self.part.append, buffer)
                     filled = 0
+                self._clock.await_peer()
         except DownloadError:
             if filled and self._version.resumable:
                 await self._in_thread(self.part.append, buffer[:filled])
@@ -401,6 +401,7 @@ class _Job:
             raise DownloadError(error.reason, detail, status=error.status, retryable=True)
         self._clock.await_end()
         await anyio.sleep(delay)
+        self._clock.await_peer()
 
 
 # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -97,7 +97,7 @@ class AttachmentStage:
         self._scope = AsyncExitStack()
         self._results: list[list[Outcome | None]] = []
         self._staged: dict[_Key, StagedFile] = {}
-        self._pending: dict[_Key, anyio.Event] = {}
+        self._pending: dict[_Key, list[anyio.Event]] = {}  # what is being fetched -> who waits for it
         self._kept: set[Path] = set()
         self._calls: set[_Call] = set()
         self._held: list[Reservation] = []
@@ -252,16 +252,17 @@ class AttachmentStage:
     async def _once(self, attachment: Attachment, url: str | None) -> StagedFile:
         """Fetch what nobody has fetched yet; wait for whoever is fetching the same."""
         key = attachment.url, tuple(sorted(attachment.headers.items()))
-        while (fetching := self._pending.get(key)) is not None:
-            await fetching.wait()
+        while (waiters := self._pending.get(key)) is not None:
+            waiters.append(fetched := anyio.Event())
+            await fetched.wait()
         if (staged := self._staged.get(key)) is not None:
             return replace(staged, attachment=attachment)
-        self._pending[key] = fetching = anyio.Event()
+        self._pending[key] = []
         try:
             self._staged[key] = staged = await self._fetch(attachment, url)
         finally:
-            del self._pending[key]
-            fetching.set()
+            for waiter in self._pending.pop(key):
+                waiter.set()
         return staged
 
     async def _fetch(self, attachment: Attachment, url: str | None) -> StagedFile:

@@ -19,6 +19,7 @@ import importlib
 import re
 import ssl
 import sys
+import time
 from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
@@ -175,7 +176,7 @@ class Transport(httpx.AsyncBaseTransport):
         waiting = self._idle.get(origin, ())
         while waiting:
             since, stream = waiting.pop()
-            if anyio.current_time() - since < IDLE_SECONDS and stream.silent():
+            if time.monotonic() - since < IDLE_SECONDS and stream.silent():
                 return stream
             stream.close()
         return None
@@ -185,7 +186,7 @@ class Transport(httpx.AsyncBaseTransport):
         if self._closed or sum(map(len, self._idle.values())) >= MAX_IDLE:
             stream.close()
         else:
-            self._idle.setdefault(stream.origin, []).append((anyio.current_time(), stream))
+            self._idle.setdefault(stream.origin, []).append((time.monotonic(), stream))
 
 
 # ── the exchange ─────────────────────────────────────────────────────────────────────────────────────────────────────
