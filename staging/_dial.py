@@ -25,11 +25,11 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
-import anyio.to_thread
 
 from staging._errors import DownloadError
 from staging._policy import Origin, UrlPolicy
 from staging._text import one_line
+from staging._threads import in_thread
 
 CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
 _ATTEMPT_DELAY = 0.25  # RFC 8305 section 5
@@ -153,7 +153,7 @@ async def resolve(origin: Origin) -> list[Address]:
     """Return all addresses of the origin's host, families alternating (RFC 8305 section 4)."""
     try:
         # a look-up cannot be cancelled: its thread is left to end by itself
-        answers = await anyio.to_thread.run_sync(look_up, origin.host, origin.port, abandon_on_cancel=True)
+        answers = await in_thread(look_up, origin.host, origin.port, abandon=True)
     except socket.gaierror as error:
         passing = error.errno == socket.EAI_AGAIN
         detail = f"the name {origin} {'cannot be resolved just now' if passing else 'does not exist'}"
@@ -217,7 +217,7 @@ class _Race:
                 with anyio.move_on_after(_ATTEMPT_DELAY):
                     await failed.wait()
 
-    async def _enter(self, address: Address, failed: anyio.Event, scope: anyio.CancelScope) -> None:
+    async def _enter(self, address: Address, failed: "anyio.Event", scope: "anyio.CancelScope") -> None:
         try:
             sock = await _attempt(address)
         except OSError as error:
@@ -301,7 +301,7 @@ async def default_tls() -> ssl.SSLContext:
     """Return the process's TLS context; built once, in a thread, since that takes tens of milliseconds."""
     if _build_tls.cache_info().currsize:
         return _build_tls()
-    return await anyio.to_thread.run_sync(_build_tls_once, abandon_on_cancel=True)
+    return await in_thread(_build_tls_once, abandon=True)
 
 
 _building = threading.Lock()

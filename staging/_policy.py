@@ -116,8 +116,15 @@ class _Block(NamedTuple):
     source: str
 
 
-def _table(*rows: tuple[str, str, str]) -> dict[int, tuple[_Block, ...]]:
-    """Return the rows by IP version, in order: where blocks overlap, the earlier row names the address."""
+_Rows = tuple[tuple[str, str, str], ...]  # block, what lives there, and who says so
+
+
+@functools.cache
+def _table(rows: _Rows) -> dict[int, tuple[_Block, ...]]:
+    """Return the rows by IP version, in order: where blocks overlap, the earlier row names the address.
+
+    Made at the first question, like all that would make up a tenth of the time of ``import staging``.
+    """
     blocks: dict[int, list[_Block]] = {4: [], 6: []}
     for cidr, name, source in rows:
         network = ip_network(cidr)
@@ -128,7 +135,7 @@ def _table(*rows: tuple[str, str, str]) -> dict[int, tuple[_Block, ...]]:
 
 
 # Refused by every policy: nothing there is a host.
-_NOWHERE_ROWS = (
+_NOWHERE = (
     ("0.0.0.0/32", "unspecified", "RFC 1122"),
     ("224.0.0.0/4", "multicast", "RFC 1112"),
     ("255.255.255.255/32", "limited broadcast", "RFC 8190"),
@@ -137,7 +144,7 @@ _NOWHERE_ROWS = (
 )
 
 # Refused by every policy that does not name the address: whoever reads these holds the machine's credentials.
-_METADATA_ROWS = (
+_METADATA = (
     ("169.254.169.254/32", "cloud metadata", "AWS, Azure, Google, Oracle, OpenStack"),
     ("169.254.170.2/32", "cloud metadata", "AWS ECS"),
     ("169.254.170.23/32", "cloud metadata", "AWS EKS"),
@@ -157,7 +164,9 @@ _METADATA_ROWS = (
 
 # Refused unless private=True: the IANA special-purpose registries (RFC 6890, RFC 8190) and what else is not a public
 # unicast host. Blocks that a registry calls globally reachable (AS112, AMT) are listed: no attachment lives there.
-_SPECIAL_ROWS = (
+_SPECIAL = (
+    *_NOWHERE,
+    *_METADATA,
     ("0.0.0.0/8", "this network", "RFC 791"),
     ("10.0.0.0/8", "private use", "RFC 1918"),
     ("100.64.0.0/10", "shared address space", "RFC 6598"),
@@ -190,10 +199,6 @@ _SPECIAL_ROWS = (
     ("fe80::/10", "link-local", "RFC 4291"),
     ("fec0::/10", "site-local", "RFC 3879"),
 )
-
-_NOWHERE = _table(*_NOWHERE_ROWS)
-_METADATA = _table(*_METADATA_ROWS)
-_SPECIAL = _table(*_NOWHERE_ROWS, *_METADATA_ROWS, *_SPECIAL_ROWS)
 
 
 def _low(number: int) -> tuple[int, ...]:
@@ -234,23 +239,25 @@ def _embedding(cidr: str, name: str, source: str, read: Callable[[int], tuple[in
     return _Embedding(int(network.network_address), int(network.netmask), name, source, read)
 
 
-_EMBEDDINGS = (
-    _embedding("::ffff:0:0/96", "IPv4-mapped", "RFC 4291", _low),
-    _embedding("::ffff:0:0:0/96", "IPv4-translated", "RFC 7915", _low),
-    _embedding("::/96", "IPv4-compatible", "RFC 4291", _low),
-    _embedding("64:ff9b::/96", "NAT64", "RFC 6052", _low),
-    _embedding("64:ff9b:1::/48", "local-use NAT64", "RFC 8215", _nat64_local),
-    _embedding("2002::/16", "6to4", "RFC 3056", _6to4),
-    _embedding("2001::/32", "Teredo", "RFC 4380", _teredo),
-    # an interface identifier under any prefix, so the mask leaves the prefix out, and the bits "universal" and "group"
-    _Embedding(0x5EFE << 32, 0xFCFF_FFFF << 32, "ISATAP", "RFC 5214", _low),
-)
+@functools.cache
+def _embeddings() -> tuple[_Embedding, ...]:
+    return (
+        _embedding("::ffff:0:0/96", "IPv4-mapped", "RFC 4291", _low),
+        _embedding("::ffff:0:0:0/96", "IPv4-translated", "RFC 7915", _low),
+        _embedding("::/96", "IPv4-compatible", "RFC 4291", _low),
+        _embedding("64:ff9b::/96", "NAT64", "RFC 6052", _low),
+        _embedding("64:ff9b:1::/48", "local-use NAT64", "RFC 8215", _nat64_local),
+        _embedding("2002::/16", "6to4", "RFC 3056", _6to4),
+        _embedding("2001::/32", "Teredo", "RFC 4380", _teredo),
+        # an interface identifier under any prefix: the mask leaves that out, and the bits "universal" and "group"
+        _Embedding(0x5EFE << 32, 0xFCFF_FFFF << 32, "ISATAP", "RFC 5214", _low),
+    )
 
 
-def _block_of(blocks: dict[int, tuple[_Block, ...]], address: IPv4Address | IPv6Address) -> str | None:
+def _block_of(rows: _Rows, address: IPv4Address | IPv6Address) -> str | None:
     """Return name and source of the first row that holds the address, as words."""
     number = int(address)
-    for block in blocks[address.version]:
+    for block in _table(rows)[address.version]:
         if block.first <= number <= block.last:
             return f"{block.name} ({block.source})"
     return None
@@ -260,7 +267,7 @@ def _embedded(address: IPv4Address | IPv6Address) -> Iterator[tuple[_Embedding, 
     """Yield each IPv4 address that an IPv6 address carries, with the form that carries it."""
     if address.version == 6:
         number = int(address)
-        for form in _EMBEDDINGS:
+        for form in _embeddings():
             if number & form.mask == form.value:
                 for reading in form.read(number):
                     yield form, IPv4Address(reading)

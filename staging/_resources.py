@@ -8,14 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
-import anyio.to_thread
 import httpx
 
 from staging._budget import Budget
 from staging._client import through
 from staging._models import Limits, to_bytes
 from staging._policy import UrlPolicy
-from staging._threads import Hops
+from staging._threads import Hops, in_thread
 from staging._transport import Send, Transport
 from staging._workspace import prepare_root, sweep
 
@@ -35,7 +34,7 @@ class Resources(NamedTuple):
     root: Path
     policy: UrlPolicy
     send: Send
-    turns: anyio.Semaphore
+    turns: "anyio.Semaphore"
     hops: Hops
     budget: Budget
 
@@ -55,7 +54,7 @@ async def open_resources(
     Raises:
         WorkspaceError: if the root cannot be used; nothing was made or contacted.
     """
-    root = await anyio.to_thread.run_sync(_prepare, temp_dir)
+    root = await in_thread(_prepare, temp_dir)
     transport = Transport(policy, tls)
     send: Send = transport.send if client is None else through(client)
     try:

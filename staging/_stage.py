@@ -23,7 +23,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import anyio
-import anyio.to_thread
 import httpx
 
 from staging._budget import Budget, Reservation
@@ -38,6 +37,7 @@ from staging._policy import UrlPolicy
 from staging._policy import target as admitted
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
+from staging._threads import in_thread
 from staging._workspace import Removal, Workspace
 
 REMOVAL_SECONDS = 10.0
@@ -119,7 +119,7 @@ class AttachmentStage:
         self._state = "open"
         try:
             resources = await self._scope.enter_async_context(self._open())
-            self._workspace = await anyio.to_thread.run_sync(Workspace.create, resources.root)
+            self._workspace = await in_thread(Workspace.create, resources.root)
         except BaseException:
             self._state = "closed"
             await self._scope.aclose()
@@ -153,9 +153,7 @@ class AttachmentStage:
             await self._end_calls()
             try:
                 own_thread = anyio.CapacityLimiter(1)  # the shared ones may all hang on that disk
-                return await anyio.to_thread.run_sync(
-                    self._workspace.remove, abandon_on_cancel=True, limiter=own_thread
-                )
+                return await in_thread(self._workspace.remove, abandon=True, limiter=own_thread)
             except Exception as error:  # noqa: BLE001  # it would mask the body's
                 return Removal(0, ((".", f"{type(error).__name__}: {error}"),))
         return Removal(0, ((".", f"removal took over {REMOVAL_SECONDS:g} seconds"),))
@@ -438,7 +436,7 @@ class AttachmentStage:
             raise ValueError(f"not a file of this stage: {file.name}")
         self._kept.add(file.path)
         try:
-            path = await anyio.to_thread.run_sync(self._workspace.keep, file.path, Path(destination))
+            path = await in_thread(self._workspace.keep, file.path, Path(destination))
         except BaseException:
             self._kept.discard(file.path)
             raise

@@ -24,14 +24,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 import anyio
-import anyio.lowlevel
-import anyio.to_thread
 import httpx
 
 from staging._dial import Stream, dial
 from staging._errors import DownloadError
 from staging._policy import Origin, Target, UrlPolicy, target_of
 from staging._text import one_line
+from staging._threads import in_thread
 
 IDLE_SECONDS: Final = 30.0  # shorter than any CDN's keep-alive, so that reuse seldom meets a closed connection
 MAX_IDLE: Final = 32
@@ -295,7 +294,7 @@ async def _any_head(stream: Stream, first: bytes) -> Head:
 async def _load_h11() -> Any:
     """Return h11; loaded at the first response that needs it, in a thread, since that takes some milliseconds."""
     loaded = sys.modules.get("h11")
-    return loaded or await anyio.to_thread.run_sync(importlib.import_module, "h11", abandon_on_cancel=True)
+    return loaded or await in_thread(importlib.import_module, "h11", abandon=True)
 
 
 class Parser:
@@ -491,7 +490,7 @@ class _Response:
                 parser.feed(await self._receive_framed(parser))
             events += 1
             if events % _EVENTS_PER_TURN == 0:
-                await anyio.lowlevel.checkpoint()  # tiny chunks cost 30 µs each: the others get their turn
+                await _checkpoint()  # tiny chunks cost 30 µs each: the others get their turn
         return count
 
     async def _receive_framed(self, parser: Parser) -> bytes:
@@ -534,10 +533,15 @@ class _HttpxBody(httpx.AsyncByteStream):
         view = memoryview(bytearray(CHUNK))
         while count := await self._response.readinto(view):
             yield bytes(view[:count])
-            await anyio.lowlevel.checkpoint()
+            await _checkpoint()
 
     async def aclose(self) -> None:
         await self._response.aclose()
+
+
+async def _checkpoint() -> None:
+    """Give the others their turn."""
+    await anyio.sleep(0)  # noqa: ASYNC115  # `anyio.lowlevel` would be a millisecond of `import staging`
 
 
 def broken(origin: Origin) -> DownloadError:

@@ -24,7 +24,7 @@ FLOORS = {
 NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("__init__", "llm"), ("__init__", "testing"), ("__main__", "_cli"), ("_cli", "__init__"), ("testing", "__init__"),
     ("llm", "__init__"),
-    ("_dial", "_policy"), ("_client", "_transport"),
+    ("_dial", "_policy"), ("_dial", "_threads"), ("_client", "_transport"),
     ("_models", "_errors"), ("_models", "_text"),
     ("_intake", "_media"), ("_context", "_media"),  # the label of an entry is the kind of the observed type
 }  # fmt: skip

@@ -215,7 +215,10 @@ def require_agreement(stream):
     joined = {}
     for name, value in theirs.headers:
         joined.setdefault(name, []).append(value)
-    assert (ours.status, ours.fields) == (theirs.status_code, {name: b", ".join(values) for name, values in joined.items()})
+    assert (ours.status, ours.fields) == (
+        theirs.status_code,
+        {name: b", ".join(values) for name, values in joined.items()},
+    )
     assert ours.persistent == persists(theirs)
     assert b"%d" % ours.length == dict(theirs.headers)[b"content-length"].lstrip(b"0") or not ours.length
     assert ours.rest == http.trailing_data[0]
