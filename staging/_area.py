@@ -8,9 +8,7 @@ from dataclasses import replace
 from functools import partial
 from os import PathLike
 from types import TracebackType
-from typing import Self
-
-import httpx
+from typing import TYPE_CHECKING, Self
 
 from staging._errors import StageClosedError
 from staging._events import Event
@@ -18,6 +16,9 @@ from staging._models import Limits, require_number
 from staging._policy import UrlPolicy
 from staging._resources import Resources, open_resources
 from staging._stage import AttachmentStage, Refresh, lend
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class StagingArea:
@@ -44,7 +45,7 @@ class StagingArea:
         *,
         limits: Limits = Limits(),  # noqa: B008  # frozen
         policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
-        client: httpx.AsyncClient | None = None,
+        client: "httpx.AsyncClient | None" = None,
         tls: ssl.SSLContext | None = None,
         max_total_mb: float | None = None,
     ) -> None:
