@@ -183,6 +183,8 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
 
+_ANY_MARK = tuple(mark for mark, _ in _MARKS)
+
 _PROLOG = re.compile(rb"(?:[\t\n\f\r ]+|<\?xml.*?\?>|<!--.*?-->)*", re.DOTALL)
 _SVG_ROOT = re.compile(rb"<(?:!doctype[\t\n\f\r ]+svg|(?:[\w.-]+:)?svg)(?=[\t\n\f\r />\[])", re.IGNORECASE)
 _PAGE = re.compile(rb"<(?:!doctype[\t\n\f\r ]+html|html)(?=[\t\n\f\r />])", re.IGNORECASE)
@@ -195,7 +197,9 @@ _json_value = json.JSONDecoder(strict=True).raw_decode
 
 
 def _marked_codec(head: bytes) -> str | None:
-    return next((codec for mark, codec in _MARKS if head.startswith(mark)), None)
+    if not head.startswith(_ANY_MARK):
+        return None
+    return next(codec for mark, codec in _MARKS if head.startswith(mark))
 
 
 def _decode(head: bytes, codec: str, *, cut: bool) -> str | None:

@@ -1,8 +1,8 @@
 """Blocking jobs in a worker thread, several to a hop.
 
 Theory of operation. Going to a thread and back costs more than writing a small file, so nobody goes alone: a job is put
-into a queue, and whoever finds nobody under way goes, with every job that waits by then. Those that come meanwhile wait
-for the next hop, which one of them makes. Nobody depends on another's life: if the task that went is cancelled, its
+into a queue, and whoever finds nobody under way goes, with every job that waits when the loop has gone round once.
+Those that come meanwhile wait for the next hop, which one of them makes. Nobody depends on another's life: if the task that went is cancelled, its
 thread finishes the jobs that it has begun with, and the next waiting task takes over the rest.
 """
 
@@ -61,6 +61,7 @@ class Hops:
     async def _hop(self) -> None:
         self._under_way = True
         try:
+            await anyio.sleep(0)  # noqa: ASYNC115  # whoever is ready now comes along, and leaves the thread the GIL
             await in_thread(self._work, abandon=True, limiter=anyio.CapacityLimiter(1))
         finally:
             self._under_way = False
