@@ -4,11 +4,10 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from os import PathLike
 from types import TracebackType
-from typing import Self
+from typing import TYPE_CHECKING, Self
 
 import httpx
 
@@ -17,7 +16,7 @@ from staging._events import Event
 from staging._models import Limits, require_number
 from staging._policy import UrlPolicy
 from staging._resources import Resources, open_resources
-from staging._stage import AttachmentStage, Refresh, lend
+from staging._stage import AttachmentStage, Refresh, lend, require_arguments
 
 
 class StagingArea:
@@ -48,6 +47,7 @@ class StagingArea:
         tls: ssl.SSLContext | None = None,
         max_total_mb: float | None = None,
     ) -> None:
+        require_arguments(limits=limits, policy=policy, client=client, tls=tls)
         if max_total_mb is not None:
             require_number("max_total_mb", max_total_mb, zero=False)
         self._limits = limits
@@ -108,9 +108,9 @@ class StagingArea:
         if self._resources is None or os.getpid() != self._owner:
             raise StageClosedError("the area is not open: use it inside `async with`, in the process that entered it")
         numbers = self._limits if limits is None else limits
-        if max_mb is not None:
-            numbers = replace(numbers, max_mb=max_mb)
-        stage = AttachmentStage(limits=numbers, policy=self._policy, label=label, on_event=on_event, refresh=refresh)
+        stage = AttachmentStage(
+            max_mb=max_mb, limits=numbers, policy=self._policy, label=label, on_event=on_event, refresh=refresh
+        )
         return lend(stage, partial(self._borrow, stage))
 
     @asynccontextmanager
@@ -123,6 +123,14 @@ class StagingArea:
             yield self._resources
         finally:
             self._stages.discard(stage)
+
+    if not TYPE_CHECKING:  # a type checker would take it for leave to ask for anything
+
+        def __getattr__(self, name: str) -> object:
+            """Say what was meant by a name that only a stage has."""
+            meant = hasattr(AttachmentStage, name) and not name.startswith("_")
+            hint = "; a stage has: `async with area.stage() as stage`" if meant else ""
+            raise AttributeError(f"an area has no {name!r}{hint}", name=name, obj=self)
 
     def __repr__(self) -> str:
         if self._resources is None:

@@ -9,6 +9,7 @@ bounded in time.
 Results are kept in one list a call, so that outcomes keep the order of the input whatever finishes first.
 """
 
+import inspect
 import logging
 import os
 import ssl
@@ -83,6 +84,7 @@ class AttachmentStage:
         on_event: Callable[[Event], None] | None = None,
         refresh: Refresh | None = None,
     ) -> None:
+        require_arguments(limits=limits, policy=policy, client=client, tls=tls, on_event=on_event)
         self._limits = limits if max_mb is None else replace(limits, max_mb=max_mb)
         self._policy = policy
         self._open: Callable[[], AbstractAsyncContextManager[Resources]] = partial(
@@ -179,7 +181,7 @@ class AttachmentStage:
         if self._state == "new":
             raise StageClosedError("the stage has not been entered: use it inside `async with`")
         if self._state == "closed":
-            raise StageClosedError("the stage is closed, and its files are gone")
+            raise StageClosedError("the stage is closed, and its files are gone: do the work inside its `async with`")
         if os.getpid() != self._owner:
             raise StageClosedError("the stage belongs to the parent process: a forked child cannot use it")
 
@@ -294,9 +296,10 @@ class AttachmentStage:
         fresh: Mapping[str, str] = {}
         if expired and self._refresh is not None:
             try:
-                fresh = await self._refresh(expired)
+                fresh = dict(await self._refresh(expired))
             except Exception as error:  # noqa: BLE001  # the caller's own code: its links stay expired, the rest goes on
-                _log.warning("Could not refresh %d expired links (%s)", len(expired), type(error).__name__)
+                told = "Could not refresh %d expired links: refresh, which is awaited and returns {old: new}, raised %s"
+                _log.warning(told, len(expired), type(error).__name__)
         return {url: fresh.get(url) for url in expired}
 
     def _finish_call(
@@ -426,12 +429,16 @@ class AttachmentStage:
             destination: the new path; of an existing directory, the place in it.
 
         Raises:
+            TypeError: if `file` is no staged file: a path, say, or a failure.
             FileExistsError: if something is at `destination`; it is not touched.
             ValueError: if `file` is not a file of this stage, or has been kept already.
             WorkspaceError: if it cannot be moved; it stays staged.
             StageClosedError: outside the scope.
         """
         self._require_open()
+        given: Any = file  # annotations bind no caller
+        if not isinstance(given, StagedFile):
+            raise TypeError(f"keep takes one of stage.files, not a {type(given).__qualname__}")
         if file.path not in self._own_paths():
             raise ValueError(f"not a file of this stage: {file.name}")
         self._kept.add(file.path)
@@ -476,6 +483,27 @@ def lend(stage: AttachmentStage, resources: Callable[[], AbstractAsyncContextMan
     """Return `stage`, bound to resources that somebody else owns, and that it holds from entry to exit."""
     stage._open = resources  # noqa: SLF001  # the area's door, which users do not see
     return stage
+
+
+def require_arguments(*, limits: Any, policy: Any, client: Any, tls: Any, on_event: Any = None) -> None:
+    """Refuse what was given in place of what was meant, at construction and in words that say how to make it.
+
+    Raises:
+        TypeError: if an argument is not what its annotation says.
+        ValueError: if `tls` stands beside `client`, which would never see it.
+    """
+    is_client = hasattr(client, "send") and not isinstance(client, type | httpx.Client)
+    for name, given, right, wanted in (
+        ("limits", limits, isinstance(limits, Limits), "Limits(...)"),
+        ("policy", policy, isinstance(policy, UrlPolicy), "a UrlPolicy, such as UrlPolicy.only('files.example.com')"),
+        ("client", client, client is None or is_client, "an open httpx.AsyncClient"),
+        ("tls", tls, tls is None or isinstance(tls, ssl.SSLContext), "an SSL context (ssl.create_default_context)"),
+        ("on_event", on_event, not inspect.iscoroutinefunction(on_event), "a plain function, since it is not awaited"),
+    ):
+        if not right:
+            raise TypeError(f"{name} must be {wanted}; this is {one_line(repr(given), limit=80)}")
+    if client is not None and tls is not None:
+        raise ValueError("tls does nothing beside client: give it to the client, httpx.AsyncClient(verify=...)")
 
 
 def _failure(attachment: Attachment, error: StagingError) -> Failure:
