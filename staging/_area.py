@@ -27,14 +27,17 @@ class StagingArea:
 
     Args:
         temp_dir: root under which the workspaces are made; None: the system's temporary directory.
-        limits: the numbers for every stage that brings none of its own.
+        limits: the numbers for every stage that brings none of its own. ``concurrency`` also holds over all
+            stages together.
         policy: what may be contacted; one for the area, since its connections are shared.
-        client: an own client (proxies, mocks); dialling is then its business.
-        tls: an own trust store; None: the system's.
-        max_total_mb: bytes that all stages together may hold; None: each only by its own limits.
+        client: a client of your own, as for `AttachmentStage`.
+        tls: an SSL context that trusts what you trust, as for `AttachmentStage`.
+        max_total_mb: MB that all stages together may hold; what does not fit fails with ``budget``. None: each stage
+            only by its own limits.
 
     Raises:
-        ValueError: if `max_total_mb` is nonsense.
+        TypeError: if `limits`, `policy`, `client` or `tls` is something else than it should be.
+        ValueError: if `max_total_mb` is nonsense, or `tls` stands beside `client`.
     """
 
     def __init__(
@@ -65,7 +68,8 @@ class StagingArea:
         """Make and sweep the root.
 
         Raises:
-            WorkspaceError: if the root cannot be used.
+            WorkspaceError: if the root cannot be made or written, or is no directory.
+            TypeError: if `temp_dir` is no path.
             StageClosedError: if this area has been entered before.
         """
         if self._entered:
@@ -96,13 +100,14 @@ class StagingArea:
 
         Args:
             max_mb: shortcut for ``limits.max_mb``.
-            limits: the numbers of this stage; None: the area's.
-            label: for log lines.
-            on_event: called with every event of this stage.
-            refresh: asked for new URLs of expired links.
+            limits: the numbers of this stage; None: the area's. A ``concurrency`` here comes on top of the area's.
+            label: for log lines, as for `AttachmentStage`.
+            on_event: called with every event of this stage, as for `AttachmentStage`.
+            refresh: asked for new URLs of expired links, as for `AttachmentStage`.
 
         Raises:
             StageClosedError: if the area is not open.
+            TypeError: if `limits` or `on_event` is something else than it should be.
             ValueError: if `max_mb` is nonsense.
         """
         if self._resources is None or os.getpid() != self._owner:

@@ -314,7 +314,8 @@ class UrlPolicy:
         Of the result, scheme, host and port are what stands in the text, not what some parser makes of it. Refused
         are: userinfo (RFC 9110 section 4.2.4), percent signs, zone ids and non-ASCII characters in the authority,
         names with empty labels, a trailing dot or a numeric last label that is not a dotted quad (WHATWG URL, "ends
-        in a number"), control characters, spaces and backslashes anywhere, and more than `MAX_URL_LENGTH` characters.
+        in a number"), control characters, spaces and backslashes anywhere, and more than 8,000 characters (RFC 9110
+        section 4.1).
         An IP address as the host is judged at once; a name's addresses are `check_address`'s business.
 
         Args:

@@ -58,17 +58,21 @@ class AttachmentStage:
     Args:
         temp_dir: root under which the private workspace is made (and itself, if missing); None: the system's temporary
             directory.
-        max_mb: shortcut for ``limits.max_mb``.
+        max_mb: shortcut for ``limits.max_mb``, in MB of 1,048,576 bytes.
         limits: the numbers.
         policy: what may be contacted; by default Discord's two hosts.
-        client: an own client (proxies, mocks); dialling is then its business, and so is what it connects to.
-        tls: an own trust store; None: the system's.
+        client: a client of your own (proxies, mocks, HTTP/2). It dials, so the addresses it connects to are its
+            business, and so is closing it. Without one, the environment (``HTTPS_PROXY``, ``.netrc``) is not used.
+        tls: an SSL context that trusts what you trust; None: the system's store. With `client`, give it to that.
         label: for log lines: ``label="thread 42"`` gives ``... for thread 42``.
-        on_event: called with every `Event`; must not block. If it raises, that is logged once and changes nothing.
-        refresh: asked once per `download` for new URLs of all signed links that have expired; returns old -> new.
+        on_event: a plain function, called with every `Event` in the event loop, so it must not block. If it raises,
+            that is logged once and changes nothing.
+        refresh: an async function, asked once per `download` for new URLs of all signed links that have expired;
+            returns old -> new. If it raises, or leaves one out, those fail with ``expired``.
 
     Raises:
-        ValueError: if `max_mb` is nonsense.
+        TypeError: if `limits`, `policy`, `client`, `tls` or `on_event` is something else than it should be.
+        ValueError: if `max_mb` is nonsense, or `tls` stands beside `client`, which would not see it.
     """
 
     def __init__(
@@ -109,10 +113,11 @@ class AttachmentStage:
     # ── the scope ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def __aenter__(self) -> Self:
-        """Make the workspace.
+        """Sweep the root of what dead processes left, and make the workspace.
 
         Raises:
-            WorkspaceError: if the root cannot be used; nothing was downloaded.
+            WorkspaceError: if the root cannot be made or written, or is no directory; nothing was downloaded.
+            TypeError: if `temp_dir` is no path.
             StageClosedError: if this stage has been entered before.
         """
         if self._state != "new":
@@ -137,7 +142,10 @@ class AttachmentStage:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Do what leaving the scope does, once; an area does it for the stages that are still open when it ends."""
+        """End what is in flight and remove everything, as leaving the scope does; a second time does nothing.
+
+        An area does it for the stages that are still open when it ends.
+        """
         if self._state != "open" or os.getpid() != self._owner:
             return
         self._state = "closed"
@@ -191,15 +199,17 @@ class AttachmentStage:
         """Stage all attachments that `sources` refer to, at once, and return one outcome for each, in input order.
 
         A failing attachment is a `Failure`: it does not raise, and its siblings go on. Identical URLs are fetched once.
+        May be called several times, also at once; `outcomes` has the results of all calls.
 
         Args:
-            sources: URLs, mappings, objects with ``.url``, messages (with what they forward), `Attachment` values, or
-                iterables of any of these.
+            sources: URLs (text or URL objects), mappings and objects with a ``url`` (attachments of Discord's
+                libraries, file dictionaries of Slack), messages (with what they forward), `Attachment` values, or
+                iterables of any of these. Text is something to download; ``{"url": ..., "type": "url"}`` is a link.
             timeout: seconds for all of it; what has arrived by then is staged, the rest fails with ``deadline``.
 
         Raises:
-            TypeError: if a source is not a thing that could have a URL.
-            ValueError: if a source has no URL, or `timeout` is nonsense.
+            TypeError: if a source is not a thing that could have a URL (None, bytes, a number).
+            ValueError: if a mapping or text has no URL, or `timeout` is nonsense.
             StageClosedError: if the stage is not open, or is closed meanwhile.
         """
         self._require_open()
@@ -355,7 +365,7 @@ class AttachmentStage:
 
     @property
     def files(self) -> tuple[StagedFile, ...]:
-        """The outcomes that are staged files."""
+        """The outcomes that are staged files; their paths are good until the scope ends."""
         return tuple(outcome for outcome in self.outcomes if isinstance(outcome, StagedFile))
 
     @property
@@ -365,7 +375,7 @@ class AttachmentStage:
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """The outcomes that needed no download."""
+        """The outcomes that needed no download: plain links and embeds."""
         return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Skipped))
 
     @property
@@ -408,7 +418,7 @@ class AttachmentStage:
         Args:
             urls: ``bare`` drops query and fragment (signatures are secrets), ``full`` keeps them, ``hide`` leaves the
                 line out.
-            path_map: host directory -> the directory as which a sandbox sees it.
+            path_map: host directory -> the directory as which a sandbox sees it; for the paths shown, not on disk.
 
         Raises:
             StageClosedError: outside the scope, where the paths lead nowhere.
@@ -418,7 +428,11 @@ class AttachmentStage:
         return context(self.outcomes, urls=urls, path_map=path_map)
 
     def notice(self) -> str:
-        """Return what to tell the person who sent the attachments: a sentence on those that failed; empty if none."""
+        """Return what to tell the person who sent the attachments: a sentence on those that failed; empty if none.
+
+        Safe to send as it is: at most 400 characters on one line, without mentions, markup, links or secrets. Works
+        after the scope too.
+        """
         return notice(self.outcomes)
 
     async def keep(self, file: StagedFile, destination: str | PathLike[str]) -> Path:

@@ -812,7 +812,10 @@ def sweep(root: str | os.PathLike[str]) -> int:
     Whether the owner lives is decided by the lease alone: not by age, clock or process number. What this library did
     not make is not touched: only real directories directly under `root` count that belong to this user and have a name
     that this library gave, check sum included. Safe when many processes start, stop and sweep on one root at once; each
-    orphan is counted by one of them.
+    orphan is counted by one of them. Entering a stage or an area does this for its own root.
+
+    Args:
+        root: what stages and areas were given as `temp_dir`.
 
     Raises:
         WorkspaceError: if `root` cannot be read. A missing one has no orphans.
