@@ -212,4 +212,4 @@ def test_what_the_limits_of_others_are():
     for client in ("aiohttp by hand", "discord.py's `save`"):
         assert table()[client]["a limit on the whole time"] == f"{whole / 60:g} minutes"
     assert httpx.Timeout(5).as_dict().keys() == {"connect", "read", "write", "pool"}
-    assert re.search(r"aiohttp (\d+\.\d+)", README)[1] in aiohttp.__version__
+    assert re.search(r"aiohttp\s(\d+\.\d+)", README)[1] in aiohttp.__version__
