@@ -26,26 +26,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
-import anyio.to_thread
 
 from staging._errors import DownloadError
-from staging._policy import UrlPolicy
+from staging._policy import Origin, UrlPolicy
 from staging._text import one_line
+from staging._threads import in_thread
 
 CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
 _ATTEMPT_DELAY = 0.25  # RFC 8305 section 5
 _MAX_ADDRESSES = 16  # a name with 200 answers does not buy 200 attempts
-
-
-class Origin(NamedTuple):
-    """Scheme, host and port: what a connection is for (RFC 6454 section 4), and the pool's key; never an address."""
-
-    scheme: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return self.host
 
 
 class Address(NamedTuple):
@@ -91,6 +80,19 @@ class Stream:
                 await anyio.wait_writable(self._sock)
             except ssl.SSLWantReadError:
                 await anyio.wait_readable(self._sock)
+
+    def receive_now(self, size: int) -> bytes | None:
+        """Receive what is there, up to `size` bytes; as `read_now`, but b"" is the end.
+
+        Raises:
+            OSError: as `read_now`.
+        """
+        try:
+            return self._sock.recv(size)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except ssl.SSLZeroReturnError:
+            return b""
 
     def silent(self) -> bool:
         """Whether an idle connection is as it should be: open, and with nothing to say (RFC 9112 section 9.3)."""
@@ -152,7 +154,7 @@ async def resolve(origin: Origin) -> list[Address]:
     """Return all addresses of the origin's host, families alternating (RFC 8305 section 4)."""
     try:
         # a look-up cannot be cancelled: its thread is left to end by itself
-        answers = await anyio.to_thread.run_sync(look_up, origin.host, origin.port, abandon_on_cancel=True)
+        answers = await in_thread(look_up, origin.host, origin.port, abandon=True)
     except socket.gaierror as error:
         passing = error.errno == socket.EAI_AGAIN
         what = "cannot be resolved just now" if passing else "does not exist"
@@ -217,7 +219,7 @@ class _Race:
                 with anyio.move_on_after(_ATTEMPT_DELAY):
                     await failed.wait()
 
-    async def _enter(self, address: Address, failed: anyio.Event, scope: anyio.CancelScope) -> None:
+    async def _enter(self, address: Address, failed: "anyio.Event", scope: "anyio.CancelScope") -> None:
         try:
             sock = await _attempt(address)
         except OSError as error:
@@ -311,7 +313,7 @@ async def default_tls() -> ssl.SSLContext:
     """Return the process's TLS context; built once, in a thread, since that takes tens of milliseconds."""
     if _build_tls.cache_info().currsize:
         return _build_tls()
-    return await anyio.to_thread.run_sync(_build_tls_once, abandon_on_cancel=True)
+    return await in_thread(_build_tls_once, abandon=True)
 
 
 _building = threading.Lock()

@@ -16,6 +16,8 @@ MB = 1_048_576
 
 Kind = Literal["file", "image", "video", "audio", "url", "embed"]
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
@@ -43,11 +45,12 @@ class Attachment:
     media_type: str | None = None
     size: int | None = None
     description: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False, hash=False)
     source: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))
+        if self.headers is not _NO_HEADERS:
+            object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))
 
     def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle
         values = {f.name: getattr(self, f.name) for f in fields(self)}

@@ -8,13 +8,13 @@ from pathlib import Path
 from typing import NamedTuple
 
 import anyio
-import anyio.to_thread
 import httpx
 
 from staging._budget import Budget
+from staging._client import through
 from staging._models import Limits, to_bytes
 from staging._policy import UrlPolicy
-from staging._threads import Hops
+from staging._threads import Hops, in_thread
 from staging._transport import Send, Transport
 from staging._workspace import prepare_root, sweep
 
@@ -34,7 +34,7 @@ class Resources(NamedTuple):
     root: Path
     policy: UrlPolicy
     send: Send
-    turns: anyio.Semaphore
+    turns: "anyio.Semaphore"
     hops: Hops
     budget: Budget
 
@@ -54,9 +54,9 @@ async def open_resources(
     Raises:
         WorkspaceError: if the root cannot be used; nothing was made or contacted.
     """
-    root = await anyio.to_thread.run_sync(_prepare, temp_dir)
+    root = await in_thread(_prepare, temp_dir)
     transport = Transport(policy, tls)
-    send = transport.handle_async_request if client is None else _through(client)
+    send: Send = transport.send if client is None else through(client)
     try:
         yield Resources(
             root=root,
@@ -74,14 +74,3 @@ def _prepare(temp_dir: str | PathLike[str] | None) -> Path:
     root = prepare_root(temp_dir)
     sweep(root)
     return root
-
-
-def _through(client: httpx.AsyncClient) -> Send:
-    """Return the seam to a caller's own client: unread, unfollowed, and without its credentials on other origins."""
-
-    async def send(request: httpx.Request) -> httpx.Response:
-        if request.extensions.get("crossed_origin"):
-            return await client.send(request, stream=True, follow_redirects=False, auth=None)
-        return await client.send(request, stream=True, follow_redirects=False)
-
-    return send

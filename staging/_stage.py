@@ -24,7 +24,6 @@ from types import TracebackType
 from typing import Any, Literal, Self
 
 import anyio
-import anyio.to_thread
 import httpx
 
 from staging._budget import Budget, Reservation
@@ -36,8 +35,10 @@ from staging._intake import intake, unusable
 from staging._media import contradicts
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
 from staging._policy import UrlPolicy
+from staging._policy import target as admitted
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
+from staging._threads import in_thread
 from staging._workspace import Removal, Workspace
 
 REMOVAL_SECONDS = 10.0
@@ -102,7 +103,7 @@ class AttachmentStage:
         self._scope = AsyncExitStack()
         self._results: list[list[Outcome | None]] = []
         self._staged: dict[_Key, StagedFile] = {}
-        self._pending: dict[_Key, anyio.Event] = {}
+        self._pending: dict[_Key, list[anyio.Event]] = {}  # what is being fetched -> who waits for it
         self._kept: set[Path] = set()
         self._calls: set[_Call] = set()
         self._held: list[Reservation] = []
@@ -125,7 +126,7 @@ class AttachmentStage:
         self._state = "open"
         try:
             resources = await self._scope.enter_async_context(self._open())
-            self._workspace = await anyio.to_thread.run_sync(Workspace.create, resources.root)
+            self._workspace = await in_thread(Workspace.create, resources.root)
         except BaseException:
             self._state = "closed"
             await self._scope.aclose()
@@ -162,9 +163,7 @@ class AttachmentStage:
             await self._end_calls()
             try:
                 own_thread = anyio.CapacityLimiter(1)  # the shared ones may all hang on that disk
-                return await anyio.to_thread.run_sync(
-                    self._workspace.remove, abandon_on_cancel=True, limiter=own_thread
-                )
+                return await in_thread(self._workspace.remove, abandon=True, limiter=own_thread)
             except Exception as error:  # noqa: BLE001  # it would mask the body's
                 return Removal(0, ((".", f"{type(error).__name__}: {error}"),))
         return Removal(0, ((".", f"removal took over {REMOVAL_SECONDS:g} seconds"),))
@@ -263,23 +262,24 @@ class AttachmentStage:
     async def _once(self, attachment: Attachment, url: str | None) -> StagedFile:
         """Fetch what nobody has fetched yet; wait for whoever is fetching the same."""
         key = attachment.url, tuple(sorted(attachment.headers.items()))
-        while (fetching := self._pending.get(key)) is not None:
-            await fetching.wait()
+        while (waiters := self._pending.get(key)) is not None:
+            waiters.append(fetched := anyio.Event())
+            await fetched.wait()
         if (staged := self._staged.get(key)) is not None:
             return replace(staged, attachment=attachment)
-        self._pending[key] = fetching = anyio.Event()
+        self._pending[key] = []
         try:
             self._staged[key] = staged = await self._fetch(attachment, url)
         finally:
-            del self._pending[key]
-            fetching.set()
+            for waiter in self._pending.pop(key):
+                waiter.set()
         return staged
 
     async def _fetch(self, attachment: Attachment, url: str | None) -> StagedFile:
         """Refuse what can be refused before any socket, wait for a turn, and download."""
         if url is None:
             raise DownloadError("expired", "the link has expired")
-        address = self._policy.check(url)
+        target = admitted(self._policy, url)
         if attachment.size is not None and attachment.size > self._limits.max_bytes:
             raise RejectedError("too_large", describe_limit(attachment.size, self._limits.max_bytes))
         if self._taken >= self._limits.max_files:
@@ -290,7 +290,7 @@ class AttachmentStage:
             async with self._turns:
                 reservation.cover(attachment.size or 0)
                 self._emit(Started(attachment=attachment))
-                staged = await download(attachment, address, self._terms, reservation, self._progress_of(attachment))
+                staged = await download(attachment, target, self._terms, reservation, self._progress_of(attachment))
         except BaseException:
             self._taken -= 1
             reservation.refund()
@@ -310,7 +310,7 @@ class AttachmentStage:
             except Exception as error:  # noqa: BLE001  # the caller's own code: its links stay expired, the rest goes on
                 told = "Could not refresh %d expired links: refresh, which is awaited and returns {old: new}, raised %s"
                 _log.warning(told, len(expired), type(error).__name__)
-        return {url: fresh.get(url) for url in expired}
+        return {url: None if (new := fresh.get(url)) is None else str(new) for url in expired}
 
     def _finish_call(
         self, attachments: Sequence[Attachment], results: list[Outcome | None], timeout: float | None
@@ -457,7 +457,7 @@ class AttachmentStage:
             raise ValueError(f"not a file of this stage: {file.name}")
         self._kept.add(file.path)
         try:
-            path = await anyio.to_thread.run_sync(self._workspace.keep, file.path, Path(destination))
+            path = await in_thread(self._workspace.keep, file.path, Path(destination))
         except BaseException:
             self._kept.discard(file.path)
             raise

@@ -21,7 +21,6 @@ import itertools
 import logging
 import os
 import re
-import secrets
 import shutil
 import stat
 import sys
@@ -189,7 +188,7 @@ def _try_out(root: Path) -> None:
 
 
 def _new_name() -> str:
-    random = secrets.token_bytes(_RANDOM_BYTES)
+    random = os.urandom(_RANDOM_BYTES)
     return _PREFIX + base64.b32encode(random + _check_sum(random)).decode("ascii").lower()
 
 
