@@ -9,14 +9,15 @@ from os import PathLike
 from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
-import httpx
-
 from staging._errors import StageClosedError
 from staging._events import Event
 from staging._models import Limits, require_number
 from staging._policy import UrlPolicy
 from staging._resources import Resources, open_resources
 from staging._stage import AttachmentStage, Refresh, lend, require_arguments
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class StagingArea:
@@ -46,7 +47,7 @@ class StagingArea:
         *,
         limits: Limits = Limits(),  # noqa: B008  # frozen
         policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
-        client: httpx.AsyncClient | None = None,
+        client: "httpx.AsyncClient | None" = None,
         tls: ssl.SSLContext | None = None,
         max_total_mb: float | None = None,
     ) -> None:

@@ -1,4 +1,7 @@
-"""A caller's own `httpx.AsyncClient` behind the seam: the same requests and responses, dialled by somebody else."""
+"""httpx on either side of the seam: a caller's own client in place of our transport, our transport in a client.
+
+Imported only by who has a client: nothing else in the house needs httpx at run time but the parser of odd URLs.
+"""
 
 import ssl
 from collections.abc import AsyncIterator
@@ -6,10 +9,13 @@ from contextlib import suppress
 from typing import cast
 
 import anyio
+import anyio.lowlevel
 import httpx
 
 from staging._errors import DownloadError, StagingError
-from staging._transport import Request, Response, Send
+from staging._policy import target_of
+from staging._text import one_line
+from staging._transport import CHUNK, Request, Response, Send, Transport
 
 _CLOSE_SECONDS = 1.0
 
@@ -99,3 +105,48 @@ def _unreached(error: Exception) -> DownloadError:
         return DownloadError("connect", "the client cannot reach the server, or its proxy", retryable=True)
     hint = "httpx.AsyncClient(verify=...) takes an SSL context that does"
     return DownloadError("connect", f"the client does not trust the server's certificate; {hint}")
+
+
+class PinnedTransport(httpx.AsyncBaseTransport):
+    """Our transport for an `httpx.AsyncClient`: GET only, dials vetted addresses alone, never decodes a body.
+
+    Args:
+        transport: is closed with the client.
+    """
+
+    def __init__(self, transport: Transport) -> None:
+        self._transport = transport
+
+    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+        """Send the request; return the response with its body unread.
+
+        Raises:
+            RejectedError: if the host resolves to an address that is not admitted.
+            DownloadError: as `Transport.send`.
+        """
+        if request.method != "GET":
+            raise DownloadError("invalid", f"the request cannot be sent: {one_line(request.method)} is not GET")
+        fields = {name.lower(): value for name, value in request.headers.raw if name.lower() != b"host"}
+        response = await self._transport.send(Request(target_of(request.url), fields))
+        headers = [*response.fields.items()]
+        return httpx.Response(response.status, headers=headers, stream=_Body(response), request=request)
+
+    async def aclose(self) -> None:
+        """Close every connection."""
+        await self._transport.aclose()
+
+
+class _Body(httpx.AsyncByteStream):
+    """A body of ours in pieces."""
+
+    def __init__(self, response: Response) -> None:
+        self._response = response
+
+    async def __aiter__(self) -> AsyncIterator[bytes]:
+        view = memoryview(bytearray(CHUNK))
+        while count := await self._response.readinto(view):
+            yield bytes(view[:count])
+            await anyio.lowlevel.checkpoint()
+
+    async def aclose(self) -> None:
+        await self._response.aclose()

@@ -30,7 +30,7 @@ from staging._media import observe
 from staging._models import Attachment, Limits, StagedFile, describe_limit
 from staging._policy import Target, UrlPolicy, next_target
 from staging._text import bare_url, format_size, one_line
-from staging._threads import Hops
+from staging._threads import Hops, in_thread
 from staging._transport import Request, Response, Send
 from staging._workspace import PartFile, Workspace
 
@@ -230,20 +230,20 @@ class _Job:
             if response.status not in _REDIRECTS:
                 return response
             await response.aclose()  # its body is never read: it may be a bomb
-            target = self._next_hop(target, response, len(seen))
+            target = await self._next_hop(target, response, len(seen))
             if target in seen:
                 raise DownloadError("redirects", "the link redirects in a circle")
             seen.add(target)
             own_origin = own_origin and target.origin == self._target.origin
 
-    def _next_hop(self, current: Target, response: Response, hops: int) -> Target:
+    async def _next_hop(self, current: Target, response: Response, hops: int) -> Target:
         policy, location = self._terms.policy, response.field(b"location")
         if location is None:
             raise DownloadError("redirects", "the link redirects to nowhere", status=response.status)
         if hops > policy.max_redirects:
             detail = f"the link redirects more than {policy.max_redirects} times"
             raise DownloadError("redirects", detail, status=response.status)
-        return next_target(policy, current, location)
+        return await in_thread(next_target, policy, current, location)
 
     def _fields(self, *, own_origin: bool) -> dict[bytes, bytes]:
         fields = dict(_FIELDS)

@@ -21,10 +21,9 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
-import httpx
 
 from staging._budget import Budget, Reservation
 from staging._context import cleanup_line, context, download_line, failure_line, notice
@@ -34,12 +33,15 @@ from staging._events import Event, Finished, Progress, Removed, Started, Throttl
 from staging._intake import intake, unusable
 from staging._media import contradicts
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
-from staging._policy import UrlPolicy
+from staging._policy import UrlPolicy, plain_target
 from staging._policy import target as admitted
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
 from staging._threads import in_thread
 from staging._workspace import Removal, Workspace
+
+if TYPE_CHECKING:
+    import httpx
 
 REMOVAL_SECONDS = 10.0
 EXPIRY_GRACE = 60.0  # seconds; a clock may be off, and a link that just expired gets its chance
@@ -83,7 +85,7 @@ class AttachmentStage:
         *,
         limits: Limits = Limits(),  # noqa: B008  # frozen
         policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
-        client: httpx.AsyncClient | None = None,
+        client: "httpx.AsyncClient | None" = None,
         tls: ssl.SSLContext | None = None,
         label: str = "",
         on_event: Callable[[Event], None] | None = None,
@@ -279,7 +281,9 @@ class AttachmentStage:
         """Refuse what can be refused before any socket, wait for a turn, and download."""
         if url is None:
             raise DownloadError("expired", "the link has expired")
-        target = admitted(self._policy, url)
+        target = plain_target(self._policy, url)
+        if target is None:
+            target = await in_thread(admitted, self._policy, url)
         if attachment.size is not None and attachment.size > self._limits.max_bytes:
             raise RejectedError("too_large", describe_limit(attachment.size, self._limits.max_bytes))
         if self._taken >= self._limits.max_files:
@@ -506,7 +510,7 @@ def require_arguments(*, limits: Any, policy: Any, client: Any, tls: Any, on_eve
         TypeError: if an argument is not what its annotation says.
         ValueError: if `tls` stands beside `client`, which would never see it.
     """
-    is_client = hasattr(client, "send") and not isinstance(client, type | httpx.Client)
+    is_client = hasattr(client, "send") and hasattr(client, "aclose") and not isinstance(client, type)
     for name, given, right, wanted in (
         ("limits", limits, isinstance(limits, Limits), "Limits(...)"),
         ("policy", policy, isinstance(policy, UrlPolicy), "a UrlPolicy, such as UrlPolicy.only('files.example.com')"),

@@ -1,4 +1,4 @@
-"""HTTP/1.1 GET over h11: the pool, the exchange, an `httpx.AsyncBaseTransport`.
+"""HTTP/1.1 GET over h11: the seam to the network, the pool, the exchange.
 
 Theory of operation. One exchange is one request and one response on one connection. A response head of the ordinary
 kind is recognised by one regular expression, narrower than the grammar; every other one is read by h11, so that all of
@@ -20,15 +20,14 @@ import re
 import ssl
 import sys
 import time
-from collections.abc import AsyncIterator, Awaitable, Callable, Mapping
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
 
 import anyio
-import httpx
 
 from staging._dial import Stream, dial
 from staging._errors import DownloadError
-from staging._policy import Origin, Target, UrlPolicy, target_of
+from staging._policy import Origin, Target, UrlPolicy
 from staging._text import one_line
 from staging._threads import in_thread
 
@@ -107,7 +106,7 @@ Send = Callable[[Request], Awaitable[Response]]
 # ── the pool ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Transport(httpx.AsyncBaseTransport):
+class Transport:
     """A GET-only client: connects where `policy` admits it, keeps connections warm, hands out unread bodies.
 
     Args:
@@ -140,15 +139,6 @@ class Transport(httpx.AsyncBaseTransport):
             return await self._exchange(stream, data, used=False)
         except _StaleError as stale:
             raise DownloadError("interrupted", f"{origin} hung up without an answer", retryable=True) from stale
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Do what `send` does, for an `httpx.AsyncClient` that is given this transport."""
-        if request.method != "GET":
-            raise DownloadError("invalid", f"the request cannot be sent: {one_line(request.method)} is not GET")
-        fields = {name.lower(): value for name, value in request.headers.raw if name.lower() != b"host"}
-        response = await self.send(Request(target_of(request.url), fields))
-        headers = [*response.fields.items()]
-        return httpx.Response(response.status, headers=headers, stream=_HttpxBody(response), request=request)
 
     async def aclose(self) -> None:
         """Close every idle connection, and every other one as soon as it is given back."""
@@ -521,22 +511,6 @@ class _Response:
             self._give_back(self._stream)
         else:
             self._stream.close()
-
-
-class _HttpxBody(httpx.AsyncByteStream):
-    """The same body for `httpx`, which asks for pieces."""
-
-    def __init__(self, response: Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        view = memoryview(bytearray(CHUNK))
-        while count := await self._response.readinto(view):
-            yield bytes(view[:count])
-            await _checkpoint()
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
 
 
 async def _checkpoint() -> None:

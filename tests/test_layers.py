@@ -29,7 +29,7 @@ NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("_intake", "_media"), ("_context", "_media"),  # the label of an entry is the kind of the observed type
 }  # fmt: skip
 
-HTTPX_USERS = {"_transport", "_client", "_policy", "_resources", "_stage", "_area", "testing"}
+HTTPX_USERS = {"_client", "_policy", "_resources", "_stage", "_area", "testing"}
 H11_USERS = {"_transport", "testing"}
 
 
