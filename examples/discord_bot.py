@@ -1,8 +1,8 @@
 """A Discord bot that answers when it is mentioned, with what was attached in front of the model.
 
 With no token it plays one message through discord.py on this machine, and prints what Discord would be sent. For real:
-`DISCORD_TOKEN=... uv run examples/discord_bot.py`. The answer is an echo until ANTHROPIC_API_KEY is set too. The bot
-reads only messages that mention it, so it needs no privileged intent.
+`DISCORD_TOKEN=... uv run examples/discord_bot.py`. The answer is an echo unless ANTHROPIC_API_KEY is set, token or
+none. The bot reads only messages that mention it, so it needs no privileged intent.
 """
 
 import argparse
@@ -39,10 +39,13 @@ async def claude(question: str, stage: AttachmentStage) -> str:
     import anthropic  # noqa: PLC0415  # only who asks it needs it
 
     content: list[Any] = [*await llm.anthropic_blocks(stage), {"type": "text", "text": question}]
-    async with anthropic.AsyncAnthropic() as client:
-        message = await client.messages.create(
-            model="claude-sonnet-5-5", max_tokens=600, messages=[{"role": "user", "content": content}]
-        )
+    try:
+        async with anthropic.AsyncAnthropic() as client:
+            message = await client.messages.create(
+                model="claude-sonnet-5-5", max_tokens=600, messages=[{"role": "user", "content": content}]
+            )
+    except anthropic.AnthropicError as error:  # whoever asked shall hear of it
+        return f"The model could not be asked ({type(error).__name__})."
     return "".join(block.text for block in message.content if block.type == "text")
 
 
@@ -131,11 +134,11 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("discord.client").setLevel(logging.ERROR)  # it warns that it cannot speak
     logging.getLogger("staging").setLevel(logging.INFO)
+    model = claude if os.environ.get("ANTHROPIC_API_KEY") else echo
     if token := os.environ.get("DISCORD_TOKEN"):
-        model = claude if os.environ.get("ANTHROPIC_API_KEY") else echo
         Bot(StagingArea(temp_dir), model).run(token, log_handler=None)
     else:
-        asyncio.run(offline(temp_dir))
+        asyncio.run(offline(temp_dir, model))
 
 
 if __name__ == "__main__":

@@ -480,9 +480,24 @@ def _report(outcome: Outcome, *, as_json: bool, show_path: bool = False) -> None
     elif show_path and isinstance(outcome, StagedFile):
         _print(str(outcome.path))
     if isinstance(outcome, Failure):
-        # the library's hint is for programmers
-        detail = outcome.detail.replace("UrlPolicy.only names others", "--allow-host names others")
-        _complain(f"{outcome.name}: {detail} ({bare_url(outcome.attachment.url)})")
+        _complain(f"{outcome.name}: {_for_a_terminal(outcome.detail)} ({bare_url(outcome.attachment.url)})")
+
+
+_HINTS = {  # the library's are for programmers
+    "UrlPolicy.only names others": "--allow-host names others",
+    "UrlPolicy.only(schemes=...) names others": "--insecure-local takes http too, for tests",
+    "UrlPolicy.only(ports=...) names others": "--insecure-local takes any, for tests",
+    "UrlPolicy.only(private=True) admits your own network's": "--insecure-local takes them, for tests",
+    "tls= takes an SSL context that trusts it": "the command trusts whom this system trusts",
+    "give client=httpx.AsyncClient(proxy=...)": "the command goes without a proxy",
+}
+
+
+def _for_a_terminal(detail: str) -> str:
+    """Return a failure's detail with the hint for somebody who has options and no parameters."""
+    for hint, option in _HINTS.items():
+        detail = detail.replace(hint, option)
+    return detail
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:

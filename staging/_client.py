@@ -3,6 +3,7 @@
 Imported only by who has a client: nothing else in the house needs httpx at run time but the parser of odd URLs.
 """
 
+import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import cast
@@ -83,12 +84,27 @@ def _translated(error: Exception) -> StagingError:
     if isinstance(error, StagingError):
         return error  # the client was given a transport of ours
     if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
-        return DownloadError("connect", "the server cannot be reached", retryable=True)
+        return _unreached(error)
     if isinstance(error, httpx.TimeoutException):
         return DownloadError("stalled", "stalled: the client gave up waiting", retryable=True)
     if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
         return DownloadError("invalid", f"the client refused the request ({type(error).__name__})")
-    return DownloadError("interrupted", f"the connection broke ({type(error).__name__})", retryable=True)
+    if isinstance(error, httpx.TransportError):
+        return DownloadError("interrupted", f"the connection broke ({type(error).__name__})", retryable=True)
+    detail = f"the client failed ({type(error).__name__}); is it an open httpx.AsyncClient?"
+    return DownloadError("interrupted", detail, retryable=True)
+
+
+def _unreached(error: Exception) -> DownloadError:
+    if isinstance(error, httpx.ProxyError):
+        return DownloadError("connect", "the client's proxy refused the connection", retryable=True)
+    cause: BaseException | None = error
+    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+        cause = cause.__cause__ or cause.__context__
+    if cause is None:
+        return DownloadError("connect", "the client cannot reach the server, or its proxy", retryable=True)
+    hint = "httpx.AsyncClient(verify=...) takes an SSL context that does"
+    return DownloadError("connect", f"the client does not trust the server's certificate; {hint}")
 
 
 class PinnedTransport(httpx.AsyncBaseTransport):

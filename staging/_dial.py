@@ -14,6 +14,7 @@ reads the kernel and no byte is copied through memory buffers.
 
 import contextlib
 import functools
+import os
 import socket
 import ssl
 import sys
@@ -140,7 +141,7 @@ async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None) ->
                 await _secure(stream, tls)
             return stream
     except TimeoutError:
-        detail = f"could not connect to {origin} within {CONNECT_TIMEOUT:g} seconds"
+        detail = f"could not connect to {origin} within {CONNECT_TIMEOUT:g} seconds{_unused_proxy()}"
         raise DownloadError("connect", detail, retryable=True) from None
 
 
@@ -156,7 +157,8 @@ async def resolve(origin: Origin) -> list[Address]:
         answers = await in_thread(look_up, origin.host, origin.port, abandon=True)
     except socket.gaierror as error:
         passing = error.errno == socket.EAI_AGAIN
-        detail = f"the name {origin} {'cannot be resolved just now' if passing else 'does not exist'}"
+        what = "cannot be resolved just now" if passing else "does not exist"
+        detail = f"the name {origin} {what}{_unused_proxy()}"
         raise DownloadError("connect", detail, retryable=passing) from None
     except (OSError, UnicodeError):
         raise DownloadError("connect", f"the name {origin} cannot be resolved") from None
@@ -255,7 +257,16 @@ async def _attempt(address: Address) -> socket.socket:
 def _unreachable(origin: Origin, errors: Sequence[OSError]) -> DownloadError:
     refused = all(isinstance(error, ConnectionRefusedError) for error in errors)
     why = "refused the connection" if refused else "cannot be reached"
-    return DownloadError("connect", f"{origin} {why}", retryable=True)
+    return DownloadError("connect", f"{origin} {why}{_unused_proxy()}", retryable=True)
+
+
+def _unused_proxy() -> str:
+    """Return what somebody behind a proxy needs to read; that is all the environment is ever asked for (pitfall 9)."""
+    name = next((name for name in _PROXIES if os.environ.get(name)), None)
+    return f"; {name} is set and not used: give client=httpx.AsyncClient(proxy=...)" if name else ""
+
+
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
 
 
 async def _secure(stream: Stream, tls: ssl.SSLContext | None) -> None:
@@ -274,12 +285,13 @@ async def _secure(stream: Stream, tls: ssl.SSLContext | None) -> None:
         raise
 
 
+_OWN_TRUST = "tls= takes an SSL context that trusts it"
 _DISTRUST = {  # X509_V_ERR_* of OpenSSL's x509_vfy.h
     10: "its certificate has expired",
     9: "its certificate is not valid yet",
-    18: "its certificate is self-signed",
-    19: "its certificate was issued by an authority that is not trusted",
-    20: "its certificate was issued by an authority that is not trusted",
+    18: f"its certificate is self-signed; {_OWN_TRUST}",
+    19: f"its certificate was issued by an authority that is not trusted; {_OWN_TRUST}",
+    20: f"its certificate was issued by an authority that is not trusted; {_OWN_TRUST}",
     62: "its certificate is for another host",
     64: "its certificate is for another host",
 }

@@ -264,8 +264,13 @@ def _no_url(source: Any) -> Exception:
         return _no_url_in_mapping(source)
     if isinstance(source, str):
         return ValueError(f"an attachment needs a URL, not the blank text {one_line(repr(source), limit=40)}")
+    if isinstance(source, bytes | bytearray | memoryview):
+        return TypeError(f"the URL of an attachment must be text, not {type(source).__qualname__}")
     shown = repr(source) if source is None or _is_small(source) else f"a {type(source).__qualname__}"
-    return TypeError(f"an attachment needs a URL, and there is none in {one_line(shown, limit=120)}")
+    return TypeError(
+        f"an attachment needs a URL, and there is none in {one_line(shown, limit=120)}; "
+        "give a URL, something that has one, a message, or an iterable of these"
+    )
 
 
 def _no_url_in_mapping(source: Mapping[Any, Any]) -> Exception:

@@ -373,7 +373,8 @@ class UrlPolicy:
         Of the result, scheme, host and port are what stands in the text, not what some parser makes of it. Refused
         are: userinfo (RFC 9110 section 4.2.4), percent signs, zone ids and non-ASCII characters in the authority,
         names with empty labels, a trailing dot or a numeric last label that is not a dotted quad (WHATWG URL, "ends
-        in a number"), control characters, spaces and backslashes anywhere, and more than `MAX_URL_LENGTH` characters.
+        in a number"), control characters, spaces and backslashes anywhere, and more than 8,000 characters (RFC 9110
+        section 4.1).
         An IP address as the host is judged at once; a name's addresses are `check_address`'s business.
 
         Args:
@@ -402,7 +403,9 @@ class UrlPolicy:
         address = _address(ip)
         why = _why_never(address, self.hosts or ()) if self.private else _why_not_public(address)
         if why:
-            raise RejectedError("private_address", f"address {address} is not admitted: {why}")
+            own = not self.private and _why_never(address, self.hosts or ()) is None
+            hint = "; UrlPolicy.only(private=True) admits your own network's" if own else ""
+            raise RejectedError("private_address", f"address {address} is not admitted: {why}{hint}")
 
     def check_redirect(self, current: "httpx.URL", location: bytes | str) -> "httpx.URL":
         """Return where a redirect leads, if this policy admits that.
@@ -429,9 +432,14 @@ class UrlPolicy:
 
     def _check_scheme_and_port(self, scheme: str, port: int) -> None:
         if scheme not in self.schemes:
-            raise _not_allowed(f"scheme {scheme!r} is not admitted; admitted: {_listed(self.schemes)}")
+            raise _not_allowed(
+                f"scheme {scheme!r} is not admitted; admitted: {_listed(self.schemes)}; "
+                "UrlPolicy.only(schemes=...) names others"
+            )
         if not self._admits_port(port):
-            raise _not_allowed(f"port {port} is not admitted; admitted: {_listed(self.ports)}")
+            raise _not_allowed(
+                f"port {port} is not admitted; admitted: {_listed(self.ports)}; UrlPolicy.only(ports=...) names others"
+            )
 
     def _admits_port(self, port: int) -> bool:
         return 1 <= port <= 65535 if self.ports is None else port in self.ports
@@ -647,6 +655,9 @@ def _host_pattern(value: Any) -> str:
         usable = _is_name(name) if _literal(name) is None else not wildcard
         if usable:
             return wildcard + name
+    if isinstance(value, list | tuple | set | frozenset):
+        hint = f"hosts are given one by one, only(*hosts), not as a {type(value).__name__}: {value!r}"
+        raise ValueError(hint)  # noqa: TRY004  # as for the others
     raise ValueError(
         f"hosts must be host names, IP addresses or '*.' and a name, without scheme or port, not {value!r}"
     )

@@ -91,6 +91,23 @@ def test_openai_is_sent_a_document_a_picture_and_a_table(example):
     assert "Cleaned up 3 attachment files" in output
 
 
+def test_the_bot_answers_about_a_picture_without_a_token_too(example):
+    """With a key alone the model is asked; where it cannot be, whoever asked reads so."""
+    reply = {
+        "id": "m", "type": "message", "role": "assistant", "model": "m", "stop_sequence": None,
+        "content": [{"type": "text", "text": "A sunset."}], "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }  # fmt: skip
+    with FakeCDN.in_thread() as api:
+        api.serve("/v1/messages", json.dumps(reply).encode(), media_type="application/json")
+        keys = {"ANTHROPIC_API_KEY": "x", "ANTHROPIC_BASE_URL": api.url()[:-1], "no_proxy": "127.0.0.1"}
+        done = example("discord_bot", **keys)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "POST /channels/4/messages: A sunset.\n\n1 of 3 attachments could not be used" in done.stdout
+        api.serve("/v1/messages", b"{}", status=401, media_type="application/json")
+        assert "The model could not be asked (AuthenticationError)." in example("discord_bot", **keys).stdout
+
+
 def test_slacks_token_is_seen_by_slack_and_by_nobody_else(example):
     output = example.offline("slack_private_files")
     assert output.count("Downloaded: Yes") == 2
