@@ -13,15 +13,18 @@ import os
 import sys
 import tempfile
 import time
+import uuid
 from collections.abc import Awaitable, Callable, Iterable, Iterator, Sequence
-from contextlib import AsyncExitStack, ExitStack, contextmanager
+from contextlib import AsyncExitStack, ExitStack, contextmanager, suppress
+from functools import partial
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import httpx
-from distributed import Client, LocalCluster, WorkerPlugin, as_completed, get_worker  # type: ignore[import-not-found,unused-ignore]
+from distributed import Client, LocalCluster, Security, WorkerPlugin, as_completed, get_worker  # type: ignore[import-not-found,unused-ignore]
+from distributed.comm import connect  # type: ignore[import-not-found,unused-ignore]
 
 from staging import Limits, StagingArea, UrlPolicy
 from staging.testing import FakeCDN, Reply
@@ -37,9 +40,8 @@ class WarmArea(WorkerPlugin):  # type: ignore[misc,unused-ignore]  # Any, where 
     A worker that takes the place of a killed one opens its own, and by that removes what the dead one left.
     """
 
-    name = "staging"
-
     def __init__(self, temp_dir: str | None, policy: UrlPolicy) -> None:
+        self.name = f"staging-{uuid.uuid4()}"  # two backfills on one scheduler have each their own
         self._temp_dir = temp_dir
         self._policy = policy
 
@@ -61,13 +63,13 @@ async def ask_model(prompt: str, paths: Sequence[Path], seconds: float) -> str:
     return f"{len(paths)} files, {sum(path.stat().st_size for path in paths)} bytes"
 
 
-async def label(message: Message, seconds: float) -> Answer:
+async def label(message: Message, seconds: float, plugin: str) -> Answer:
     """Label one message: the files are on this worker's disk inside the scope, and only text leaves it.
 
     A task that raises is run again by Dask, on whatever worker is free. So a failure that may pass is raised, and one
     that will not is a line in the prompt.
     """
-    area: StagingArea = get_worker().plugins["staging"].area
+    area: StagingArea = get_worker().plugins[plugin].area
     async with area.stage(max_mb=20, label=f"message {message['id']}") as stage:
         await stage.download(message["attachments"], timeout=60)
         if problems := [failure.detail for failure in stage.failures if failure.retryable]:
@@ -159,6 +161,63 @@ def _message(line: str, number: int) -> Message:
         raise ValueError(f"line {number} of the backlog is no message with id and attachments") from error
 
 
+@contextmanager
+def cluster_of(options: argparse.Namespace) -> Iterator[Client]:
+    """Connect to the scheduler that was named, once it has a worker; without a name, to workers on this machine."""
+    with ExitStack() as stack:
+        if not options.scheduler:
+            asyncio.run(can_stage(options.temp_dir))
+            cluster = LocalCluster(
+                n_workers=options.workers, threads_per_worker=options.concurrency, dashboard_address=None
+            )
+            yield stack.enter_context(Client(stack.enter_context(cluster)))
+            return
+        try:
+            asyncio.run(greet(options.scheduler, options.wait))
+            client = stack.enter_context(Client(options.scheduler, timeout=options.wait))
+        except (OSError, ValueError) as error:
+            raise OSError(f"no scheduler at {options.scheduler}: start one with `dask scheduler` ({error})") from error
+        try:
+            client.wait_for_workers(1, timeout=options.wait)
+        except TimeoutError as error:
+            missing = f"start one, where this library is installed, with `dask worker {options.scheduler}`"
+            raise OSError(f"the scheduler has no worker: {missing}") from error
+        yield client
+
+
+async def greet(address: str, seconds: float) -> None:
+    """Raise if what listens there does not answer as Dask does: `Client` would wait for that without end."""
+    try:
+        async with asyncio.timeout(seconds):
+            comm = await connect(address, timeout=seconds, **Security().get_connection_args("client"))
+    except TimeoutError as error:
+        raise OSError(f"nothing there answered as Dask does within {seconds:g} s") from error
+    await comm.close()
+
+
+async def can_stage(temp_dir: str | None) -> None:
+    """Raise here, in one line, what would otherwise fail in each local worker."""
+    async with StagingArea(temp_dir):
+        pass
+
+
+@contextmanager
+def warm_areas(client: Client, temp_dir: str | None, policy: UrlPolicy) -> Iterator[str]:
+    """Have an area in each worker, and in each that joins or takes a dead one's place; yield its name."""
+    plugin = WarmArea(temp_dir, policy)
+    try:
+        try:
+            client.register_plugin(plugin)
+        except Exception as error:  # whatever a worker raised, Dask hands it on as such or as its text
+            needs = "it needs this library, and a --temp-dir that it can write"
+            raise OSError(f"a worker cannot stage: {needs} ({error})") from error
+        yield plugin.name
+    finally:
+        # the scheduler would give it to workers that come later, and those without this library could not start
+        with suppress(KeyError):  # from a worker that could not take it
+            client.unregister_worker_plugin(plugin.name)
+
+
 def main(options: argparse.Namespace) -> bool:
     """Label the backlog, an answer a line; return whether every message was labelled."""
     failed = answered = 0
@@ -166,13 +225,11 @@ def main(options: argparse.Namespace) -> bool:
         messages, policy = stack.enter_context(
             given(options.messages, options.allow_host) if options.messages else served_here(options.count)
         )
-        cluster = options.scheduler or stack.enter_context(
-            LocalCluster(n_workers=options.workers, threads_per_worker=options.concurrency, dashboard_address=None)
-        )
-        client = stack.enter_context(Client(cluster))
-        client.register_plugin(WarmArea(options.temp_dir, policy))
+        client = stack.enter_context(cluster_of(options))
+        plugin = stack.enter_context(warm_areas(client, options.temp_dir, policy))
+        task = label_alone if options.own_clients else partial(label, plugin=plugin)
         started = time.perf_counter()
-        for answer in backfill(client, label_alone if options.own_clients else label, messages, options.think):
+        for answer in backfill(client, task, messages, options.think):
             print(json.dumps(answer), flush=True)
             answered += 1
             failed += "error" in answer
@@ -182,17 +239,42 @@ def main(options: argparse.Namespace) -> bool:
     return not failed
 
 
+class CommandLine(argparse.ArgumentParser):
+    """One line says what is wrong with the options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit as a wrong use."""
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def number(text: str) -> int:
+    """Return how many: one at least."""
+    with suppress(ValueError):
+        if 1 <= int(text) <= 1_000_000:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"{text[:20]!r} is no whole number from 1 to 1,000,000")
+
+
+def duration(text: str) -> float:
+    """Return how long, in seconds."""
+    with suppress(ValueError):
+        if 0 <= float(text) <= 86_400:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text[:20]!r} is no number of seconds from 0 to 86,400")
+
+
 def command_line() -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = CommandLine(prog="dask_backfill", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--scheduler", metavar="ADDRESS", help="a running Dask scheduler; else workers on this machine")
+    parser.add_argument("--wait", type=duration, default=10.0, metavar="SECONDS", help="for it and its first worker")
     parser.add_argument("--messages", type=Path, metavar="FILE", help="the backlog, a message in JSON a line")
     parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="instead of Discord's hosts")
     parser.add_argument("--temp-dir", metavar="DIR", help="on each worker's own disk; else its temporary directory")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="local worker processes")
-    parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="messages at once on a local worker")
-    parser.add_argument("--count", type=int, default=200, metavar="N", help="how many messages to serve from here")
-    parser.add_argument("--think", type=float, default=0.0, metavar="SECONDS", help="how long the stand-in model takes")
+    parser.add_argument("--workers", type=number, default=2, metavar="N", help="local worker processes")
+    parser.add_argument("--concurrency", type=number, default=8, metavar="N", help="messages at once on a local worker")
+    parser.add_argument("--count", type=number, default=200, metavar="N", help="how many messages to serve from here")
+    parser.add_argument("--think", type=duration, default=0.0, metavar="SECONDS", help="the stand-in model's time")
     parser.add_argument("--own-clients", action="store_true", help="a client for each message instead, to compare")
     return parser.parse_args()
 

@@ -18,7 +18,7 @@ import uuid
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from contextlib import AsyncExitStack, contextmanager, suppress
 from pathlib import Path
-from typing import Any
+from typing import Any, NoReturn
 
 import anyio
 import httpx
@@ -34,6 +34,7 @@ from staging.testing import FakeCDN, Reply
 
 Message = dict[str, Any]
 Answer = dict[str, Any]
+START_UP = 60  # seconds that the demonstration's workers may take
 RUNNING = TaskiqDepends()  # taskiq's marker: the task's context is given at run time
 
 
@@ -59,6 +60,9 @@ def make_broker(settings: Mapping[str, str]) -> RedisStreamBroker:
         xread_block=500,
         idle_timeout=int(float(settings.get("ATTACHMENTS_RECLAIM", "300")) * 1000),
         unacknowledged_lock_timeout=10,  # the default is for ever, even if its holder is dead
+        # with a timeout, redis writes through `asyncio.wait_for`, which may lose a cancellation on Python 3.11: a
+        # worker that is told to stop would wait for its next message; keepalive notices a dead connection all the same
+        socket_timeout=None,
     )
     answers = RedisAsyncResultBackend(url, result_ex_time=3600, prefix_str=queue, serializer=JSONSerializer())
     made.with_result_backend(answers).with_middlewares(SimpleRetryMiddleware(default_retry_count=4))
@@ -194,13 +198,21 @@ async def ask(broker: RedisStreamBroker, task: str, messages: Sequence[Message])
             yield {"id": message["id"], "error": str(result.error)} if result.is_err else result.return_value
 
 
+async def come_up(broker: RedisStreamBroker) -> None:
+    """Wait until a worker answers."""
+    try:
+        await (await broker.find_task("tidy").kiq()).wait_result(timeout=START_UP)
+    except TaskiqResultTimeoutError as error:
+        raise OSError(f"no worker came up within {START_UP} s: what hinders them is printed above") from error
+
+
 async def demonstrate(options: argparse.Namespace, settings: Mapping[str, str], messages: Sequence[Message]) -> bool:
     """Print an answer a line, and how long they took; return whether every message was answered."""
     failed, bot = 0, make_broker(settings)
     await bot.startup()
     try:
         with workers(settings, options.workers, options.concurrency):
-            await (await bot.find_task("tidy").kiq()).wait_result()  # a worker is up: from here it is counted
+            await come_up(bot)  # from here it is counted
             started = time.perf_counter()
             async for reply in ask(bot, "answer_alone" if options.own_clients else "answer", messages):
                 print(json.dumps(reply), flush=True)
@@ -215,8 +227,15 @@ async def demonstrate(options: argparse.Namespace, settings: Mapping[str, str], 
     return not failed
 
 
+async def can_stage(temp_dir: str | None) -> None:
+    """Raise here, in one line, what would otherwise fail in each worker, again and again."""
+    async with StagingArea(temp_dir):
+        pass
+
+
 def main(options: argparse.Namespace) -> bool:
     """Serve the files and demonstrate, on a stream that no other worker reads."""
+    asyncio.run(can_stage(options.temp_dir))
     with FakeCDN.in_thread() as cdn:
         settings = {
             "REDIS_URL": options.redis,
@@ -228,24 +247,53 @@ def main(options: argparse.Namespace) -> bool:
         return asyncio.run(demonstrate(options, settings, serve(cdn, options.count)))
 
 
+class CommandLine(argparse.ArgumentParser):
+    """One line says what is wrong with the options."""
+
+    def error(self, message: str) -> NoReturn:
+        """Exit as a wrong use."""
+        self.exit(2, f"{self.prog}: {message} (--help lists the options)\n")
+
+
+def number(text: str) -> int:
+    """Return how many: one at least."""
+    with suppress(ValueError):
+        if 1 <= int(text) <= 1_000_000:
+            return int(text)
+    raise argparse.ArgumentTypeError(f"{text[:20]!r} is no whole number from 1 to 1,000,000")
+
+
+def duration(text: str) -> float:
+    """Return how long, in seconds."""
+    with suppress(ValueError):
+        if 0 <= float(text) <= 86_400:
+            return float(text)
+    raise argparse.ArgumentTypeError(f"{text[:20]!r} is no number of seconds from 0 to 86,400")
+
+
 def command_line() -> argparse.Namespace:
     """Return the options."""
-    parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
+    parser = CommandLine(prog="taskiq_worker", description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("--demo", action="store_true", required=True, help="a worker is started by `taskiq worker`")
     parser.add_argument("--redis", default="redis://127.0.0.1:6379", metavar="URL", help="default: %(default)s")
     parser.add_argument("--temp-dir", metavar="DIR", help="where the workers stage; else the temporary directory")
-    parser.add_argument("--workers", type=int, default=2, metavar="N", help="worker processes")
-    parser.add_argument("--concurrency", type=int, default=8, metavar="N", help="messages at once in a worker")
-    parser.add_argument("--count", type=int, default=200, metavar="N", help="how many messages to send")
-    parser.add_argument("--think", type=float, default=0.0, metavar="SECONDS", help="how long the stand-in model takes")
-    parser.add_argument("--reclaim", type=float, default=30.0, metavar="SECONDS", help="when a worker counts as dead")
+    parser.add_argument("--workers", type=number, default=2, metavar="N", help="worker processes")
+    parser.add_argument("--concurrency", type=number, default=8, metavar="N", help="messages at once in a worker")
+    parser.add_argument("--count", type=number, default=200, metavar="N", help="how many messages to send")
+    parser.add_argument("--think", type=duration, default=0.0, metavar="SECONDS", help="the stand-in model's time")
+    parser.add_argument("--reclaim", type=duration, default=30.0, metavar="SECONDS", help="when a worker is dead")
     parser.add_argument("--own-clients", action="store_true", help="a client for each message instead, to compare")
-    return parser.parse_args()
+    options = parser.parse_args()
+    if options.reclaim < 1:
+        parser.error("--reclaim: below a second, every message would count as a dead worker's")
+    return options
 
 
 if __name__ == "__main__":
     try:
         well = main(command_line())
     except RedisError as problem:
-        sys.exit(f"taskiq_worker: no Redis: {problem}")
+        sys.exit(f"taskiq_worker: no Redis: start `redis-server`, or name one that runs with --redis ({problem})")
+    except (OSError, ValueError) as problem:
+        sys.exit(f"taskiq_worker: {problem}")
     sys.exit(0 if well else 1)
