@@ -401,7 +401,8 @@ class _Job:
         if stage.failures and not self._order.partial:
             _complain(f"{self._order.command[0]} was not started; with --partial it gets what arrived")
             return 1
-        environment = {**os.environ, "STAGING_CONTEXT": stage.context(), "STAGING_DIR": str(stage.directory)}
+        context = stage.context() if sys.platform == "win32" else stage.context().encode()  # UTF-8 in every locale
+        environment: Any = {**os.environ, "STAGING_CONTEXT": context, "STAGING_DIR": str(stage.directory)}
         command = _expanded(self._order.command, stage.paths)
         try:
             process = await anyio.open_process(command, stdin=None, stdout=None, stderr=None, env=environment)
@@ -583,23 +584,24 @@ def _complain(message: str) -> None:
 
 
 def _tell(message: str) -> None:
+    words = one_line(message, limit=2000).encode(sys.getfilesystemencoding(), "backslashreplace")
     with suppress(OSError):  # a full disk under standard error, say: nobody could be told
-        _write(sys.stderr, one_line(message, limit=2000))
+        _write(sys.stderr, words)
 
 
 def _print(text: str) -> None:
     try:
-        _write(sys.stdout, text)
+        _write(sys.stdout, os.fsencode(text))
     except OSError as error:
         error.filename = "standard output"
         raise
 
 
-def _write(stream: IO[str] | None, text: str) -> None:
+def _write(stream: IO[str] | None, line: bytes) -> None:
     """Write a line past Python's buffers; nobody there to read it is no reason to stop working."""
     if stream is None:  # closed by the caller; its descriptor may be anything by now
         return
-    data = os.fsencode(text) + b"\n"
+    data = line + b"\n"
     with suppress(BrokenPipeError):
         while data:
             data = data[os.write(stream.fileno(), data) :]

@@ -349,6 +349,20 @@ def test_hostile_names_reach_no_terminal(command, cdn):
             path.unlink()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there names are not in the locale's encoding")
+def test_a_locale_that_cannot_write_a_name_is_no_traceback(command, cdn):
+    command.environment |= {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    url = cdn.file("日本語.pdf", b"x")
+    done = command("get", url, cdn.url("/読.pdf"))
+    assert (done.returncode, done.stdout) == (1, f"{command.into}/___.pdf\n")
+    assert done.stderr.startswith("\\u65e5\\u672c\\u8a9e.pdf: 1 byte")
+    assert "staging: \\u8aad.pdf: not found" in done.stderr
+    done = command("run", "--quiet", url, "--", "sh", "-c", 'echo "$STAGING_CONTEXT"; cat "$1"', "sh", "{}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("[Attachments:]\n1. FILE '日本語.pdf'\n")
+    assert done.stdout.endswith("\nx")
+
+
 def test_a_reader_that_goes_away_stops_no_work_and_is_no_traceback(command, cdn):
     gate = Hold()
     with command.started("get", cdn.serve("/a", b"x", gate), cdn.serve("/b", b"x")) as process:
