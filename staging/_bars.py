@@ -93,7 +93,7 @@ _NAME = _Words(lambda task: task.description, max_width=24)
 _SHARE = _Words(_share, "progress.download", min_width=8, justify="right", no_wrap=True)
 _NUMBERS = (
     _Words(_amount, "progress.download", min_width=18, justify="right", no_wrap=True),
-    _Words(_rate, "progress.data.speed", min_width=10, justify="right", no_wrap=True),
+    _Words(_rate, min_width=10, justify="right", no_wrap=True),
     _Words(_time_left, "progress.remaining", min_width=5, justify="right", no_wrap=True),
 )
 _LAYOUTS = {  # by the width from which on it fits: a number is better left out than cut in two
