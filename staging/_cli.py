@@ -1,4 +1,4 @@
-"""The command: `staging run`, `staging get` and `staging sweep`; the only place that prints.
+"""The command: `staging run`, `staging get` and `staging sweep`; with `_bars` the only place that prints.
 
 Theory of operation. Arguments become an order, a frozen value that is right or has been refused with one line and exit
 code 2. An order is carried out inside one cancel scope beside one task that receives the signals. While attachments are
@@ -50,8 +50,8 @@ from staging._text import bare_url, format_size, one_line
 
 GRACE = 5.0  # seconds that a command has to end after SIGTERM; supervisors kill after ten or more
 _DISCORD = ("cdn.discordapp.com", "media.discordapp.net")
-_OPTION = re.compile(r"((?:-[^={}\s]+=)?)\{\}")  # a place for paths in a command: {} or --option={}
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PLACE = re.compile(r"((?:-[^={}\s]+=)?)\{\}")  # of the paths in a command: {} or --option={}
 _Show = Callable[[Event], None]
 
 _ABOUT = """\
@@ -439,12 +439,16 @@ class _Job:
             self._process.send_signal(number)
 
 
+def _is_at_work_on(terminal: int) -> bool:
+    return os.tcgetpgrp(terminal) == os.getpgrp()
+
+
 def _is_in_foreground() -> bool:
     """Tell whether a terminal's Ctrl-C goes to this process group, which the command is a member of."""
     with suppress(OSError):
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
         try:
-            return os.tcgetpgrp(terminal) == os.getpgrp()
+            return _is_at_work_on(terminal)
         finally:
             os.close(terminal)
     return False
@@ -456,12 +460,11 @@ def _expanded(command: Sequence[str], paths: Sequence[Path]) -> list[str]:
     No other braces than ``{}`` and ``--option={}`` mean anything: they are in the code of shells, of jq and of Python,
     where a name that a stranger chose is not to be.
     """
-    return [command[0], *(word for words in command[1:] for word in _expanded_word(words, paths))]
-
-
-def _expanded_word(word: str, paths: Sequence[Path]) -> list[str]:
-    option = _OPTION.fullmatch(word)
-    return [word] if option is None else [f"{option[1]}{path}" for path in paths]
+    arguments = [command[0]]
+    for word in command[1:]:
+        place = _PLACE.fullmatch(word)
+        arguments += [word] if place is None else [f"{place[1]}{path}" for path in paths]
+    return arguments
 
 
 def _why_not_found(command: str) -> OSError | None:
@@ -555,7 +558,7 @@ def _is_for_bars(stream: IO[str] | None) -> bool:
     if stream is None or not stream.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
         return False
     with suppress(OSError, AttributeError):  # not the terminal that controls us; Windows has none
-        return os.tcgetpgrp(stream.fileno()) == os.getpgrp()
+        return _is_at_work_on(stream.fileno())
     return True
 
 
