@@ -2,8 +2,9 @@
 
 Theory of operation. Going to a thread and back costs more than writing a small file, so nobody goes alone: a job is put
 into a queue, and whoever finds nobody under way goes, with every job that waits when the loop has gone round once.
-Those that come meanwhile wait for the next hop, which one of them makes. Nobody depends on another's life: if the task that went is cancelled, its
-thread finishes the jobs that it has begun with, and the next waiting task takes over the rest.
+Those that come meanwhile wait for the next hop, which one of them makes. Nobody depends on another's life: if the task
+that went is cancelled, its thread finishes the jobs that it has begun with, and the next waiting task takes over the
+rest.
 """
 
 import threading

@@ -271,7 +271,7 @@ class Workspace:
             name: a result of `safe_name`.
         """
         with self.lock:
-            return self._names.claim(name)
+            return self._names.claim(_encodable(name))
 
     def part(self, *, min_free: int = 0) -> "PartFile":
         """Return a part file; nothing is opened yet.
@@ -441,6 +441,15 @@ def _shorter(name: str) -> str:
     """Return a name of about half the length: some file systems allow 143 bytes (eCryptfs), some count otherwise."""
     stem, extension = os.path.splitext(name)  # noqa: PTH122  # a name, not a path
     return safe_name(stem[: len(stem) // 2] + extension)
+
+
+def _encodable(name: str) -> str:
+    """Return the name with a `_` for each character that this process cannot name files with.
+
+    Under a Latin-1 locale, say, ``日本語.pdf`` would otherwise be a `UnicodeEncodeError` out of `download`.
+    """
+    encoding = sys.getfilesystemencoding()
+    return name.encode(encoding, "replace").decode(encoding).replace("?", "_")  # no safe name has a "?" of its own
 
 
 def _free_space(descriptor: int | None, directory: Path) -> int:
