@@ -1,8 +1,8 @@
 """A Discord bot that answers when it is mentioned, with what was attached in front of the model.
 
 With no token it plays one message through discord.py on this machine, and prints what Discord would be sent. For real:
-`DISCORD_TOKEN=... uv run examples/discord_bot.py`. The answer is an echo until ANTHROPIC_API_KEY is set too. The bot
-reads only messages that mention it, so it needs no privileged intent.
+`DISCORD_TOKEN=... uv run examples/discord_bot.py`. The answer is an echo unless ANTHROPIC_API_KEY is set, token or
+none. The bot reads only messages that mention it, so it needs no privileged intent.
 """
 
 import argparse
@@ -11,7 +11,8 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from quickstart import SCRIPT, picture  # real files to serve
@@ -34,16 +35,27 @@ async def echo(question: str, stage: AttachmentStage) -> str:
     return f"I was asked: {question}\n\n{stage.context(urls='hide')}"
 
 
-async def claude(question: str, stage: AttachmentStage) -> str:
-    """Answer with Claude, which sees pictures, PDFs and text files."""
-    import anthropic  # noqa: PLC0415  # only who asks it needs it
+@asynccontextmanager
+async def claude() -> AsyncIterator[Model]:
+    """Let Claude answer, which sees pictures, PDFs and text files; one client serves all messages."""
+    try:
+        import anthropic  # noqa: PLC0415  # only who asks it needs it
+    except ImportError:
+        sys.exit("discord_bot: ANTHROPIC_API_KEY is set, but the SDK is missing: pip install anthropic")
 
-    content: list[Any] = [*await llm.anthropic_blocks(stage), {"type": "text", "text": question}]
     async with anthropic.AsyncAnthropic() as client:
-        message = await client.messages.create(
-            model="claude-sonnet-5-5", max_tokens=600, messages=[{"role": "user", "content": content}]
-        )
-    return "".join(block.text for block in message.content if block.type == "text")
+
+        async def answer(question: str, stage: AttachmentStage) -> str:
+            content: list[Any] = [*await llm.anthropic_blocks(stage), {"type": "text", "text": question}]
+            try:
+                message = await client.messages.create(
+                    model="claude-sonnet-5-5", max_tokens=600, messages=[{"role": "user", "content": content}]
+                )
+            except anthropic.AnthropicError as error:  # whoever asked shall hear of it
+                return f"The model could not be asked ({type(error).__name__})."
+            return "".join(block.text for block in message.content if block.type == "text")
+
+        yield answer
 
 
 class Answers(commands.Cog):
@@ -57,7 +69,7 @@ class Answers(commands.Cog):
         """Type while the files come and the model thinks; reply; the files are gone."""
         if message.author.bot or self.bot.user not in message.mentions:
             return
-        question = re.sub(r"<@!?\d+>", "", message.content).strip()
+        question = re.sub(r"<@!?\d+>", "", message.content).strip() or "What is this?"  # models refuse the empty text
         async with message.channel.typing(), self.area.stage(max_mb=20, label=f"channel {message.channel.id}") as stage:
             await stage.download(message, timeout=30)
             answer = await self.model(question, stage)
@@ -66,22 +78,19 @@ class Answers(commands.Cog):
         await message.reply(text, allowed_mentions=discord.AllowedMentions.none())  # a model may write @everyone
 
 
-class Bot(commands.Bot):
-    """A bot with one staging area, open for as long as the bot runs."""
+@asynccontextmanager
+async def ready(area: StagingArea, model: AbstractAsyncContextManager[Model]) -> AsyncIterator[commands.Bot]:
+    """Open the area and the model for as long as the bot lives; when it ends, no file of any message is left."""
+    bot = commands.Bot(command_prefix=(), intents=discord.Intents.default())
+    async with area, model as answer, bot:
+        await bot.add_cog(Answers(bot, area, answer))
+        yield bot
 
-    def __init__(self, area: StagingArea, model: Model) -> None:
-        super().__init__(command_prefix=(), intents=discord.Intents.default())
-        self.area, self.model = area, model
 
-    async def setup_hook(self) -> None:
-        """Open the area: discord.py calls this once, after the login."""
-        await self.area.__aenter__()
-        await self.add_cog(Answers(self, self.area, self.model))
-
-    async def close(self) -> None:
-        """Close the area: stages that are still open end, and their files with them."""
-        await super().close()
-        await self.area.__aexit__(None, None, None)
+async def serve(token: str, temp_dir: str | None, model: AbstractAsyncContextManager[Model]) -> None:
+    """Answer until somebody ends the process."""
+    async with ready(StagingArea(temp_dir), model) as bot:
+        await bot.start(token)
 
 
 USER = {"id": "1", "username": "bot", "discriminator": "0", "avatar": None, "bot": True}
@@ -104,9 +113,9 @@ async def discord_api(route: discord.http.Route, **options: Any) -> Any:
     return {"/users/@me": USER, "/oauth2/applications/@me": APPLICATION}.get(route.path, MESSAGE)
 
 
-async def offline(temp_dir: str | None, model: Model = echo) -> None:
+async def offline(temp_dir: str | None, model: AbstractAsyncContextManager[Model]) -> None:
     """Let a bot log in, get a message with three attachments (one of them deleted), answer it, and close."""
-    async with FakeCDN() as cdn, Bot(StagingArea(temp_dir, policy=cdn.policy), model) as bot:
+    async with FakeCDN() as cdn, ready(StagingArea(temp_dir, policy=cdn.policy), model) as bot:
         bot.http.request = discord_api  # type: ignore[method-assign]  # no network from here on
         await bot.login("offline")
         urls = cdn.file("greet.py", SCRIPT), cdn.file("sunset.png", picture()), cdn.url("/deleted.txt")
@@ -131,15 +140,15 @@ def main() -> None:
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     logging.getLogger("discord.client").setLevel(logging.ERROR)  # it warns that it cannot speak
     logging.getLogger("staging").setLevel(logging.INFO)
-    if token := os.environ.get("DISCORD_TOKEN"):
-        model = claude if os.environ.get("ANTHROPIC_API_KEY") else echo
-        Bot(StagingArea(temp_dir), model).run(token, log_handler=None)
-    else:
-        asyncio.run(offline(temp_dir))
+    model = claude() if os.environ.get("ANTHROPIC_API_KEY") else nullcontext(echo)
+    token = os.environ.get("DISCORD_TOKEN")
+    asyncio.run(serve(token, temp_dir, model) if token else offline(temp_dir, model))
 
 
 if __name__ == "__main__":
     try:
         main()
+    except KeyboardInterrupt:  # how one ends a bot; by now it has closed
+        sys.exit(130)
     except (discord.DiscordException, aiohttp.ClientError, OSError) as error:  # a WorkspaceError is an OSError
         sys.exit(f"discord_bot: {error}")

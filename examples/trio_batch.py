@@ -39,7 +39,7 @@ async def batch(messages: Messages, area: StagingArea, seconds: float) -> list[s
     async def one(number: int, attachments: list[Any]) -> None:
         async with turns, area.stage(max_mb=20, label=f"message {number}") as stage:
             await stage.download(attachments, timeout=seconds)  # a dead server costs this message its seconds, no other
-            labels[number] = f"{await label(stage)} {stage.notice()}".strip()
+            labels[number] = "; ".join(filter(None, [await label(stage), stage.notice()]))
 
     async with trio.open_nursery() as nursery:  # Ctrl-C, or one bug in `label`, ends them all and leaves no file
         for number, attachments in enumerate(messages):

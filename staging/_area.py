@@ -4,20 +4,20 @@ import os
 import ssl
 from collections.abc import AsyncIterator, Callable
 from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from dataclasses import replace
 from functools import partial
 from os import PathLike
 from types import TracebackType
-from typing import Self
-
-import httpx
+from typing import TYPE_CHECKING, Self
 
 from staging._errors import StageClosedError
 from staging._events import Event
 from staging._models import Limits, require_number
 from staging._policy import UrlPolicy
 from staging._resources import Resources, open_resources
-from staging._stage import AttachmentStage, Refresh, lend
+from staging._stage import AttachmentStage, Refresh, lend, require_arguments
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class StagingArea:
@@ -28,14 +28,17 @@ class StagingArea:
 
     Args:
         temp_dir: root under which the workspaces are made; None: the system's temporary directory.
-        limits: the numbers for every stage that brings none of its own.
+        limits: the numbers for every stage that brings none of its own. ``concurrency`` also holds over all
+            stages together.
         policy: what may be contacted; one for the area, since its connections are shared.
-        client: an own client (proxies, mocks); dialling is then its business.
-        tls: an own trust store; None: the system's.
-        max_total_mb: bytes that all stages together may hold; None: each only by its own limits.
+        client: a client of your own, as for `AttachmentStage`.
+        tls: an SSL context that trusts what you trust, as for `AttachmentStage`.
+        max_total_mb: MB that all stages together may hold; what does not fit fails with ``budget``. None: each stage
+            only by its own limits.
 
     Raises:
-        ValueError: if `max_total_mb` is nonsense.
+        TypeError: if `limits`, `policy`, `client` or `tls` is something else than it should be.
+        ValueError: if `max_total_mb` is nonsense, or `tls` stands beside `client`.
     """
 
     def __init__(
@@ -44,10 +47,11 @@ class StagingArea:
         *,
         limits: Limits = Limits(),  # noqa: B008  # frozen
         policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
-        client: httpx.AsyncClient | None = None,
+        client: "httpx.AsyncClient | None" = None,
         tls: ssl.SSLContext | None = None,
         max_total_mb: float | None = None,
     ) -> None:
+        require_arguments(limits=limits, policy=policy, client=client, tls=tls)
         if max_total_mb is not None:
             require_number("max_total_mb", max_total_mb, zero=False)
         self._limits = limits
@@ -65,7 +69,8 @@ class StagingArea:
         """Make and sweep the root.
 
         Raises:
-            WorkspaceError: if the root cannot be used.
+            WorkspaceError: if the root cannot be made or written, or is no directory.
+            TypeError: if `temp_dir` is no path.
             StageClosedError: if this area has been entered before.
         """
         if self._entered:
@@ -96,21 +101,22 @@ class StagingArea:
 
         Args:
             max_mb: shortcut for ``limits.max_mb``.
-            limits: the numbers of this stage; None: the area's.
-            label: for log lines.
-            on_event: called with every event of this stage.
-            refresh: asked for new URLs of expired links.
+            limits: the numbers of this stage; None: the area's. A ``concurrency`` here comes on top of the area's.
+            label: for log lines, as for `AttachmentStage`.
+            on_event: called with every event of this stage, as for `AttachmentStage`.
+            refresh: asked for new URLs of expired links, as for `AttachmentStage`.
 
         Raises:
             StageClosedError: if the area is not open.
+            TypeError: if `limits` or `on_event` is something else than it should be.
             ValueError: if `max_mb` is nonsense.
         """
         if self._resources is None or os.getpid() != self._owner:
             raise StageClosedError("the area is not open: use it inside `async with`, in the process that entered it")
         numbers = self._limits if limits is None else limits
-        if max_mb is not None:
-            numbers = replace(numbers, max_mb=max_mb)
-        stage = AttachmentStage(limits=numbers, policy=self._policy, label=label, on_event=on_event, refresh=refresh)
+        stage = AttachmentStage(
+            max_mb=max_mb, limits=numbers, policy=self._policy, label=label, on_event=on_event, refresh=refresh
+        )
         return lend(stage, partial(self._borrow, stage))
 
     @asynccontextmanager
@@ -123,6 +129,14 @@ class StagingArea:
             yield self._resources
         finally:
             self._stages.discard(stage)
+
+    if not TYPE_CHECKING:  # a type checker would take it for leave to ask for anything
+
+        def __getattr__(self, name: str) -> object:
+            """Say what was meant by a name that only a stage has."""
+            meant = hasattr(AttachmentStage, name) and not name.startswith("_")
+            hint = "; a stage has: `async with area.stage() as stage`" if meant else ""
+            raise AttributeError(f"an area has no {name!r}{hint}", name=name, obj=self)
 
     def __repr__(self) -> str:
         if self._resources is None:

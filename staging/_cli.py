@@ -1,4 +1,4 @@
-"""The command: `staging run`, `staging get` and `staging sweep`; the only place that prints.
+"""The command: `staging run`, `staging get` and `staging sweep`; with `_bars` the only place that prints.
 
 Theory of operation. Arguments become an order, a frozen value that is right or has been refused with one line and exit
 code 2. An order is carried out inside one cancel scope beside one task that receives the signals. While attachments are
@@ -17,6 +17,8 @@ import json
 import logging
 import math
 import os
+import re
+import shutil
 import signal
 import sys
 import tempfile
@@ -42,14 +44,14 @@ from staging import (
     WorkspaceError,
     sweep,
 )
-from staging._download import display_name
-from staging._events import Finished, Progress, Started
+from staging._events import Finished
 from staging._models import require_number
 from staging._text import bare_url, format_size, one_line
 
 GRACE = 5.0  # seconds that a command has to end after SIGTERM; supervisors kill after ten or more
 _DISCORD = ("cdn.discordapp.com", "media.discordapp.net")
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
+_PLACE = re.compile(r"((?:-[^={}\s]+=)?)\{\}")  # of the paths in a command: {} or --option={}
 _Show = Callable[[Event], None]
 
 _ABOUT = """\
@@ -65,6 +67,7 @@ _MORE = """\
 examples:
   staging run URL -- llm "what is this?" -a {}
   staging get --into inbox URL URL
+  staging sweep
 
 exit codes: 0 all well, 1 something failed, 2 wrong usage, 130 interrupted
 (SIGINT, Ctrl-C), 143 told to end (SIGTERM). Whatever the end, no staged file
@@ -74,8 +77,9 @@ _ABOUT_RUN = """\
 Stage the attachments, run COMMAND, delete them, and exit with COMMAND's code.
 
 An argument {} becomes the absolute paths of all staged files, each an argument
-of its own. The command uses the terminal as if it had been started without
-`staging`, and finds two more variables in its environment:
+of its own, and --option={} becomes one --option=PATH for each of them. COMMAND
+uses the terminal as if it had been started without `staging`, and finds two
+more variables in its environment:
   STAGING_CONTEXT   what was attached and what became of it, for a prompt
   STAGING_DIR       the directory of the staged files
 If a download fails, COMMAND is not started, unless --partial. The lines of
@@ -84,7 +88,9 @@ If a download fails, COMMAND is not started, unless --partial. The lines of
 _MORE_RUN = """\
 examples:
   staging run URL -- llm "what is this?" -a {}
+  staging run URL URL -- llm "what differs?" --attachment={}
   staging run URL URL -- sh -c 'echo "$STAGING_CONTEXT" | llm "summarise"'
+  staging run URL URL -- sh -c 'for file; do wc -l "$file"; done' sh {}
   staging run --any-public-host https://example.com/scan.pdf -- pdftotext {} -
 
 exit codes: COMMAND's own, or 128 + N if signal N ended it; 1 a download
@@ -104,6 +110,11 @@ dropped, with a line that says so and exit code 1. No half-written file ever
 appears in DIR. The files are yours alone to read (mode 0600)."""
 
 _MORE_GET = """\
+examples:
+  staging get --into inbox URL URL
+  staging get --into inbox --allow-host files.example.com URL
+  staging get --into inbox --json URL | jq -r .media_type
+
 exit codes: 0 all well; 1 something failed, and the rest is kept; 2 wrong
 usage; 130 interrupted (SIGINT); 143 told to end (SIGTERM); 129 hung up
 (SIGHUP): what was not kept yet is deleted."""
@@ -112,6 +123,13 @@ _ABOUT_SWEEP = """\
 Remove the workspaces under DIR whose processes are dead, and print how many.
 Those of living processes, and everything that is not a workspace, stay as they
 are."""
+
+_MORE_SWEEP = """\
+examples:
+  staging sweep
+  staging sweep /var/tmp/bot
+
+exit codes: 0 all well, 1 DIR cannot be swept, 2 wrong usage."""
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -134,15 +152,22 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _carry_out(argv: list[str]) -> int:
-    match _top_parser().parse_args(argv[:1]).command:
+    parser = _top_parser()
+    match parser.parse_args(argv[:1]).command:
+        case "run":
+            order = _run_order(argv[1:])
+            if error := _why_not_found(order.command[0]):
+                return _cannot_start(order.command[0], error)
+        case "get":
+            order = _get_order(argv[1:])
         case "sweep":
             root = _sweep_parser().parse_args(argv[1:]).root
             _print(str(sweep(tempfile.gettempdir() if root is None else root)))
             return 0
-        case "get":
-            order = _get_order(argv[1:])
-        case _:
-            order = _run_order(argv[1:])
+        case None:
+            parser.error("say what to do: run, get or sweep")
+        case other:
+            parser.error(f"say what to do: run, get or sweep, not {bare_url(other, limit=100)!r}")
     return anyio.run(_perform, order)
 
 
@@ -188,13 +213,13 @@ class _Version(argparse.Action):
 
 def _top_parser() -> _Parser:
     parser = _Parser(prog="staging", usage="staging COMMAND ...", description=_ABOUT, epilog=_MORE)
-    parser.add_argument("command", choices=("run", "get", "sweep"), metavar="COMMAND", help=argparse.SUPPRESS)
+    parser.add_argument("command", nargs="?", help=argparse.SUPPRESS)
     parser.add_argument("--version", action=_Version, nargs=0, help="print the version and exit")
     return parser
 
 
 def _sweep_parser() -> _Parser:
-    parser = _Parser(prog="staging sweep", usage="staging sweep [DIR]", description=_ABOUT_SWEEP)
+    parser = _Parser(prog="staging sweep", usage="staging sweep [DIR]", description=_ABOUT_SWEEP, epilog=_MORE_SWEEP)
     parser.add_argument(
         "root",
         nargs="?",
@@ -208,7 +233,7 @@ def _sweep_parser() -> _Parser:
 def _run_order(argv: list[str]) -> _Order:
     usage = "staging run [options] URL... -- COMMAND [ARG | {}]..."
     parser = _Parser(prog="staging run", usage=usage, description=_ABOUT_RUN, epilog=_MORE_RUN)
-    _add_options(parser, "start the command with what arrived, even if that is nothing")
+    _add_options(parser, "start COMMAND with what arrived, even if it is nothing")
     cut = argv.index("--") if "--" in argv else len(argv)
     arguments = parser.parse_intermixed_args(argv[:cut])
     command = argv[cut + 1 :]
@@ -221,7 +246,7 @@ def _get_order(argv: list[str]) -> _Order:
     usage = "staging get [options] --into DIR URL..."
     parser = _Parser(prog="staging get", usage=usage, description=_ABOUT_GET, epilog=_MORE_GET)
     parser.add_argument("--into", metavar="DIR", type=_directory, required=True, help="where the files are kept")
-    _add_options(parser, "as for `run`; `get` always keeps what arrived")
+    _add_options(parser, "says nothing here: what arrived is always kept")
     arguments = parser.parse_intermixed_args(argv)
     return _order(arguments, into=arguments.into)
 
@@ -230,25 +255,19 @@ def _add_options(parser: _Parser, partial: str) -> None:
     standard = Limits()
     parser.add_argument("urls", nargs="+", metavar="URL", type=_text, help="https, on Discord's hosts if not told else")
     add = parser.add_argument
-    add("--temp-dir", metavar="DIR", help="stage under DIR, made if missing (default: the system's)")
+    add("--temp-dir", metavar="DIR", type=_text, help="stage under DIR, made if missing (default: the system's)")
+    add("--max-mb", metavar="N", type=_number, default=standard.max_mb, help="largest file (default: %(default)g MB)")
     add(
-        "--max-mb", metavar="N", type=_limit("max_mb"), default=standard.max_mb,
-        help="largest size of one file (default: %(default)g)",
-    )  # fmt: skip
-    add(
-        "--timeout", metavar="S", type=_limit("timeout"), default=standard.timeout,
-        help="longest time of one download in seconds, retries included (default: %(default)g)",
+        "--timeout", metavar="S", type=_number, default=standard.timeout,
+        help="seconds for one download, retries included (default: %(default)g)",
     )  # fmt: skip
     hosts = parser.add_mutually_exclusive_group()
     hosts.add_argument(
         "--allow-host", metavar="HOST", type=_host, action="append",
-        help="allow HOST, or *.DOMAIN, in place of Discord's hosts; may be given several times",
+        help="HOST or *.DOMAIN in place of Discord's; may be repeated",
     )  # fmt: skip
-    hosts.add_argument("--any-public-host", action="store_true", help="allow any host with a public address")
-    add(
-        "--insecure-local", action="store_true",
-        help="also allow http, any port, private addresses, and localhost unless --allow-host: for tests",
-    )  # fmt: skip
+    hosts.add_argument("--any-public-host", action="store_true", help="any host with a public address")
+    add("--insecure-local", action="store_true", help="for tests: also http, any port, localhost, private hosts")
     add("--json", action="store_true", help="print outcomes as JSON lines on standard output")
     add("--partial", action="store_true", help=partial)
     add("--quiet", action="store_true", help="no progress, only results and errors")
@@ -289,29 +308,36 @@ def _text(value: str) -> str:
     return value
 
 
-def _limit(field: str) -> Callable[[str], float]:
-    def number(text: str) -> float:
-        value = float(text)
-        try:
-            require_number(field, value, zero=False)
-        except ValueError as error:
-            raise argparse.ArgumentTypeError(str(error)) from None
-        return value
+@contextmanager
+def _as_usage_error() -> Iterator[None]:
+    """Let the parser tell the words of a `ValueError`, which it would replace by its own."""
+    try:
+        yield
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(str(error)) from None
 
-    return number
+
+def _number(text: str) -> float:
+    with _as_usage_error():
+        value: Any = text
+        with suppress(ValueError):
+            value = float(text)
+        require_number("it", value, zero=False)
+        return float(value)
 
 
 def _host(text: str) -> str:
-    try:
+    with _as_usage_error():
         UrlPolicy.only(text)
-    except ValueError as error:
-        raise argparse.ArgumentTypeError(str(error)) from None
     return text
 
 
 def _directory(text: str) -> Path:
     """Return the path if files may be put there, or it may be made: gigabytes later is too late to say no."""
-    path = Path(_text(text)).absolute()
+    try:
+        path = Path(_text(text)).absolute()
+    except OSError:
+        raise argparse.ArgumentTypeError("the current directory is gone; give a full path") from None
     place = next(place for place in (path, *path.parents) if os.path.lexists(place))
     if not place.is_dir():
         raise argparse.ArgumentTypeError(f"{place} is not a directory")
@@ -355,7 +381,7 @@ class _Job:
         """Stage and do what is to be done; an error is one line and 1, and no `ExceptionGroup` ever comes of it."""
         order = self._order
         with ExitStack() as display:
-            show = display.enter_context(_display(quiet=order.quiet))
+            show = display.enter_context(_display(quiet=order.quiet, count=len(order.urls)))
             stage = AttachmentStage(order.temp_dir, limits=order.limits, policy=order.policy, on_event=show)
             try:
                 async with stage:
@@ -375,7 +401,8 @@ class _Job:
         if stage.failures and not self._order.partial:
             _complain(f"{self._order.command[0]} was not started; with --partial it gets what arrived")
             return 1
-        environment = {**os.environ, "STAGING_CONTEXT": stage.context(), "STAGING_DIR": str(stage.directory)}
+        context = stage.context() if sys.platform == "win32" else stage.context().encode()  # UTF-8 in every locale
+        environment: Any = {**os.environ, "STAGING_CONTEXT": context, "STAGING_DIR": str(stage.directory)}
         command = _expanded(self._order.command, stage.paths)
         try:
             process = await anyio.open_process(command, stdin=None, stdout=None, stderr=None, env=environment)
@@ -412,21 +439,40 @@ class _Job:
             self._process.send_signal(number)
 
 
+def _is_at_work_on(terminal: int) -> bool:
+    return os.tcgetpgrp(terminal) == os.getpgrp()
+
+
 def _is_in_foreground() -> bool:
     """Tell whether a terminal's Ctrl-C goes to this process group, which the command is a member of."""
     with suppress(OSError):
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
         try:
-            return os.tcgetpgrp(terminal) == os.getpgrp()
+            return _is_at_work_on(terminal)
         finally:
             os.close(terminal)
     return False
 
 
 def _expanded(command: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """Return the command with its files; its first word stays: what was sent is not to be executed."""
-    arguments = [list(map(str, paths)) if word == "{}" else [word] for word in command[1:]]
-    return [command[0], *(word for words in arguments for word in words)]
+    """Return the command with its files; its first word stays: what was sent is not to be executed.
+
+    No other braces than ``{}`` and ``--option={}`` mean anything: they are in the code of shells, of jq and of Python,
+    where a name that a stranger chose is not to be.
+    """
+    arguments = [command[0]]
+    for word in command[1:]:
+        place = _PLACE.fullmatch(word)
+        arguments += [word] if place is None else [f"{place[1]}{path}" for path in paths]
+    return arguments
+
+
+def _why_not_found(command: str) -> OSError | None:
+    """Return why the command will not start, if that is certain: to be told before anything is downloaded."""
+    if shutil.which(command) is not None:
+        return None
+    code = errno.EACCES if os.sep in command and Path(command).exists() else errno.ENOENT
+    return OSError(code, os.strerror(code))
 
 
 def _cannot_start(command: str, error: OSError) -> int:
@@ -480,9 +526,24 @@ def _report(outcome: Outcome, *, as_json: bool, show_path: bool = False) -> None
     elif show_path and isinstance(outcome, StagedFile):
         _print(str(outcome.path))
     if isinstance(outcome, Failure):
-        # the library's hint is for programmers
-        detail = outcome.detail.replace("UrlPolicy.only names others", "--allow-host names others")
-        _complain(f"{outcome.name}: {detail} ({bare_url(outcome.attachment.url)})")
+        _complain(f"{outcome.name}: {_for_a_terminal(outcome.detail)} ({bare_url(outcome.attachment.url)})")
+
+
+_HINTS = {  # the library's are for programmers
+    "UrlPolicy.only names others": "--allow-host names others",
+    "UrlPolicy.only(schemes=...) names others": "--insecure-local takes http too, for tests",
+    "UrlPolicy.only(ports=...) names others": "--insecure-local takes any, for tests",
+    "UrlPolicy.only(private=True) admits your own network's": "--insecure-local takes them, for tests",
+    "tls= takes an SSL context that trusts it": "the command trusts whom this system trusts",
+    "give client=httpx.AsyncClient(proxy=...)": "the command goes without a proxy",
+}
+
+
+def _for_a_terminal(detail: str) -> str:
+    """Return a failure's detail with the hint for somebody who has options and no parameters."""
+    for hint, option in _HINTS.items():
+        detail = detail.replace(hint, option)
+    return detail
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:
@@ -495,67 +556,31 @@ def _record(outcome: Outcome) -> dict[str, Any]:
             return {**record, "reason": outcome.reason}
 
 
-def _display(*, quiet: bool) -> AbstractContextManager[_Show | None]:
+def _display(*, quiet: bool, count: int) -> AbstractContextManager[_Show | None]:
     """Return who shows the events: bars on a terminal that can, otherwise lines."""
     if quiet:
         return nullcontext()
-    if sys.stderr is not None and sys.stderr.isatty() and os.environ.get("TERM") != "dumb":
+    if _is_for_bars(sys.stderr):
         with suppress(ImportError):
-            return _bars()
+            from staging._bars import Bars  # noqa: PLC0415  # rich is optional, and 50 ms that only a terminal is worth
+
+            return Bars(count)
     return nullcontext(_show_line)
+
+
+def _is_for_bars(stream: IO[str] | None) -> bool:
+    """Tell whether this is a terminal that can move its cursor, and nobody else is working there."""
+    if stream is None or not stream.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
+        return False
+    with suppress(OSError, AttributeError):  # not the terminal that controls us; Windows has none
+        return _is_at_work_on(stream.fileno())
+    return True
 
 
 def _show_line(event: Event) -> None:
     if isinstance(event, Finished) and isinstance(event.outcome, StagedFile):
         file = event.outcome
         _tell(f"{file.name}: {format_size(file.size)}, {file.media_type}")
-
-
-def _bars() -> AbstractContextManager[_Show]:
-    """Return bars on standard error, one for each download under way; they are gone when it is over.
-
-    Raises:
-        ImportError: if there is no rich.
-    """
-    from rich import progress  # noqa: PLC0415  # optional, and 50 ms that only a terminal is worth
-    from rich.console import Console  # noqa: PLC0415  # the same
-    from rich.table import Column  # noqa: PLC0415  # the same
-
-    bars = progress.Progress(
-        progress.TextColumn("{task.description}", markup=False, table_column=Column(no_wrap=True, max_width=28)),
-        progress.BarColumn(bar_width=None),
-        progress.DownloadColumn(binary_units=True, table_column=Column(no_wrap=True)),
-        progress.TransferSpeedColumn(table_column=Column(no_wrap=True)),
-        progress.TimeRemainingColumn(table_column=Column(no_wrap=True)),
-        console=Console(stderr=True),
-        transient=True,
-        redirect_stdout=False,
-        redirect_stderr=False,
-        expand=True,
-    )
-
-    @contextmanager
-    def shown() -> Iterator[_Show]:
-        tasks: dict[str, progress.TaskID] = {}
-
-        def show(event: Event) -> None:
-            match event:
-                case Started():
-                    tasks[event.attachment.url] = bars.add_task(display_name(event.attachment), total=None)
-                case Progress():
-                    bars.update(tasks[event.attachment.url], completed=event.received, total=event.total)
-                case Finished() if event.outcome.attachment.url in tasks:
-                    bars.remove_task(tasks.pop(event.outcome.attachment.url))
-
-        with suppress(OSError):  # the terminal may be gone: then the work matters, and how it ends
-            bars.start()
-        try:
-            yield show
-        finally:
-            with suppress(OSError):
-                bars.stop()
-
-    return shown()
 
 
 def _complain_of_leftovers(stage: AttachmentStage) -> None:
@@ -565,6 +590,8 @@ def _complain_of_leftovers(stage: AttachmentStage) -> None:
 
 def _words(error: Exception) -> str:
     """Return an error as one line for a person."""
+    if isinstance(error, WorkspaceError):  # the library's word is for programmers
+        return re.sub(r"^temp_dir\b", "--temp-dir", error.detail)
     if isinstance(error, OSError) and not isinstance(error, StagingError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
     return str(error)
@@ -575,18 +602,24 @@ def _complain(message: str) -> None:
 
 
 def _tell(message: str) -> None:
-    _write(sys.stderr, one_line(message, limit=2000))
+    words = one_line(message, limit=2000).encode(sys.getfilesystemencoding(), "backslashreplace")
+    with suppress(OSError):  # a full disk under standard error, say: nobody could be told
+        _write(sys.stderr, words)
 
 
 def _print(text: str) -> None:
-    _write(sys.stdout, text)
+    try:
+        _write(sys.stdout, os.fsencode(text))
+    except OSError as error:
+        error.filename = "standard output"
+        raise
 
 
-def _write(stream: IO[str] | None, text: str) -> None:
+def _write(stream: IO[str] | None, line: bytes) -> None:
     """Write a line past Python's buffers; nobody there to read it is no reason to stop working."""
     if stream is None:  # closed by the caller; its descriptor may be anything by now
         return
-    data = os.fsencode(text) + b"\n"
+    data = line + b"\n"
     with suppress(BrokenPipeError):
         while data:
             data = data[os.write(stream.fileno(), data) :]

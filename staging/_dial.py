@@ -14,6 +14,7 @@ reads the kernel and no byte is copied through memory buffers.
 
 import contextlib
 import functools
+import os
 import socket
 import ssl
 import sys
@@ -25,26 +26,15 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import anyio
-import anyio.to_thread
 
 from staging._errors import DownloadError
-from staging._policy import UrlPolicy
+from staging._policy import Origin, UrlPolicy
 from staging._text import one_line
+from staging._threads import in_thread
 
 CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
 _ATTEMPT_DELAY = 0.25  # RFC 8305 section 5
 _MAX_ADDRESSES = 16  # a name with 200 answers does not buy 200 attempts
-
-
-class Origin(NamedTuple):
-    """Scheme, host and port: what a connection is for (RFC 6454 section 4), and the pool's key; never an address."""
-
-    scheme: str
-    host: str
-    port: int
-
-    def __str__(self) -> str:
-        return self.host
 
 
 class Address(NamedTuple):
@@ -90,6 +80,19 @@ class Stream:
                 await anyio.wait_writable(self._sock)
             except ssl.SSLWantReadError:
                 await anyio.wait_readable(self._sock)
+
+    def receive_now(self, size: int) -> bytes | None:
+        """Receive what is there, up to `size` bytes; as `read_now`, but b"" is the end.
+
+        Raises:
+            OSError: as `read_now`.
+        """
+        try:
+            return self._sock.recv(size)
+        except (BlockingIOError, ssl.SSLWantReadError):
+            return None
+        except ssl.SSLZeroReturnError:
+            return b""
 
     def silent(self) -> bool:
         """Whether an idle connection is as it should be: open, and with nothing to say (RFC 9112 section 9.3)."""
@@ -138,7 +141,7 @@ async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None) ->
                 await _secure(stream, tls)
             return stream
     except TimeoutError:
-        detail = f"could not connect to {origin} within {CONNECT_TIMEOUT:g} seconds"
+        detail = f"could not connect to {origin} within {CONNECT_TIMEOUT:g} seconds{_unused_proxy()}"
         raise DownloadError("connect", detail, retryable=True) from None
 
 
@@ -151,10 +154,11 @@ async def resolve(origin: Origin) -> list[Address]:
     """Return all addresses of the origin's host, families alternating (RFC 8305 section 4)."""
     try:
         # a look-up cannot be cancelled: its thread is left to end by itself
-        answers = await anyio.to_thread.run_sync(look_up, origin.host, origin.port, abandon_on_cancel=True)
+        answers = await in_thread(look_up, origin.host, origin.port, abandon=True)
     except socket.gaierror as error:
         passing = error.errno == socket.EAI_AGAIN
-        detail = f"the name {origin} {'cannot be resolved just now' if passing else 'does not exist'}"
+        what = "cannot be resolved just now" if passing else "does not exist"
+        detail = f"the name {origin} {what}{_unused_proxy()}"
         raise DownloadError("connect", detail, retryable=passing) from None
     except (OSError, UnicodeError):
         raise DownloadError("connect", f"the name {origin} cannot be resolved") from None
@@ -215,7 +219,7 @@ class _Race:
                 with anyio.move_on_after(_ATTEMPT_DELAY):
                     await failed.wait()
 
-    async def _enter(self, address: Address, failed: anyio.Event, scope: anyio.CancelScope) -> None:
+    async def _enter(self, address: Address, failed: "anyio.Event", scope: "anyio.CancelScope") -> None:
         try:
             sock = await _attempt(address)
         except OSError as error:
@@ -253,7 +257,16 @@ async def _attempt(address: Address) -> socket.socket:
 def _unreachable(origin: Origin, errors: Sequence[OSError]) -> DownloadError:
     refused = all(isinstance(error, ConnectionRefusedError) for error in errors)
     why = "refused the connection" if refused else "cannot be reached"
-    return DownloadError("connect", f"{origin} {why}", retryable=True)
+    return DownloadError("connect", f"{origin} {why}{_unused_proxy()}", retryable=True)
+
+
+def _unused_proxy() -> str:
+    """Return what somebody behind a proxy needs to read; that is all the environment is ever asked for (pitfall 9)."""
+    name = next((name for name in _PROXIES if os.environ.get(name)), None)
+    return f"; {name} is set and not used: give client=httpx.AsyncClient(proxy=...)" if name else ""
+
+
+_PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
 
 
 async def _secure(stream: Stream, tls: ssl.SSLContext | None) -> None:
@@ -272,12 +285,13 @@ async def _secure(stream: Stream, tls: ssl.SSLContext | None) -> None:
         raise
 
 
+_OWN_TRUST = "tls= takes an SSL context that trusts it"
 _DISTRUST = {  # X509_V_ERR_* of OpenSSL's x509_vfy.h
     10: "its certificate has expired",
     9: "its certificate is not valid yet",
-    18: "its certificate is self-signed",
-    19: "its certificate was issued by an authority that is not trusted",
-    20: "its certificate was issued by an authority that is not trusted",
+    18: f"its certificate is self-signed; {_OWN_TRUST}",
+    19: f"its certificate was issued by an authority that is not trusted; {_OWN_TRUST}",
+    20: f"its certificate was issued by an authority that is not trusted; {_OWN_TRUST}",
     62: "its certificate is for another host",
     64: "its certificate is for another host",
 }
@@ -299,7 +313,7 @@ async def default_tls() -> ssl.SSLContext:
     """Return the process's TLS context; built once, in a thread, since that takes tens of milliseconds."""
     if _build_tls.cache_info().currsize:
         return _build_tls()
-    return await anyio.to_thread.run_sync(_build_tls_once, abandon_on_cancel=True)
+    return await in_thread(_build_tls_once, abandon=True)
 
 
 _building = threading.Lock()

@@ -18,21 +18,20 @@ import time
 from collections.abc import Callable
 from contextlib import suppress
 from types import TracebackType
-from typing import NamedTuple, Protocol, Self, TypeVar, cast
+from typing import NamedTuple, Self, TypeVar
 from urllib.parse import parse_qs, urlsplit
 
 import anyio
-import httpx
 
 from staging._budget import Reservation
 from staging._errors import DownloadError, Reason, RejectedError, StagingError, WorkspaceError
 from staging._filenames import disposition_filename, safe_name, url_filename
 from staging._media import observe
 from staging._models import Attachment, Limits, StagedFile, describe_limit
-from staging._policy import UrlPolicy, same_origin
+from staging._policy import Target, UrlPolicy, next_target
 from staging._text import bare_url, format_size, one_line
-from staging._threads import Hops
-from staging._transport import Body, Send
+from staging._threads import Hops, in_thread
+from staging._transport import Request, Response, Send
 from staging._workspace import PartFile, Workspace
 
 BUFFER = 512 * 1024  # one thread hop for each; with 8 downloads at once the buffers hold 4 MB
@@ -42,20 +41,21 @@ TRANSIENT = frozenset({408, 425, 429})  # and 5xx (RFC 9110 section 15, RFC 8470
 
 _STRONG_ETAG = re.compile(rb'"[!#-~\x80-\xff]*"')  # RFC 9110 section 8.8.3; what is no tag is not sent back
 
-_OWN_HEADERS = frozenset(
+_FIELDS = {b"accept": b"*/*", b"accept-encoding": b"identity", b"user-agent": b"attachment-staging"}
+_OWN_FIELDS = frozenset(  # not the caller's to set
     {
-        "host",
         "accept-encoding",
-        "range",
-        "if-range",
         "connection",
         "content-length",
-        "transfer-encoding",
+        "host",
+        "if-range",
+        "range",
         "te",
+        "transfer-encoding",
         "upgrade",
     }
 )
-_HEADERS = {b"accept": b"*/*", b"accept-encoding": b"identity", b"user-agent": b"attachment-staging"}
+_REDIRECTS = frozenset({301, 302, 303, 307, 308})  # RFC 9110 section 15.4
 _STATUS_REASONS: dict[int, tuple[Reason, str]] = {
     401: ("forbidden", "forbidden"),
     403: ("forbidden", "forbidden"),
@@ -73,8 +73,7 @@ class Terms(NamedTuple):
     """What the downloads of one stage have in common.
 
     Args:
-        send: the one seam to the network; returns a response whose body is unread. A request whose extensions say
-            ``crossed_origin`` must not carry the caller's credentials.
+        send: the one seam to the network.
         policy: what may be contacted.
         limits: the numbers.
         workspace: where the files go.
@@ -89,16 +88,16 @@ class Terms(NamedTuple):
 
 
 async def download(
-    attachment: Attachment, url: httpx.URL, terms: Terms, reservation: Reservation, progress: Progress
+    attachment: Attachment, target: Target, terms: Terms, reservation: Reservation, progress: Progress
 ) -> StagedFile:
-    """Fetch `url`, which the policy has admitted, and return the staged file; or leave nothing behind.
+    """Fetch `target`, which the policy has admitted, and return the staged file; or leave nothing behind.
 
     Raises:
         RejectedError: if a redirect, the size or a budget is refused.
         DownloadError: if the server did not deliver.
         WorkspaceError: if the disk failed.
     """
-    job = _Job(attachment, url, terms, reservation, progress)
+    job = _Job(attachment, target, terms, reservation, progress)
     try:
         return await job.run()
     except BaseException as error:
@@ -184,12 +183,12 @@ class _Job:
     """One download under way."""
 
     def __init__(
-        self, attachment: Attachment, url: httpx.URL, terms: Terms, reservation: Reservation, progress: Progress
+        self, attachment: Attachment, target: Target, terms: Terms, reservation: Reservation, progress: Progress
     ) -> None:
         self.attempts = 0
         self.part: PartFile = terms.workspace.part(min_free=terms.limits.min_free_bytes)
         self._attachment = attachment
-        self._url = url
+        self._target = target
         self._terms = terms
         self._limits = terms.limits
         self._reservation = reservation
@@ -199,7 +198,7 @@ class _Job:
         self._claimed = terms.workspace.claim(self._name)
         self._clock = _Clock(terms.limits)
         self._version = _Version(None, None)
-        self._retry_after: str | None = None
+        self._retry_after: bytes | None = None
         self._disposition: bytes | None = None
 
     async def run(self) -> StagedFile:
@@ -218,97 +217,88 @@ class _Job:
         response = await self._follow()
         try:
             await self._judge(response)
-            return await self._receive(_reader(response))
+            return await self._receive(response)
         finally:
-            await _close(response)
+            await response.aclose()
 
-    async def _follow(self) -> httpx.Response:
+    async def _follow(self) -> Response:
         """Send the request and go where it is sent, every hop judged before it is dialled; return the last response."""
-        url, seen, own_origin = self._url, {self._url}, True
+        target, seen, own_origin = self._target, {self._target}, True
         while True:
-            response = await self._ask(url, own_origin=own_origin)
-            if response.status_code not in {301, 302, 303, 307, 308}:
+            response = await self._terms.send(Request(target, self._fields(own_origin=own_origin), own_origin))
+            self._clock.await_peer()
+            if response.status not in _REDIRECTS:
                 return response
-            await _close(response)  # its body is never read: it may be a bomb
-            url = self._next_hop(url, response, len(seen))
-            if url in seen:
+            await response.aclose()  # its body is never read: it may be a bomb
+            target = await self._next_hop(target, response, len(seen))
+            if target in seen:
                 raise DownloadError("redirects", "the link redirects in a circle")
-            seen.add(url)
-            own_origin = own_origin and same_origin(url, self._url)
+            seen.add(target)
+            own_origin = own_origin and target.origin == self._target.origin
 
-    def _next_hop(self, url: httpx.URL, response: httpx.Response, hops: int) -> httpx.URL:
-        location = _header(response, b"location")
+    async def _next_hop(self, current: Target, response: Response, hops: int) -> Target:
+        policy, location = self._terms.policy, response.field(b"location")
         if location is None:
-            raise DownloadError("redirects", "the link redirects to nowhere", status=response.status_code)
-        if hops > self._terms.policy.max_redirects:
-            detail = f"the link redirects more than {self._terms.policy.max_redirects} times"
-            raise DownloadError("redirects", detail, status=response.status_code)
-        return self._terms.policy.check_redirect(url, location)
+            raise DownloadError("redirects", "the link redirects to nowhere", status=response.status)
+        if hops > policy.max_redirects:
+            detail = f"the link redirects more than {policy.max_redirects} times"
+            raise DownloadError("redirects", detail, status=response.status)
+        return await in_thread(next_target, policy, current, location)
 
-    async def _ask(self, url: httpx.URL, *, own_origin: bool) -> httpx.Response:
-        headers = self._headers(url, own_origin=own_origin)
-        request = httpx.Request("GET", url, headers=headers, extensions={"crossed_origin": not own_origin})
-        self._clock.await_peer()
-        try:
-            return await self._terms.send(request)
-        except StagingError:
-            raise
-        except Exception as error:
-            raise _translate(error) from error
-
-    def _headers(self, url: httpx.URL, *, own_origin: bool) -> dict[bytes, bytes]:
-        headers = {b"Host": url.netloc, **_HEADERS}
+    def _fields(self, *, own_origin: bool) -> dict[bytes, bytes]:
+        fields = dict(_FIELDS)
         if own_origin and self._attachment.headers:
             claimed = {name.lower(): value for name, value in self._attachment.headers.items()}
-            headers.update((n.encode(), v.encode("latin-1")) for n, v in claimed.items() if n not in _OWN_HEADERS)
+            fields.update((n.encode(), v.encode("latin-1")) for n, v in claimed.items() if n not in _OWN_FIELDS)
         if self.part.size and self._version.resumable:
-            headers[b"range"] = b"bytes=%d-" % self.part.size
-            headers[b"if-range"] = self._version.etag or b""
-        return headers
+            fields[b"range"] = b"bytes=%d-" % self.part.size
+            fields[b"if-range"] = self._version.etag or b""
+        return fields
 
     # ── judging a response ───────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _judge(self, response: httpx.Response) -> None:
+    async def _judge(self, response: Response) -> None:
         """Decide from the head alone whether the body is wanted, and make the part file fit for it."""
-        self._retry_after = response.headers.get("retry-after")
-        if response.status_code == 416 and self.part.size:
+        self._retry_after = response.field(b"retry-after")
+        if response.status == 416 and self.part.size:
             await self._restart()
             raise DownloadError("interrupted", "the server cannot resume", status=416, retryable=True)
-        if response.status_code not in {200, 206}:
-            raise _status_error(response.status_code)
-        coding = response.headers.get("content-encoding", "identity").strip().lower()
-        if coding not in {"identity", ""}:
+        if response.status not in {200, 206}:
+            raise _status_error(response.status)
+        coding = _text(response.field(b"content-encoding")).lower()
+        if coding not in {"", "identity"}:
             raise DownloadError("encoding", f"the server sent a {one_line(coding, limit=40)} encoding nobody asked for")
-        if response.status_code == 206:
+        if response.status == 206:
             await self._judge_partial(response)
         else:
             await self._judge_whole(response)
 
-    async def _judge_whole(self, response: httpx.Response) -> None:
+    async def _judge_whole(self, response: Response) -> None:
         if self.part.size:
             await self._restart()
-        length = _length(response)
-        self._version = _Version(_header(response, b"etag"), length)
-        self._disposition = _header(response, b"content-disposition")
+        length = response.length
+        self._version = _Version(response.field(b"etag"), length)
+        self._disposition = response.field(b"content-disposition")
         self._admit(length or 0)
         if length is not None:
             self._reservation.settle(length)
 
-    async def _judge_partial(self, response: httpx.Response) -> None:
+    async def _judge_partial(self, response: Response) -> None:
         """Accept only the very continuation that was asked for (RFC 9110 sections 14.4 and 15.3.7)."""
         if not self.part.size:
             raise DownloadError("protocol", "the server sent a part where the whole was asked for", status=206)
         length = self._version.length
-        first, etag = self.part.size, _header(response, b"etag")
+        first, etag = self.part.size, response.field(b"etag")
         expected = f"bytes {first}-{length - 1}/{length}" if length is not None else None
         same = etag in {None, self._version.etag}
-        if not same or (_header(response, b"content-range") or b"").decode("latin-1").strip().lower() != expected:
+        if not same or _text(response.field(b"content-range")).lower() != expected:
             await self._restart()
             raise DownloadError("interrupted", "the server resumed with other bytes", status=206, retryable=True)
 
     async def _restart(self) -> None:
         """Forget what has come: the next bytes belong to another version, or to the beginning."""
         await self._in_thread(self.part.restart)
+        self._clock.await_peer()
         self._version = _Version(None, None)
 
     def _admit(self, size: int) -> None:
@@ -323,22 +313,21 @@ class _Job:
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _receive(self, body: "Reader") -> memoryview:
+    async def _receive(self, response: Response) -> memoryview:
         """Append the body to the part file, but for its last bytes, which are returned: naming it writes them too."""
         length = self._version.length
         room = BUFFER if length is None else min(BUFFER, max(length - self.part.size, 1))
         buffer, filled = memoryview(bytearray(room)), 0
         try:
-            while True:
-                self._clock.await_peer()
-                count = await body.readinto(buffer[filled:])
-                if not count:
-                    break
+            while count := await response.readinto(buffer[filled:]):
                 filled += count
                 self._count(self.part.size + filled)
-                if filled == room and self.part.size + filled != length:
+                if self.part.size + filled == length:
+                    continue
+                if filled == room:
                     await self._in_thread(self.part.append, buffer)
                     filled = 0
+                self._clock.await_peer()
         except DownloadError:
             if filled and self._version.resumable:
                 await self._in_thread(self.part.append, buffer[:filled])
@@ -402,7 +391,7 @@ class _Job:
             raise error
         if self.part.size and not self._version.resumable:
             await self._restart()
-        asked = retry_after(self._retry_after, time.time())
+        asked = retry_after(_text(self._retry_after), time.time())
         self._retry_after = None
         delay = backoff(self.attempts, random.random()) if asked is None else asked  # noqa: S311  # spreads load
         if delay >= self._clock.left:
@@ -412,6 +401,7 @@ class _Job:
             raise DownloadError(error.reason, detail, status=error.status, retryable=True)
         self._clock.await_end()
         await anyio.sleep(delay)
+        self._clock.await_peer()
 
 
 # ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -422,14 +412,13 @@ def backoff(attempt: int, jitter: float) -> float:
     return float(min(BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF) * (0.5 + jitter))
 
 
-def retry_after(value: str | None, now: float) -> float | None:
+def retry_after(value: str, now: float) -> float | None:
     """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3); None for none or garbage.
 
     Args:
         value: delta-seconds or an HTTP date.
         now: the wall clock, since the date is one.
     """
-    value = (value or "").strip()
     if value.isascii() and value.isdigit():
         return float(value[:12])
     with suppress(ValueError, TypeError, OverflowError):
@@ -463,73 +452,6 @@ def _status_error(status: int) -> DownloadError:
     return DownloadError(reason, detail, status=status, retryable=transient)
 
 
-def _header(response: httpx.Response, name: bytes) -> bytes | None:
-    """Return a raw field value: httpx decodes all headers as Latin-1 once one of them is not UTF-8."""
-    for key, value in response.headers.raw:
-        if key.lower() == name:
-            return value
-    return None
-
-
-def _length(response: httpx.Response) -> int | None:
-    if isinstance(response.stream, Body):
-        return response.stream.length
-    value = response.headers.get("content-length", "")
-    framed = "transfer-encoding" in response.headers
-    return int(value) if value.isascii() and value.isdigit() and not framed else None
-
-
-def _translate(error: Exception) -> DownloadError:
-    """Say what a caller's own client ran into; its words may hold a URL, so only the kind is told."""
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
-        return DownloadError("connect", "the server cannot be reached", retryable=True)
-    if isinstance(error, httpx.TimeoutException):
-        return DownloadError("stalled", "stalled: the client gave up waiting", retryable=True)
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
-        return DownloadError("invalid", f"the client refused the request ({type(error).__name__})")
-    return DownloadError("interrupted", f"the connection broke ({type(error).__name__})", retryable=True)
-
-
-# ── reading ──────────────────────────────────────────────────────────────────────────────────────────────────────────
-
-
-class Reader(Protocol):
-    """Raw body bytes, into the caller's buffer."""
-
-    async def readinto(self, view: memoryview) -> int:
-        """Return how many bytes were read, or 0 at the end."""
-        ...
-
-
-class _ForeignBody:
-    """The same for the response of a caller's own client."""
-
-    def __init__(self, response: httpx.Response) -> None:
-        # not aiter_raw: it refuses a response that a mock transport gave its content before
-        self._chunks = aiter(cast("httpx.AsyncByteStream", response.stream))
-        self._rest = memoryview(b"")
-
-    async def readinto(self, view: memoryview) -> int:
-        try:
-            while not self._rest:
-                self._rest = memoryview(await anext(self._chunks))
-        except StopAsyncIteration:
-            return 0
-        except Exception as error:
-            raise _translate(error) from error
-        count = min(len(view), len(self._rest))
-        view[:count] = self._rest[:count]
-        self._rest = self._rest[count:]
-        return count
-
-
-def _reader(response: httpx.Response) -> Reader:
-    return response.stream if isinstance(response.stream, Body) else _ForeignBody(response)
-
-
-async def _close(response: httpx.Response) -> None:
-    if isinstance(response.stream, Body):
-        await response.stream.aclose()
-        return
-    with anyio.move_on_after(1, shield=True), suppress(Exception):  # a caller's client may wait, or fail, at this
-        await response.aclose()
+def _text(value: bytes | None) -> str:
+    """Return a field's value as text without space around it; empty for none."""
+    return (value or b"").decode("latin-1").strip()

@@ -41,7 +41,7 @@ class RejectedError(StagingError, ValueError):
     """Our decision: a policy or a limit refuses the attachment before or while it is fetched.
 
     Attributes:
-        reason: one word of the closed list.
+        reason: one word of the closed list `Reason`; `Failure` says what each means.
         detail: one line for a person, without secrets; also ``str(error)``.
     """
 
@@ -58,7 +58,7 @@ class DownloadError(StagingError):
     """Theirs: the network, the status or the body was not what a download needs.
 
     Attributes:
-        reason: one word of the closed list.
+        reason: one word of the closed list `Reason`; `Failure` says what each means.
         detail: one line for a person, without secrets; also ``str(error)``.
         status: the HTTP status, if one was received.
         attempts: how many requests were made, the first included.
@@ -83,7 +83,7 @@ class DownloadError(StagingError):
 
 
 class WorkspaceError(StagingError, OSError):
-    """The disk: the root cannot be used, or a file cannot be written.
+    """The disk: the root cannot be used (raised at entry), or a file cannot be written (a `Failure`) or kept (raised).
 
     Attributes:
         reason: ``disk_full`` or ``storage``.
@@ -104,4 +104,4 @@ class WorkspaceError(StagingError, OSError):
 
 
 class StageClosedError(StagingError, RuntimeError):
-    """The caller's: a stage or an area was used outside its scope, or entered twice."""
+    """The caller's: a stage or an area was used outside its scope or in a forked child, or entered twice."""

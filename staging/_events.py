@@ -11,6 +11,9 @@ PROGRESS_INTERVAL = 0.1  # seconds between two `Progress` of one file
 class Started:
     """A download has begun: its turn has come, and no byte has been asked for yet.
 
+    What is skipped, refused unasked, or already there under the same URL, is not started. A `Finished` follows, unless
+    the download is cancelled or the stage closed meanwhile.
+
     Attributes:
         attachment: what is downloaded.
     """
@@ -46,7 +49,7 @@ class Finished:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed:
-    """The stage has ended.
+    """The stage has ended: its last event, whatever ended it.
 
     Attributes:
         files: how many staged files were deleted.

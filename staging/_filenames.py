@@ -9,6 +9,8 @@ from typing import NamedTuple
 from unicodedata import category, normalize
 from urllib.parse import unquote_to_bytes
 
+from staging._text import last_segment
+
 MAX_NAME_BYTES = 150
 
 # Longer claims keep their head and their tail: normalising a long run of combining marks takes quadratic time.
@@ -162,11 +164,10 @@ def url_filename(url: str) -> str | None:
     Query and fragment are not looked at: signatures have no place in a name. Bytes that are not UTF-8 are read as
     windows-1252. The result still has to pass through `safe_name`: ``%2F`` is a slash by now.
     """
-    path = url.partition("#")[0].partition("?")[0]
-    scheme, mark, rest = path.partition("://")
-    if mark and "/" not in scheme:
-        path = rest.partition("/")[2]
-    return _guess(unquote_to_bytes(path.rpartition("/")[2].encode(errors="replace"))) or None
+    segment = last_segment(url)
+    if segment.isascii() and "%" not in segment:
+        return segment or None
+    return _guess(unquote_to_bytes(segment.encode(errors="replace"))) or None
 
 
 # Content-Disposition. RFC 6266 is what a server should send; browsers read far more, and so does this.

@@ -16,7 +16,7 @@ from typing import Any, get_args
 
 from staging._media import kind_of, kind_of_name
 from staging._models import Attachment, Kind
-from staging._text import bare_url, one_line
+from staging._text import bare_url, last_segment, one_line
 
 _URL_KEYS = ("url", "url_private_download", "url_private")  # the latter two: Slack
 _NAME_KEYS = ("file_name", "name", "title")  # after `filename`: Telegram; Slack; Slack
@@ -31,6 +31,7 @@ _NO_DOWNLOADS: dict[str, Kind] = {
     "rich": "embed", "article": "embed", "gifv": "embed", "poll_result": "embed", "auto_moderation_message": "embed",
 }  # fmt: skip
 _ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
+_TEXT_CLAIMS = ("name", "media_type", "description")
 _TEXT_OR_NONE = (str, type(None))
 _KINDS: dict[str, Kind] = {**{kind: kind for kind in _ALL_KINDS}, **_NO_DOWNLOADS}
 
@@ -122,12 +123,12 @@ def _iterable(value: Any) -> Iterable[Any]:
 
 def _attachment(source: Any) -> Attachment | None:
     url = _url(source)
+    if isinstance(source, str) or _is_url_object(source):
+        return None if url is None else Attachment(url, kind=_kind_by_name(None, url), source=source)
     embed = _is_embed(source)
     if url is None and not embed:
         return None
     url = url or ""
-    if isinstance(source, str) or _is_url_object(source):
-        return Attachment(url, kind=_kind_by_name(None, url), source=source)
     name = _name(source, url)
     media_type = _media_type(source)
     return Attachment(
@@ -253,8 +254,8 @@ def _claimed_kind(source: Any) -> Kind | None:
 
 
 def _kind_by_name(name: str | None, url: str) -> Kind:
-    path = bare_url(url).partition("://")[2].partition("/")[2]  # never the host: ".mov" is a top-level domain
-    return (name and kind_of_name(name)) or kind_of_name(path.rpartition("/")[2]) or "file"
+    # of the URL the path alone: ".mov" is a top-level domain too
+    return (name and kind_of_name(name)) or kind_of_name(last_segment(url)) or "file"
 
 
 def _no_url(source: Any) -> Exception:
@@ -263,8 +264,13 @@ def _no_url(source: Any) -> Exception:
         return _no_url_in_mapping(source)
     if isinstance(source, str):
         return ValueError(f"an attachment needs a URL, not the blank text {one_line(repr(source), limit=40)}")
+    if isinstance(source, bytes | bytearray | memoryview):
+        return TypeError(f"the URL of an attachment must be text, not {type(source).__qualname__}")
     shown = repr(source) if source is None or _is_small(source) else f"a {type(source).__qualname__}"
-    return TypeError(f"an attachment needs a URL, and there is none in {one_line(shown, limit=120)}")
+    return TypeError(
+        f"an attachment needs a URL, and there is none in {one_line(shown, limit=120)}; "
+        "give a URL, something that has one, a message, or an iterable of these"
+    )
 
 
 def _no_url_in_mapping(source: Mapping[Any, Any]) -> Exception:
@@ -294,18 +300,20 @@ def unusable(attachment: Attachment) -> str | None:
         attachment: one that a caller may have built by hand, of any values.
     """
     url: Any = attachment.url  # annotations bind no caller
-    wrong = {
-        "url": not isinstance(url, str) or not (url.strip() or attachment.kind == "embed"),  # an embed may have none
-        "name": not isinstance(attachment.name, _TEXT_OR_NONE),
-        "kind": attachment.kind not in _ALL_KINDS,
-        "media_type": not isinstance(attachment.media_type, _TEXT_OR_NONE),
-        "size": not (attachment.size is None or _is_size(attachment.size)),
-        "description": not isinstance(attachment.description, _TEXT_OR_NONE),
-    }
-    field = next((name for name, is_wrong in wrong.items() if is_wrong), None)
-    if field:
-        return f"unusable metadata: {field} is {_shown(getattr(attachment, field))}"
+    if not isinstance(url, str) or not (url.strip() or attachment.kind == "embed"):  # an embed may have none
+        return _wrong("url", url)
+    for field in _TEXT_CLAIMS:
+        if not isinstance(claim := getattr(attachment, field), _TEXT_OR_NONE):
+            return _wrong(field, claim)
+    if attachment.kind not in _ALL_KINDS:
+        return _wrong("kind", attachment.kind)
+    if not (attachment.size is None or _is_size(attachment.size)):
+        return _wrong("size", attachment.size)
     return next((problem for item in attachment.headers.items() if (problem := _unusable_header(*item))), None)
+
+
+def _wrong(field: str, value: Any) -> str:
+    return f"unusable metadata: {field} is {_shown(value)}"
 
 
 def _shown(value: Any) -> str:

@@ -29,6 +29,7 @@ mark is not recognised, as in the standard.
 """
 
 import codecs
+import functools
 import json
 import re
 import struct
@@ -98,7 +99,6 @@ _SIGNATURES = (
     (rb"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "application/x-ole-storage"),  # doc, xls, ppt, msg; encrypted docx
 )
 # fmt: on
-_SIGNATURE = re.compile(b"|".join(b"(?:%b)()" % pattern for pattern, _ in _SIGNATURES), re.DOTALL)
 _SIGNED = tuple(media_type for _, media_type in _SIGNATURES)
 
 _OPC = "application/vnd.openxmlformats-officedocument."
@@ -135,7 +135,7 @@ def observe(head: bytes, tail: bytes = b"") -> str:
         tail: its last `TAIL_BYTES` (they may overlap the head), where `wants_tail` asks for them.
     """
     cut, head = len(head) >= HEAD_BYTES, head[:HEAD_BYTES]
-    if match := _SIGNATURE.match(head):
+    if match := _signature().match(head):
         signed = _SIGNED[(match.lastindex or 1) - 1]
         return signed if signed is not ZIP else _inside_zip(head, tail or head)
     text = _as_utf8(head).lstrip(_SPACE)
@@ -148,6 +148,12 @@ def observe(head: bytes, tail: bytes = b"") -> str:
     if text.startswith(b"%PDF-"):
         return PDF
     return JSON if text.startswith((b"{", b"[")) and _is_json(text, cut=cut) else PLAIN
+
+
+@functools.cache
+def _signature() -> re.Pattern[bytes]:
+    """Return all signatures as one expression; made in the thread of the first file, since it takes a millisecond."""
+    return re.compile(b"|".join(b"(?:%b)()" % pattern for pattern, _ in _SIGNATURES), re.DOTALL)
 
 
 def text_charset(head: bytes) -> str | None:
@@ -167,7 +173,7 @@ def text_charset(head: bytes) -> str | None:
 
 # ---- text -----------------------------------------------------------------------------------------------------------
 
-_NOT_BINARY = bytes(c for c in range(256) if not re.match(b"[%b]" % _BINARY, bytes([c])))
+_NOT_BINARY = bytes({*range(256)} - {*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)})  # see `_BINARY`
 
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -176,6 +182,8 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
+
+_ANY_MARK = tuple(mark for mark, _ in _MARKS)
 
 _PROLOG = re.compile(rb"(?:[\t\n\f\r ]+|<\?xml.*?\?>|<!--.*?-->)*", re.DOTALL)
 _SVG_ROOT = re.compile(rb"<(?:!doctype[\t\n\f\r ]+svg|(?:[\w.-]+:)?svg)(?=[\t\n\f\r />\[])", re.IGNORECASE)
@@ -189,7 +197,9 @@ _json_value = json.JSONDecoder(strict=True).raw_decode
 
 
 def _marked_codec(head: bytes) -> str | None:
-    return next((codec for mark, codec in _MARKS if head.startswith(mark)), None)
+    if not head.startswith(_ANY_MARK):
+        return None
+    return next(codec for mark, codec in _MARKS if head.startswith(mark))
 
 
 def _decode(head: bytes, codec: str, *, cut: bool) -> str | None:

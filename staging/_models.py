@@ -16,17 +16,22 @@ MB = 1_048_576
 
 Kind = Literal["file", "image", "video", "audio", "url", "embed"]
 
+_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
     """What a sender refers to. Every field is a claim: nothing in it has been looked at, and nothing is trusted.
 
+    `AttachmentStage.download` makes these of whatever it is given; make one yourself to say more than a URL.
+
     Args:
         url: where the bytes are; the only field that is needed.
         name: the file's name as the sender gave it, raw.
-        kind: ``file``, ``image``, ``video``, ``audio``; or ``url`` and ``embed``, which need no download.
+        kind: ``file``, ``image``, ``video``, ``audio``; or ``url`` and ``embed``, which are not downloaded.
         media_type: the claimed MIME type.
-        size: the claimed size in bytes.
+        size: the claimed size in bytes; over the limit it is refused unasked, and where the server declares no length,
+            a body of another size is a failure.
         description: the claimed alt text.
         headers: extra request headers (a token, say), sent to the URL's own origin only, never after a redirect to
             another one, and never shown.
@@ -40,11 +45,12 @@ class Attachment:
     media_type: str | None = None
     size: int | None = None
     description: str | None = None
-    headers: Mapping[str, str] = field(default_factory=dict[str, str], repr=False, hash=False)
+    headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False, hash=False)
     source: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))
+        if self.headers is not _NO_HEADERS:
+            object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))
 
     def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle
         values = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -144,7 +150,32 @@ class Failure(_Outcome):
         detail: one line for a person, without secrets.
         retryable: whether the same attachment may succeed later.
         attempts: how many requests were made; 0 if it was refused before any.
-        error: the same as an exception, for callers who want to raise it.
+        error: the same as an exception, for callers who want to raise it; its ``__cause__`` is what a client of your
+            own raised.
+
+    The reasons, by whose business they are. Refused before or during the download:
+
+    * ``not_allowed``: the policy does not admit scheme, host or port, or the URL is malformed or has a password
+    * ``private_address``: the host is, or resolves to, an address that is not public
+    * ``too_large``, ``too_many``, ``budget``: over ``max_mb``, ``max_files``, or a ``max_total_mb``
+    * ``invalid``: a field of an `Attachment` that cannot be used
+
+    The sender's or the server's:
+
+    * ``expired``: a signed link past its time, and no `refresh` helped
+    * ``not_found`` (404, 410), ``forbidden`` (401, 403), ``http_status`` (any other)
+    * ``redirects``: too many, in a circle, or to nowhere
+    * ``connect``: DNS, TCP or TLS failed
+    * ``interrupted``: the connection broke, and the retries ran out
+    * ``timeout``, ``stalled``, ``deadline``: over ``timeout``, ``idle_timeout``, or the batch's ``timeout``
+    * ``protocol``: what came was not acceptable HTTP
+    * ``encoding``: a Content-Encoding that nobody asked for
+    * ``size_mismatch``: fewer or more bytes than were declared
+
+    The disk's:
+
+    * ``disk_full``: no space, no quota, or less than ``min_free_mb`` would remain
+    * ``storage``: any other file error
     """
 
     reason: Reason
@@ -179,14 +210,14 @@ class Limits:
     """The numbers of a stage. Every ``max_`` is inclusive, a MB is 1,048,576 bytes, times are in seconds.
 
     Args:
-        max_mb: size of one file.
-        max_total_mb: bytes that one stage may hold.
-        max_files: attachments that one stage takes.
-        timeout: total time of one download: redirects, retries and body included.
-        idle_timeout: longest time without a byte.
-        concurrency: downloads at once, over all stages of an area.
-        retries: further attempts after the first.
-        min_free_mb: free space that must remain on the disk.
+        max_mb: MB of one file; more fails with ``too_large``, before the body if a size is known.
+        max_total_mb: MB that one stage may hold; more fails with ``budget``.
+        max_files: files that one stage takes; more fail with ``too_many``.
+        timeout: seconds for one download, redirects, retries and body included; then it fails with ``timeout``.
+        idle_timeout: seconds without a byte (or up to an eighth more); then it fails with ``stalled``.
+        concurrency: downloads at once: of a stage, or of an area over all its stages.
+        retries: further attempts after the first, where they may help: broken connections, 408, 425, 429, 5xx.
+        min_free_mb: MB that must remain free on the disk; else ``disk_full``.
 
     Raises:
         ValueError: if a number is nonsense (negative, NaN, zero where that is senseless, not a number), naming the

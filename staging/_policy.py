@@ -10,6 +10,9 @@ for every answer of the resolver. An address is public if no row of the tables b
 global unicast; `ipaddress.is_global` is not asked (pitfall 8). IPv6 addresses that carry an IPv4 address are refused
 whatever they carry: a translator decides where they lead. That includes NAT64, so on a network that reaches IPv4
 through DNS64 alone, a host without an IPv6 address of its own counts as not public.
+
+The client's parser is httpx's. It is imported where it is asked, which a plain URL never needs: httpx is most of what
+``import staging`` would cost, and who downloads plain URLs without a client of his own never loads it.
 """
 
 import contextlib
@@ -18,12 +21,13 @@ import re
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from ipaddress import IPv4Address, IPv6Address, ip_address, ip_network
-from typing import Any, NamedTuple, Self
-
-import httpx
+from typing import TYPE_CHECKING, Any, NamedTuple, Self
 
 from staging._errors import RejectedError
-from staging._text import one_line
+from staging._text import bare_url, one_line
+
+if TYPE_CHECKING:
+    import httpx
 
 MAX_URL_LENGTH = 8000  # characters; what RFC 9110 section 4.1 asks every recipient to support
 
@@ -37,6 +41,13 @@ _URL = re.compile(
     r"(?:/[^\x00-\x20\x7f-\x9f\\]*"
     r"|[?#][^\x00-\x20\x7f-\x9f\\@]*)?",  # curl once dialled what follows that @ (CVE-2016-8624)
     re.ASCII | re.IGNORECASE,
+)
+# Narrower: what every parser leaves as it stands, so it may be dialled as it stands. Nearly every URL is of this kind.
+_TEXT = r"(?:[A-Za-z0-9._~!$&()*+,;=:@-]++|%[0-9A-Fa-f]{2})*+"
+_PLAIN_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>(?!(?:[^/]*\.)?xn--)[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
+    rf"(?P<path>(?:/(?!\.){_TEXT})++(?:\?(?:{_TEXT}[/?])*+{_TEXT})?)",  # a segment of dots would be resolved
+    re.ASCII,
 )
 _UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\\]")  # a backslash is a slash to WHATWG and data to RFC 3986
 _SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,15})://", re.ASCII | re.IGNORECASE)
@@ -59,6 +70,47 @@ _INTERNAL_NAMES = (
 )  # fmt: skip
 
 
+class Origin(NamedTuple):
+    """Scheme, host and port: what connections and credentials are keyed by (RFC 6454 section 4); never an address.
+
+    The host is in lower case and without brackets, the port is never left out.
+    """
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return self.host
+
+
+class Target(NamedTuple):
+    """What a request goes to.
+
+    Args:
+        origin: whom it asks.
+        path: path and query in the form in which they are sent (RFC 9112 section 3.2.1, origin-form).
+    """
+
+    origin: Origin
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """Host and port as the Host field has them: without the scheme's own port (RFC 9110 section 7.2)."""
+        scheme, host, port = self.origin
+        host = f"[{host}]" if ":" in host else host
+        return host if port == _DEFAULT_PORTS[scheme] else f"{host}:{port}"
+
+    @property
+    def url(self) -> str:
+        """The absolute URL, signature and all."""
+        return f"{self.origin.scheme}://{self.authority}{self.path}"
+
+    def __repr__(self) -> str:
+        return f"<Target {bare_url(self.url)}>"
+
+
 class _Block(NamedTuple):
     """A row of a table: the first and last address as numbers, what lives there, and who says so."""
 
@@ -68,8 +120,15 @@ class _Block(NamedTuple):
     source: str
 
 
-def _table(*rows: tuple[str, str, str]) -> dict[int, tuple[_Block, ...]]:
-    """Return the rows by IP version, in order: where blocks overlap, the earlier row names the address."""
+_Rows = tuple[tuple[str, str, str], ...]  # block, what lives there, and who says so
+
+
+@functools.cache
+def _table(rows: _Rows) -> dict[int, tuple[_Block, ...]]:
+    """Return the rows by IP version, in order: where blocks overlap, the earlier row names the address.
+
+    Made at the first question, like all that would make up a tenth of the time of ``import staging``.
+    """
     blocks: dict[int, list[_Block]] = {4: [], 6: []}
     for cidr, name, source in rows:
         network = ip_network(cidr)
@@ -80,7 +139,7 @@ def _table(*rows: tuple[str, str, str]) -> dict[int, tuple[_Block, ...]]:
 
 
 # Refused by every policy: nothing there is a host.
-_NOWHERE_ROWS = (
+_NOWHERE = (
     ("0.0.0.0/32", "unspecified", "RFC 1122"),
     ("224.0.0.0/4", "multicast", "RFC 1112"),
     ("255.255.255.255/32", "limited broadcast", "RFC 8190"),
@@ -89,7 +148,7 @@ _NOWHERE_ROWS = (
 )
 
 # Refused by every policy that does not name the address: whoever reads these holds the machine's credentials.
-_METADATA_ROWS = (
+_METADATA = (
     ("169.254.169.254/32", "cloud metadata", "AWS, Azure, Google, Oracle, OpenStack"),
     ("169.254.170.2/32", "cloud metadata", "AWS ECS"),
     ("169.254.170.23/32", "cloud metadata", "AWS EKS"),
@@ -109,7 +168,9 @@ _METADATA_ROWS = (
 
 # Refused unless private=True: the IANA special-purpose registries (RFC 6890, RFC 8190) and what else is not a public
 # unicast host. Blocks that a registry calls globally reachable (AS112, AMT) are listed: no attachment lives there.
-_SPECIAL_ROWS = (
+_SPECIAL = (
+    *_NOWHERE,
+    *_METADATA,
     ("0.0.0.0/8", "this network", "RFC 791"),
     ("10.0.0.0/8", "private use", "RFC 1918"),
     ("100.64.0.0/10", "shared address space", "RFC 6598"),
@@ -142,10 +203,6 @@ _SPECIAL_ROWS = (
     ("fe80::/10", "link-local", "RFC 4291"),
     ("fec0::/10", "site-local", "RFC 3879"),
 )
-
-_NOWHERE = _table(*_NOWHERE_ROWS)
-_METADATA = _table(*_METADATA_ROWS)
-_SPECIAL = _table(*_NOWHERE_ROWS, *_METADATA_ROWS, *_SPECIAL_ROWS)
 
 
 def _low(number: int) -> tuple[int, ...]:
@@ -186,23 +243,25 @@ def _embedding(cidr: str, name: str, source: str, read: Callable[[int], tuple[in
     return _Embedding(int(network.network_address), int(network.netmask), name, source, read)
 
 
-_EMBEDDINGS = (
-    _embedding("::ffff:0:0/96", "IPv4-mapped", "RFC 4291", _low),
-    _embedding("::ffff:0:0:0/96", "IPv4-translated", "RFC 7915", _low),
-    _embedding("::/96", "IPv4-compatible", "RFC 4291", _low),
-    _embedding("64:ff9b::/96", "NAT64", "RFC 6052", _low),
-    _embedding("64:ff9b:1::/48", "local-use NAT64", "RFC 8215", _nat64_local),
-    _embedding("2002::/16", "6to4", "RFC 3056", _6to4),
-    _embedding("2001::/32", "Teredo", "RFC 4380", _teredo),
-    # an interface identifier under any prefix, so the mask leaves the prefix out, and the bits "universal" and "group"
-    _Embedding(0x5EFE << 32, 0xFCFF_FFFF << 32, "ISATAP", "RFC 5214", _low),
-)
+@functools.cache
+def _embeddings() -> tuple[_Embedding, ...]:
+    return (
+        _embedding("::ffff:0:0/96", "IPv4-mapped", "RFC 4291", _low),
+        _embedding("::ffff:0:0:0/96", "IPv4-translated", "RFC 7915", _low),
+        _embedding("::/96", "IPv4-compatible", "RFC 4291", _low),
+        _embedding("64:ff9b::/96", "NAT64", "RFC 6052", _low),
+        _embedding("64:ff9b:1::/48", "local-use NAT64", "RFC 8215", _nat64_local),
+        _embedding("2002::/16", "6to4", "RFC 3056", _6to4),
+        _embedding("2001::/32", "Teredo", "RFC 4380", _teredo),
+        # an interface identifier under any prefix: the mask leaves that out, and the bits "universal" and "group"
+        _Embedding(0x5EFE << 32, 0xFCFF_FFFF << 32, "ISATAP", "RFC 5214", _low),
+    )
 
 
-def _block_of(blocks: dict[int, tuple[_Block, ...]], address: IPv4Address | IPv6Address) -> str | None:
+def _block_of(rows: _Rows, address: IPv4Address | IPv6Address) -> str | None:
     """Return name and source of the first row that holds the address, as words."""
     number = int(address)
-    for block in blocks[address.version]:
+    for block in _table(rows)[address.version]:
         if block.first <= number <= block.last:
             return f"{block.name} ({block.source})"
     return None
@@ -212,7 +271,7 @@ def _embedded(address: IPv4Address | IPv6Address) -> Iterator[tuple[_Embedding, 
     """Yield each IPv4 address that an IPv6 address carries, with the form that carries it."""
     if address.version == 6:
         number = int(address)
-        for form in _EMBEDDINGS:
+        for form in _embeddings():
             if number & form.mask == form.value:
                 for reading in form.read(number):
                     yield form, IPv4Address(reading)
@@ -308,13 +367,14 @@ class UrlPolicy:
         """Return a policy that admits any host on https, port 443, whose addresses are all public."""
         return cls(None, ("https",), (443,), private=False)
 
-    def check(self, url: str | httpx.URL) -> httpx.URL:
+    def check(self, url: "str | httpx.URL") -> "httpx.URL":
         """Return the URL as the client will dial it, if this policy admits it.
 
         Of the result, scheme, host and port are what stands in the text, not what some parser makes of it. Refused
         are: userinfo (RFC 9110 section 4.2.4), percent signs, zone ids and non-ASCII characters in the authority,
         names with empty labels, a trailing dot or a numeric last label that is not a dotted quad (WHATWG URL, "ends
-        in a number"), control characters, spaces and backslashes anywhere, and more than `MAX_URL_LENGTH` characters.
+        in a number"), control characters, spaces and backslashes anywhere, and more than 8,000 characters (RFC 9110
+        section 4.1).
         An IP address as the host is judged at once; a name's addresses are `check_address`'s business.
 
         Args:
@@ -328,10 +388,7 @@ class UrlPolicy:
         match = _URL.fullmatch(text) if len(text) <= MAX_URL_LENGTH else None
         if match is None:
             raise _not_allowed(_what_is_wrong(text, self.schemes))
-        scheme, host = match["scheme"].lower(), match["host"].lower()
-        port = int(match["port"] or _DEFAULT_PORTS[scheme])
-        _check_origin(self, scheme, host, port)
-        return _parsed(url, (scheme, host.strip("[]"), port))
+        return _parsed(url, _admitted(self, match["scheme"].lower(), match["host"].lower(), match["port"]))
 
     def check_address(self, ip: str | IPv4Address | IPv6Address) -> None:
         """Return if this policy admits the address: a public unicast one, or with `private` nearly any.
@@ -346,9 +403,11 @@ class UrlPolicy:
         address = _address(ip)
         why = _why_never(address, self.hosts or ()) if self.private else _why_not_public(address)
         if why:
-            raise RejectedError("private_address", f"address {address} is not admitted: {why}")
+            own = not self.private and _why_never(address, self.hosts or ()) is None
+            hint = "; UrlPolicy.only(private=True) admits your own network's" if own else ""
+            raise RejectedError("private_address", f"address {address} is not admitted: {why}{hint}")
 
-    def check_redirect(self, current: httpx.URL, location: bytes | str) -> httpx.URL:
+    def check_redirect(self, current: "httpx.URL", location: bytes | str) -> "httpx.URL":
         """Return where a redirect leads, if this policy admits that.
 
         The reference is resolved against `current` (RFC 3986 section 5.2). One with a scheme or with ``//`` goes to
@@ -373,9 +432,14 @@ class UrlPolicy:
 
     def _check_scheme_and_port(self, scheme: str, port: int) -> None:
         if scheme not in self.schemes:
-            raise _not_allowed(f"scheme {scheme!r} is not admitted; admitted: {_listed(self.schemes)}")
+            raise _not_allowed(
+                f"scheme {scheme!r} is not admitted; admitted: {_listed(self.schemes)}; "
+                "UrlPolicy.only(schemes=...) names others"
+            )
         if not self._admits_port(port):
-            raise _not_allowed(f"port {port} is not admitted; admitted: {_listed(self.ports)}")
+            raise _not_allowed(
+                f"port {port} is not admitted; admitted: {_listed(self.ports)}; UrlPolicy.only(ports=...) names others"
+            )
 
     def _admits_port(self, port: int) -> bool:
         return 1 <= port <= 65535 if self.ports is None else port in self.ports
@@ -402,32 +466,70 @@ class UrlPolicy:
 
 
 @functools.lru_cache(maxsize=256)
-def _check_origin(policy: UrlPolicy, scheme: str, host: str, port: int) -> None:
-    """Return if the policy admits the origin; what it admits is remembered, what it refuses is judged anew."""
-    policy._check_scheme_and_port(scheme, port)  # noqa: SLF001  # the policy's own method, apart for the memory
+def _admitted(policy: UrlPolicy, scheme: str, host: str, port: str | None) -> Origin:
+    """Return the origin if the policy admits it; what it admits is remembered, what it refuses is judged anew."""
+    found = Origin(scheme, host.strip("[]"), int(port or _DEFAULT_PORTS[scheme]))
+    policy._check_scheme_and_port(scheme, found.port)  # noqa: SLF001  # the policy's own method, apart for the memory
     policy._check_host(host)  # noqa: SLF001  # the same
+    return found
 
 
-def origin(url: httpx.URL) -> tuple[str, str, int]:
-    """Return scheme, host and port of a URL (RFC 6454 section 4): what connections and credentials are keyed by.
+def plain_target(policy: UrlPolicy, url: str) -> Target | None:
+    """Return what to dial and to ask for, if the URL is a plain one: as `target`, in a tenth of the time.
 
-    The host is in lower case and without brackets, the port is never left out for http and https.
+    A plain URL is its own normal form, so the grammar alone reads it. None leaves every other to `target`.
+
+    Raises:
+        RejectedError: as `UrlPolicy.check`.
     """
+    match = _PLAIN_URL.fullmatch(url) if len(url) <= MAX_URL_LENGTH else None
+    if match is None:
+        return None
+    scheme, host, port, path = match.groups()
+    return Target(_admitted(policy, scheme, host, port), path)
+
+
+def target(policy: UrlPolicy, url: str) -> Target:
+    """Return what to dial and to ask for, if the policy admits it: what the client's parser makes of the URL.
+
+    Loads that parser, so the event loop does not call this.
+
+    Raises:
+        RejectedError: as `UrlPolicy.check`.
+    """
+    return target_of(policy.check(url))
+
+
+def target_of(url: "httpx.URL") -> Target:
+    """Return what the client asks for when it is given `url`."""
+    return Target(origin(url), url.raw_path.decode("ascii"))
+
+
+def next_target(policy: UrlPolicy, current: Target, location: bytes) -> Target:
+    """Return where a redirect leads, if the policy admits that; for a thread, like `target`.
+
+    Raises:
+        RejectedError: as `UrlPolicy.check_redirect`.
+    """
+    import httpx  # noqa: PLC0415  # see the theory of operation
+
+    return target_of(policy.check_redirect(httpx.URL(current.url), location))
+
+
+def origin(url: "httpx.URL") -> Origin:
+    """Return whom the client asks when it is given `url`."""
     port = _DEFAULT_PORTS.get(url.scheme, 0) if url.port is None else url.port
-    return url.scheme, url.raw_host.decode("ascii").lower(), port
-
-
-def same_origin(a: httpx.URL, b: httpx.URL) -> bool:
-    """Return whether credentials for `a` may be sent to `b`: same scheme, host and port (RFC 6454 section 5)."""
-    return origin(a) == origin(b)
+    return Origin(url.scheme, url.raw_host.decode("ascii").lower(), port)
 
 
 def _not_allowed(detail: str) -> RejectedError:
     return RejectedError("not_allowed", one_line(detail))
 
 
-def _parsed(url: str | httpx.URL, expected: tuple[str, str, int]) -> httpx.URL:
+def _parsed(url: "str | httpx.URL", expected: Origin) -> "httpx.URL":
     """Return the client's reading of a URL, if it is the expected one."""
+    import httpx  # noqa: PLC0415  # see the theory of operation
+
     with contextlib.suppress(httpx.InvalidURL, UnicodeError):
         parsed = url if isinstance(url, httpx.URL) else httpx.URL(url)
         # `host` decodes A-labels, and raises for a false one: better here than when it is dialled
@@ -475,12 +577,14 @@ def _location_fault(text: str) -> str | None:
     return None
 
 
-def _joined(current: httpx.URL, location: str) -> str | httpx.URL:
+def _joined(current: "httpx.URL", location: str) -> "str | httpx.URL":
     """Return the absolute form of a reference; only a path, query or fragment is resolved, the rest stands as it is."""
     if location.startswith("//"):
         return f"{current.scheme}:{location}"
     if ":" in re.split("[/?#]", location, maxsplit=1)[0]:  # RFC 3986 section 4.2: a colon here can only end a scheme
         return location
+    import httpx  # noqa: PLC0415  # see the theory of operation
+
     try:
         return current.join(location)
     except httpx.InvalidURL:
@@ -542,17 +646,31 @@ def _items(field: str, values: Any) -> tuple[Any, ...]:
 
 def _host_pattern(value: Any) -> str:
     """Return a host pattern as hosts are compared: lower case, A-labels, the shortest form of an address."""
-    with contextlib.suppress(AttributeError, TypeError, ValueError, httpx.InvalidURL):
+    with contextlib.suppress(AttributeError, TypeError, ValueError):
         if ":" in value:
             return str(_literal(value if value.startswith("[") else f"[{value}]"))
         wildcard = "*." if value.startswith("*.") else ""
-        name = httpx.URL(host=value.removeprefix("*.")).raw_host.decode("ascii")
+        name = value.removeprefix("*.")
+        name = name.lower() if name.isascii() else _a_labels(name)
         usable = _is_name(name) if _literal(name) is None else not wildcard
         if usable:
             return wildcard + name
+    if isinstance(value, list | tuple | set | frozenset):
+        hint = f"hosts are given one by one, only(*hosts), not as a {type(value).__name__}: {value!r}"
+        raise ValueError(hint)  # noqa: TRY004  # as for the others
     raise ValueError(
         f"hosts must be host names, IP addresses or '*.' and a name, without scheme or port, not {value!r}"
     )
+
+
+def _a_labels(name: str) -> str:
+    """Return a name that is not ASCII in the form in which it is resolved (RFC 5890); ValueError if it has none."""
+    import httpx  # noqa: PLC0415  # see the theory of operation
+
+    try:
+        return httpx.URL(host=name).raw_host.decode("ascii")
+    except httpx.InvalidURL as error:
+        raise ValueError(str(error)) from None
 
 
 def _known_scheme(value: Any) -> str:

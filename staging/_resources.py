@@ -5,18 +5,19 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
+from typing import TYPE_CHECKING, NamedTuple
 
 import anyio
-import anyio.to_thread
-import httpx
 
 from staging._budget import Budget
 from staging._models import Limits, to_bytes
 from staging._policy import UrlPolicy
-from staging._threads import Hops
+from staging._threads import Hops, in_thread
 from staging._transport import Send, Transport
 from staging._workspace import prepare_root, sweep
+
+if TYPE_CHECKING:
+    import httpx
 
 
 class Resources(NamedTuple):
@@ -34,7 +35,7 @@ class Resources(NamedTuple):
     root: Path
     policy: UrlPolicy
     send: Send
-    turns: anyio.Semaphore
+    turns: "anyio.Semaphore"
     hops: Hops
     budget: Budget
 
@@ -45,7 +46,7 @@ async def open_resources(
     *,
     limits: Limits,
     policy: UrlPolicy,
-    client: httpx.AsyncClient | None,
+    client: "httpx.AsyncClient | None",
     tls: ssl.SSLContext | None,
     max_total_mb: float | None,
 ) -> AsyncIterator[Resources]:
@@ -54,14 +55,13 @@ async def open_resources(
     Raises:
         WorkspaceError: if the root cannot be used; nothing was made or contacted.
     """
-    root = await anyio.to_thread.run_sync(_prepare, temp_dir)
+    root = await in_thread(_prepare, temp_dir)
     transport = Transport(policy, tls)
-    send = transport.handle_async_request if client is None else _through(client)
     try:
         yield Resources(
             root=root,
             policy=policy,
-            send=send,
+            send=transport.send if client is None else _through(client),
             turns=anyio.Semaphore(limits.concurrency, fast_acquire=True),
             hops=Hops(),
             budget=Budget(to_bytes(float("inf") if max_total_mb is None else max_total_mb), "the process"),
@@ -70,18 +70,13 @@ async def open_resources(
         await transport.aclose()
 
 
+def _through(client: "httpx.AsyncClient") -> Send:
+    from staging._client import through  # noqa: PLC0415  # imports httpx, which only who has a client needs
+
+    return through(client)
+
+
 def _prepare(temp_dir: str | PathLike[str] | None) -> Path:
     root = prepare_root(temp_dir)
     sweep(root)
     return root
-
-
-def _through(client: httpx.AsyncClient) -> Send:
-    """Return the seam to a caller's own client: unread, unfollowed, and without its credentials on other origins."""
-
-    async def send(request: httpx.Request) -> httpx.Response:
-        if request.extensions.get("crossed_origin"):
-            return await client.send(request, stream=True, follow_redirects=False, auth=None)
-        return await client.send(request, stream=True, follow_redirects=False)
-
-    return send

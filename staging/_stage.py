@@ -9,6 +9,7 @@ bounded in time.
 Results are kept in one list a call, so that outcomes keep the order of the input whatever finishes first.
 """
 
+import inspect
 import logging
 import os
 import ssl
@@ -20,11 +21,9 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Literal, Self
+from typing import TYPE_CHECKING, Any, Literal, Self
 
 import anyio
-import anyio.to_thread
-import httpx
 
 from staging._budget import Budget, Reservation
 from staging._context import cleanup_line, context, download_line, failure_line, notice
@@ -34,10 +33,15 @@ from staging._events import Event, Finished, Progress, Removed, Started, Throttl
 from staging._intake import intake, unusable
 from staging._media import contradicts
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
-from staging._policy import UrlPolicy
+from staging._policy import UrlPolicy, plain_target
+from staging._policy import target as admitted
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
+from staging._threads import in_thread
 from staging._workspace import Removal, Workspace
+
+if TYPE_CHECKING:
+    import httpx
 
 REMOVAL_SECONDS = 10.0
 EXPIRY_GRACE = 60.0  # seconds; a clock may be off, and a link that just expired gets its chance
@@ -57,17 +61,21 @@ class AttachmentStage:
     Args:
         temp_dir: root under which the private workspace is made (and itself, if missing); None: the system's temporary
             directory.
-        max_mb: shortcut for ``limits.max_mb``.
+        max_mb: shortcut for ``limits.max_mb``, in MB of 1,048,576 bytes.
         limits: the numbers.
         policy: what may be contacted; by default Discord's two hosts.
-        client: an own client (proxies, mocks); dialling is then its business, and so is what it connects to.
-        tls: an own trust store; None: the system's.
+        client: a client of your own (proxies, mocks, HTTP/2). It dials, so the addresses it connects to are its
+            business, and so is closing it. Without one, the environment (``HTTPS_PROXY``, ``.netrc``) is not used.
+        tls: an SSL context that trusts what you trust; None: the system's store. With `client`, give it to that.
         label: for log lines: ``label="thread 42"`` gives ``... for thread 42``.
-        on_event: called with every `Event`; must not block. If it raises, that is logged once and changes nothing.
-        refresh: asked once per `download` for new URLs of all signed links that have expired; returns old -> new.
+        on_event: a plain function, called with every `Event` in the event loop, so it must not block. If it raises,
+            that is logged once and changes nothing.
+        refresh: an async function, asked once per `download` for new URLs of all signed links that have expired;
+            returns old -> new. If it raises, or leaves one out, those fail with ``expired``.
 
     Raises:
-        ValueError: if `max_mb` is nonsense.
+        TypeError: if `limits`, `policy`, `client`, `tls` or `on_event` is something else than it should be.
+        ValueError: if `max_mb` is nonsense, or `tls` stands beside `client`, which would not see it.
     """
 
     def __init__(
@@ -77,12 +85,13 @@ class AttachmentStage:
         *,
         limits: Limits = Limits(),  # noqa: B008  # frozen
         policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
-        client: httpx.AsyncClient | None = None,
+        client: "httpx.AsyncClient | None" = None,
         tls: ssl.SSLContext | None = None,
         label: str = "",
         on_event: Callable[[Event], None] | None = None,
         refresh: Refresh | None = None,
     ) -> None:
+        require_arguments(limits=limits, policy=policy, client=client, tls=tls, on_event=on_event)
         self._limits = limits if max_mb is None else replace(limits, max_mb=max_mb)
         self._policy = policy
         self._open: Callable[[], AbstractAsyncContextManager[Resources]] = partial(
@@ -96,7 +105,7 @@ class AttachmentStage:
         self._scope = AsyncExitStack()
         self._results: list[list[Outcome | None]] = []
         self._staged: dict[_Key, StagedFile] = {}
-        self._pending: dict[_Key, anyio.Event] = {}
+        self._pending: dict[_Key, list[anyio.Event]] = {}  # what is being fetched -> who waits for it
         self._kept: set[Path] = set()
         self._calls: set[_Call] = set()
         self._held: list[Reservation] = []
@@ -107,10 +116,11 @@ class AttachmentStage:
     # ── the scope ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def __aenter__(self) -> Self:
-        """Make the workspace.
+        """Sweep the root of what dead processes left, and make the workspace.
 
         Raises:
-            WorkspaceError: if the root cannot be used; nothing was downloaded.
+            WorkspaceError: if the root cannot be made or written, or is no directory; nothing was downloaded.
+            TypeError: if `temp_dir` is no path.
             StageClosedError: if this stage has been entered before.
         """
         if self._state != "new":
@@ -118,7 +128,7 @@ class AttachmentStage:
         self._state = "open"
         try:
             resources = await self._scope.enter_async_context(self._open())
-            self._workspace = await anyio.to_thread.run_sync(Workspace.create, resources.root)
+            self._workspace = await in_thread(Workspace.create, resources.root)
         except BaseException:
             self._state = "closed"
             await self._scope.aclose()
@@ -135,7 +145,10 @@ class AttachmentStage:
         await self.aclose()
 
     async def aclose(self) -> None:
-        """Do what leaving the scope does, once; an area does it for the stages that are still open when it ends."""
+        """End what is in flight and remove everything, as leaving the scope does; a second time does nothing.
+
+        An area does it for the stages that are still open when it ends.
+        """
         if self._state != "open" or os.getpid() != self._owner:
             return
         self._state = "closed"
@@ -152,9 +165,7 @@ class AttachmentStage:
             await self._end_calls()
             try:
                 own_thread = anyio.CapacityLimiter(1)  # the shared ones may all hang on that disk
-                return await anyio.to_thread.run_sync(
-                    self._workspace.remove, abandon_on_cancel=True, limiter=own_thread
-                )
+                return await in_thread(self._workspace.remove, abandon=True, limiter=own_thread)
             except Exception as error:  # noqa: BLE001  # it would mask the body's
                 return Removal(0, ((".", f"{type(error).__name__}: {error}"),))
         return Removal(0, ((".", f"removal took over {REMOVAL_SECONDS:g} seconds"),))
@@ -179,7 +190,7 @@ class AttachmentStage:
         if self._state == "new":
             raise StageClosedError("the stage has not been entered: use it inside `async with`")
         if self._state == "closed":
-            raise StageClosedError("the stage is closed, and its files are gone")
+            raise StageClosedError("the stage is closed, and its files are gone: do the work inside its `async with`")
         if os.getpid() != self._owner:
             raise StageClosedError("the stage belongs to the parent process: a forked child cannot use it")
 
@@ -189,15 +200,17 @@ class AttachmentStage:
         """Stage all attachments that `sources` refer to, at once, and return one outcome for each, in input order.
 
         A failing attachment is a `Failure`: it does not raise, and its siblings go on. Identical URLs are fetched once.
+        May be called several times, also at once; `outcomes` has the results of all calls.
 
         Args:
-            sources: URLs, mappings, objects with ``.url``, messages (with what they forward), `Attachment` values, or
-                iterables of any of these.
+            sources: URLs (text or URL objects), mappings and objects with a ``url`` (attachments of Discord's
+                libraries, file dictionaries of Slack), messages (with what they forward), `Attachment` values, or
+                iterables of any of these. Text is something to download; ``{"url": ..., "type": "url"}`` is a link.
             timeout: seconds for all of it; what has arrived by then is staged, the rest fails with ``deadline``.
 
         Raises:
-            TypeError: if a source is not a thing that could have a URL.
-            ValueError: if a source has no URL, or `timeout` is nonsense.
+            TypeError: if a source is not a thing that could have a URL (None, bytes, a number).
+            ValueError: if a mapping or text has no URL, or `timeout` is nonsense.
             StageClosedError: if the stage is not open, or is closed meanwhile.
         """
         self._require_open()
@@ -251,23 +264,26 @@ class AttachmentStage:
     async def _once(self, attachment: Attachment, url: str | None) -> StagedFile:
         """Fetch what nobody has fetched yet; wait for whoever is fetching the same."""
         key = attachment.url, tuple(sorted(attachment.headers.items()))
-        while (fetching := self._pending.get(key)) is not None:
-            await fetching.wait()
+        while (waiters := self._pending.get(key)) is not None:
+            waiters.append(fetched := anyio.Event())
+            await fetched.wait()
         if (staged := self._staged.get(key)) is not None:
             return replace(staged, attachment=attachment)
-        self._pending[key] = fetching = anyio.Event()
+        self._pending[key] = []
         try:
             self._staged[key] = staged = await self._fetch(attachment, url)
         finally:
-            del self._pending[key]
-            fetching.set()
+            for waiter in self._pending.pop(key):
+                waiter.set()
         return staged
 
     async def _fetch(self, attachment: Attachment, url: str | None) -> StagedFile:
         """Refuse what can be refused before any socket, wait for a turn, and download."""
         if url is None:
             raise DownloadError("expired", "the link has expired")
-        address = self._policy.check(url)
+        target = plain_target(self._policy, url)
+        if target is None:
+            target = await in_thread(admitted, self._policy, url)
         if attachment.size is not None and attachment.size > self._limits.max_bytes:
             raise RejectedError("too_large", describe_limit(attachment.size, self._limits.max_bytes))
         if self._taken >= self._limits.max_files:
@@ -278,7 +294,7 @@ class AttachmentStage:
             async with self._turns:
                 reservation.cover(attachment.size or 0)
                 self._emit(Started(attachment=attachment))
-                staged = await download(attachment, address, self._terms, reservation, self._progress_of(attachment))
+                staged = await download(attachment, target, self._terms, reservation, self._progress_of(attachment))
         except BaseException:
             self._taken -= 1
             reservation.refund()
@@ -294,10 +310,11 @@ class AttachmentStage:
         fresh: Mapping[str, str] = {}
         if expired and self._refresh is not None:
             try:
-                fresh = await self._refresh(expired)
+                fresh = dict(await self._refresh(expired))
             except Exception as error:  # noqa: BLE001  # the caller's own code: its links stay expired, the rest goes on
-                _log.warning("Could not refresh %d expired links (%s)", len(expired), type(error).__name__)
-        return {url: fresh.get(url) for url in expired}
+                told = "Could not refresh %d expired links: refresh, which is awaited and returns {old: new}, raised %s"
+                _log.warning(told, len(expired), type(error).__name__)
+        return {url: None if (new := fresh.get(url)) is None else str(new) for url in expired}
 
     def _finish_call(
         self, attachments: Sequence[Attachment], results: list[Outcome | None], timeout: float | None
@@ -352,7 +369,7 @@ class AttachmentStage:
 
     @property
     def files(self) -> tuple[StagedFile, ...]:
-        """The outcomes that are staged files."""
+        """The outcomes that are staged files; their paths are good until the scope ends."""
         return tuple(outcome for outcome in self.outcomes if isinstance(outcome, StagedFile))
 
     @property
@@ -362,7 +379,7 @@ class AttachmentStage:
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """The outcomes that needed no download."""
+        """The outcomes that needed no download: plain links and embeds."""
         return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Skipped))
 
     @property
@@ -405,7 +422,7 @@ class AttachmentStage:
         Args:
             urls: ``bare`` drops query and fragment (signatures are secrets), ``full`` keeps them, ``hide`` leaves the
                 line out.
-            path_map: host directory -> the directory as which a sandbox sees it.
+            path_map: host directory -> the directory as which a sandbox sees it; for the paths shown, not on disk.
 
         Raises:
             StageClosedError: outside the scope, where the paths lead nowhere.
@@ -415,7 +432,11 @@ class AttachmentStage:
         return context(self.outcomes, urls=urls, path_map=path_map)
 
     def notice(self) -> str:
-        """Return what to tell the person who sent the attachments: a sentence on those that failed; empty if none."""
+        """Return what to tell the person who sent the attachments: a sentence on those that failed; empty if none.
+
+        Safe to send as it is: at most 400 characters on one line, without mentions, markup, links or secrets. Works
+        after the scope too.
+        """
         return notice(self.outcomes)
 
     async def keep(self, file: StagedFile, destination: str | PathLike[str]) -> Path:
@@ -426,17 +447,21 @@ class AttachmentStage:
             destination: the new path; of an existing directory, the place in it.
 
         Raises:
+            TypeError: if `file` is no staged file: a path, say, or a failure.
             FileExistsError: if something is at `destination`; it is not touched.
             ValueError: if `file` is not a file of this stage, or has been kept already.
             WorkspaceError: if it cannot be moved; it stays staged.
             StageClosedError: outside the scope.
         """
         self._require_open()
+        given: Any = file  # annotations bind no caller
+        if not isinstance(given, StagedFile):
+            raise TypeError(f"keep takes one of stage.files, not a {type(given).__qualname__}")
         if file.path not in self._own_paths():
             raise ValueError(f"not a file of this stage: {file.name}")
         self._kept.add(file.path)
         try:
-            path = await anyio.to_thread.run_sync(self._workspace.keep, file.path, Path(destination))
+            path = await in_thread(self._workspace.keep, file.path, Path(destination))
         except BaseException:
             self._kept.discard(file.path)
             raise
@@ -476,6 +501,27 @@ def lend(stage: AttachmentStage, resources: Callable[[], AbstractAsyncContextMan
     """Return `stage`, bound to resources that somebody else owns, and that it holds from entry to exit."""
     stage._open = resources  # noqa: SLF001  # the area's door, which users do not see
     return stage
+
+
+def require_arguments(*, limits: Any, policy: Any, client: Any, tls: Any, on_event: Any = None) -> None:
+    """Refuse what was given in place of what was meant, at construction and in words that say how to make it.
+
+    Raises:
+        TypeError: if an argument is not what its annotation says.
+        ValueError: if `tls` stands beside `client`, which would never see it.
+    """
+    is_client = hasattr(client, "send") and hasattr(client, "aclose") and not isinstance(client, type)
+    for name, given, right, wanted in (
+        ("limits", limits, isinstance(limits, Limits), "Limits(...)"),
+        ("policy", policy, isinstance(policy, UrlPolicy), "a UrlPolicy, such as UrlPolicy.only('files.example.com')"),
+        ("client", client, client is None or is_client, "an open httpx.AsyncClient"),
+        ("tls", tls, tls is None or isinstance(tls, ssl.SSLContext), "an SSL context (ssl.create_default_context)"),
+        ("on_event", on_event, not inspect.iscoroutinefunction(on_event), "a plain function, since it is not awaited"),
+    ):
+        if not right:
+            raise TypeError(f"{name} must be {wanted}; this is {one_line(repr(given), limit=80)}")
+    if client is not None and tls is not None:
+        raise ValueError("tls does nothing beside client: give it to the client, httpx.AsyncClient(verify=...)")
 
 
 def _failure(attachment: Attachment, error: StagingError) -> Failure:

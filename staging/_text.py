@@ -31,6 +31,15 @@ def bare_url(url: str, *, limit: int = 2000) -> str:
     return one_line(bare, limit=limit)
 
 
+def last_segment(url: str) -> str:
+    """Return the last segment of a URL's path, as it stands; never the host, the query or the fragment."""
+    path = url.partition("#")[0].partition("?")[0]
+    scheme, mark, rest = path.partition("://")
+    if mark and "/" not in scheme:
+        path = rest.partition("/")[2]
+    return path.rpartition("/")[2]
+
+
 def format_size(size: float) -> str:
     """Return a number of bytes as a person writes it, in units of 1,024: ``50 MB``, ``61.2 MB``, ``812 bytes``."""
     if size == 1:

@@ -1,9 +1,10 @@
 """Blocking jobs in a worker thread, several to a hop.
 
 Theory of operation. Going to a thread and back costs more than writing a small file, so nobody goes alone: a job is put
-into a queue, and whoever finds nobody under way goes, with every job that waits by then. Those that come meanwhile wait
-for the next hop, which one of them makes. Nobody depends on another's life: if the task that went is cancelled, its
-thread finishes the jobs that it has begun with, and the next waiting task takes over the rest.
+into a queue, and whoever finds nobody under way goes, with every job that waits when the loop has gone round once.
+Those that come meanwhile wait for the next hop, which one of them makes. Nobody depends on another's life: if the task
+that went is cancelled, its thread finishes the jobs that it has begun with, and the next waiting task takes over the
+rest.
 """
 
 import threading
@@ -12,9 +13,24 @@ from collections.abc import Callable
 from typing import Any, TypeVar, cast
 
 import anyio
-import anyio.to_thread
 
 T = TypeVar("T")
+
+
+async def in_thread(
+    function: Callable[..., T], *args: Any, abandon: bool = False, limiter: "anyio.CapacityLimiter | None" = None
+) -> T:
+    """Return ``function(*args)``, run in a worker thread.
+
+    Args:
+        function: blocks.
+        args: its arguments.
+        abandon: whether a cancelled task leaves the thread to end by itself; otherwise the task waits for it.
+        limiter: whose turn it takes; None: that of all worker threads.
+    """
+    import anyio.to_thread  # noqa: PLC0415  # two milliseconds that `import staging` need not take
+
+    return await anyio.to_thread.run_sync(function, *args, abandon_on_cancel=abandon, limiter=limiter)
 
 
 class Hops:
@@ -46,7 +62,8 @@ class Hops:
     async def _hop(self) -> None:
         self._under_way = True
         try:
-            await anyio.to_thread.run_sync(self._work, abandon_on_cancel=True, limiter=anyio.CapacityLimiter(1))
+            await anyio.sleep(0)  # noqa: ASYNC115  # whoever is ready now comes along, and leaves the thread the GIL
+            await in_thread(self._work, abandon=True, limiter=anyio.CapacityLimiter(1))
         finally:
             self._under_way = False
             returned, self._returned = self._returned, anyio.Event()

@@ -1,10 +1,10 @@
-"""HTTP/1.1 GET over h11: the pool, the exchange, an `httpx.AsyncBaseTransport`.
+"""HTTP/1.1 GET over h11: the seam to the network, the pool, the exchange.
 
 Theory of operation. One exchange is one request and one response on one connection. A response head of the ordinary
 kind is recognised by one regular expression, narrower than the grammar; every other one is read by h11, so that all of
 RFC 9112 is enforced by a library that does nothing else (that split saves a third of a small file's time). What follows
 depends on the framing (RFC 9112 section 6.3): a body with a Content-Length is read past h11, from the socket straight
-into the buffer of whoever asks (`Body.readinto`); chunked and close-delimited bodies go through h11.
+into the buffer of whoever asks (`Response.readinto`); chunked and close-delimited bodies go through h11.
 
 Connections that have said all they had to say go back to the pool, a dictionary keyed by origin. Before one is used
 again it must be silent; a server may still close it at that moment, so an exchange on a used connection that breaks
@@ -15,21 +15,21 @@ Nothing here waits for ever, because nothing here waits on its own account: dead
 scope, and every await may be cancelled, which closes the connection.
 """
 
+import importlib
 import re
 import ssl
-from collections.abc import AsyncIterator, Awaitable, Callable
-from typing import Final, NamedTuple
+import sys
+import time
+from collections.abc import Awaitable, Callable, Mapping
+from typing import Any, Final, NamedTuple, Protocol
 
 import anyio
-import anyio.lowlevel
-import h11
-import httpx
 
-from staging._dial import Origin, Stream, dial
+from staging._dial import Stream, dial
 from staging._errors import DownloadError
-from staging._policy import UrlPolicy
-from staging._policy import origin as url_origin
+from staging._policy import Origin, Target, UrlPolicy
 from staging._text import one_line
+from staging._threads import in_thread
 
 IDLE_SECONDS: Final = 30.0  # shorter than any CDN's keep-alive, so that reuse seldom meets a closed connection
 MAX_IDLE: Final = 32
@@ -43,13 +43,70 @@ _EVENTS_PER_TURN = 32
 # Possessive quantifiers: nothing that a peer sends makes these go back.
 _LINES = rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"  # RFC 9110 sections 5.1 and 5.5
 _ORDINARY = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n(" + _LINES + rb")\r\n")
+_FIELD = re.compile(rb"([^:]++):([^\r]*+)\r\n")  # of lines that `_LINES` has admitted
 _REQUEST = re.compile(rb"GET [\x21-\x7e]++ HTTP/1\.1\r\n" + _LINES + rb"\r\n")
 
-Send = Callable[[httpx.Request], Awaitable[httpx.Response]]
-"""The one seam to the network: a request in, a response with its body unread out."""
+
+# ── the seam ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-class Transport(httpx.AsyncBaseTransport):
+class Request(NamedTuple):
+    """A GET request.
+
+    Args:
+        target: whom it asks, and for what.
+        fields: all of its fields but Host, names in lower case.
+        own_origin: whether it goes to the origin that the caller named, whose credentials it may carry.
+    """
+
+    target: Target
+    fields: Mapping[bytes, bytes]
+    own_origin: bool = True
+
+
+class Response(Protocol):
+    """What came back: the head, and a body that is unread.
+
+    It must be closed: a body that was read to its end gives its connection back, any other ends it.
+
+    Attributes:
+        status: the final status code.
+        length: the body's bytes as declared, or None if only the framing tells.
+    """
+
+    status: int
+    length: int | None
+
+    def field(self, name: bytes) -> bytes | None:
+        """Return a field's value as it was received, several joined by commas (RFC 9110 section 5.3).
+
+        Args:
+            name: in lower case.
+        """
+        ...
+
+    async def readinto(self, view: memoryview) -> int:
+        """Read body bytes, undecoded, into `view`; return their number, at least one, or 0 at the end of the body.
+
+        Raises:
+            DownloadError: ``size_mismatch`` if the peer ended a declared body early, ``interrupted`` if the connection
+                broke, ``protocol`` if the framing is not acceptable.
+        """
+        ...
+
+    async def aclose(self) -> None:
+        """End the exchange."""
+        ...
+
+
+Send = Callable[[Request], Awaitable[Response]]
+"""The one seam to the network: a request in, a response with its body unread out; raises `StagingError` only."""
+
+
+# ── the pool ─────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+class Transport:
     """A GET-only client: connects where `policy` admits it, keeps connections warm, hands out unread bodies.
 
     Args:
@@ -63,24 +120,23 @@ class Transport(httpx.AsyncBaseTransport):
         self._idle: dict[Origin, list[tuple[float, Stream]]] = {}
         self._closed = False
 
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
+    async def send(self, request: Request) -> "_Response":
         """Send the request; return the response with its body unread.
-
-        The response must be closed: a body that was read to its end gives its connection back, any other ends it.
 
         Raises:
             RejectedError: if the host resolves to an address that is not admitted.
-            DownloadError: ``connect``, ``interrupted`` or ``protocol``.
+            DownloadError: ``connect``, ``interrupted``, ``protocol``, or ``invalid``, if the request is not one of
+                plain lines.
         """
-        origin = Origin(*url_origin(request.url))
+        origin, data = request.target.origin, request_bytes(request)
         while (stream := self._warm(origin)) is not None:
             try:
-                return await self._exchange(stream, request, used=True)
+                return await self._exchange(stream, data, used=True)
             except _StaleError:
                 continue
         stream = await dial(origin, self._policy, self._tls)
         try:
-            return await self._exchange(stream, request, used=False)
+            return await self._exchange(stream, data, used=False)
         except _StaleError as stale:
             raise DownloadError("interrupted", f"{origin} hung up without an answer", retryable=True) from stale
 
@@ -96,32 +152,33 @@ class Transport(httpx.AsyncBaseTransport):
         idle = ", ".join(f"{len(waiting)} to {origin}" for origin, waiting in self._idle.items() if waiting)
         return f"<Transport: {'closed' if self._closed else f'idle connections: {idle or 0}'}>"
 
-    async def _exchange(self, stream: Stream, request: httpx.Request, *, used: bool) -> httpx.Response:
+    async def _exchange(self, stream: Stream, request: bytes, *, used: bool) -> "_Response":
         try:
             head = await exchange(stream, request, used=used)
         except BaseException:
             stream.close()
             raise
-        body = Body(stream, head, self._give_back)
-        return httpx.Response(head.status, headers=head.fields, stream=body, request=request)
+        return _Response(stream, head, self._give_back)
 
     def _warm(self, origin: Origin) -> Stream | None:
         """Take the youngest idle connection that still lives; close those that do not."""
-        waiting = self._idle.get(origin, [])
+        waiting = self._idle.get(origin, ())
         while waiting:
             since, stream = waiting.pop()
-            if anyio.current_time() - since < IDLE_SECONDS and stream.silent():
+            if time.monotonic() - since < IDLE_SECONDS and stream.silent():
                 return stream
             stream.close()
         return None
 
     def _give_back(self, stream: Stream) -> None:
         """Keep a connection for the next exchange with its origin."""
-        waiting = self._idle.setdefault(stream.origin, [])
         if self._closed or sum(map(len, self._idle.values())) >= MAX_IDLE:
             stream.close()
         else:
-            waiting.append((anyio.current_time(), stream))
+            self._idle.setdefault(stream.origin, []).append((time.monotonic(), stream))
+
+
+# ── the exchange ─────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 class _StaleError(Exception):
@@ -133,23 +190,23 @@ class Head(NamedTuple):
 
     Args:
         status: the final status code.
-        fields: names and values as received.
+        fields: values by name in lower case.
         length: the body's bytes, or None if only the framing tells.
         persistent: whether the peer will answer again on this connection.
-        rest: what was received behind the head; body bytes, unless h11 has them.
-        http: h11's state, if the body's framing needs it.
+        rest: what was received behind the head; body bytes, unless the parser has them.
+        parser: reads the body, if its framing needs that.
     """
 
     status: int
-    fields: list[tuple[bytes, bytes]]
+    fields: Mapping[bytes, bytes]
     length: int | None
     persistent: bool
     rest: bytes = b""
-    http: h11.Connection | None = None
+    parser: "Parser | None" = None
 
 
-async def exchange(stream: Stream, request: httpx.Request, *, used: bool) -> Head:
-    """Send a GET request and return the final response head.
+async def exchange(stream: Stream, request: bytes, *, used: bool) -> Head:
+    """Send a request and return the final response head.
 
     Args:
         stream: the connection.
@@ -162,7 +219,8 @@ async def exchange(stream: Stream, request: httpx.Request, *, used: bool) -> Hea
             be the late rest of the exchange before.
     """
     try:
-        await stream.send(request_head(request))
+        await stream.send(request)
+        await stream.readable()  # nobody answers at once: to look first would be in vain
         first = await _receive(stream)
     except OSError as error:
         raise _StaleError from error
@@ -171,16 +229,17 @@ async def exchange(stream: Stream, request: httpx.Request, *, used: bool) -> Hea
     return ordinary_head(first) or await _any_head(stream, first)
 
 
-def request_head(request: httpx.Request) -> bytes:
+def request_bytes(request: Request) -> bytes:
     """Return the request as it goes over the wire.
 
     Raises:
         DownloadError: ``invalid``, if it is not a request of one line and plain fields (RFC 9112 sections 3 and 5):
             nothing in it can end a line.
     """
-    fields = b"".join(b"%b: %b\r\n" % field for field in request.headers.raw)
-    data = b"GET %b HTTP/1.1\r\n%b\r\n" % (request.url.raw_path, fields)
-    if request.method != "GET" or not _REQUEST.fullmatch(data):
+    target = request.target
+    fields = b"".join([b"%b: %b\r\n" % field for field in request.fields.items()])
+    data = b"GET %b HTTP/1.1\r\nHost: %b\r\n%b\r\n" % (target.path.encode(), target.authority.encode(), fields)
+    if not _REQUEST.fullmatch(data):
         raise DownloadError("invalid", "the request cannot be sent: not a GET request of plain lines")
     return data
 
@@ -194,88 +253,127 @@ def ordinary_head(data: bytes) -> Head | None:
     match = _ORDINARY.match(data)
     if match is None or match.end() > MAX_HEAD:
         return None
-    fields: list[tuple[bytes, bytes]] = []
-    length, persistent = None, True
-    for line in match[2].split(b"\r\n")[:-1]:
-        name, _, value = line.partition(b":")
-        key, value = name.lower(), value.strip(b" \t")
-        fields.append((name, value))
-        if key == b"content-length":
-            if length is not None or not value.isdigit() or len(value) > _MAX_DIGITS:
-                return None
-            length = int(value)
-        elif key == b"connection":
-            persistent = persistent and b"close" not in value.lower()
-        elif key == b"transfer-encoding":
-            return None
-    status = int(match[1])
-    if length is None or status in _NO_BODY:
+    fields = _by_name(_FIELD.findall(match[2]))
+    status, length = int(match[1]), fields.get(b"content-length", b"")
+    if not length.isdigit() or len(length) > _MAX_DIGITS or b"transfer-encoding" in fields or status in _NO_BODY:
         return None
-    return Head(status, fields, length, persistent, data[match.end() :])
+    persistent = b"close" not in fields.get(b"connection", b"").lower()
+    return Head(status, fields, int(length), persistent, data[match.end() :])
+
+
+def _by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
+    """Return values by name in lower case, those of one name joined (RFC 9110 section 5.3)."""
+    fields = {name.lower(): value.strip(b" \t") for name, value in lines}
+    if len(fields) != len(lines):
+        fields.clear()
+        for name, value in lines:
+            known = fields.get(name.lower())
+            fields[name.lower()] = value.strip(b" \t") if known is None else known + b", " + value.strip(b" \t")
+    return fields
 
 
 async def _any_head(stream: Stream, first: bytes) -> Head:
     """Let h11 read the head that begins with `first`."""
-    http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-    http.send(h11.Request(method="GET", target="/", headers=[("Host", "-")]))  # to put h11 where this connection is
-    http.send(h11.EndOfMessage())
-    http.receive_data(first)
-    informational = 0
-    while True:
-        event = next_event(http, stream.origin)
-        if event is h11.NEED_DATA:
-            http.receive_data(await _receive_more(stream))
-        elif type(event) is h11.Response:
-            return _judged(event, http, stream.origin)
-        elif type(event) is h11.InformationalResponse and informational < MAX_INFORMATIONAL:
-            informational += 1
-        else:
-            raise DownloadError("protocol", f"{stream.origin} did not send a final response")
+    parser = Parser(await _load_h11(), stream.origin)
+    parser.feed(first)
+    while (head := parser.head()) is None:
+        parser.feed(await _receive_more(stream))
+    return head
 
 
-def _judged(head: h11.Response, http: h11.Connection, origin: Origin) -> Head:
-    """Return h11's head as ours.
+async def _load_h11() -> Any:
+    """Return h11; loaded at the first response that needs it, in a thread, since that takes some milliseconds."""
+    loaded = sys.modules.get("h11")
+    return loaded or await in_thread(importlib.import_module, "h11", abandon=True)
 
-    Raises:
-        DownloadError: ``protocol``, for another version, and if both Content-Length and Transfer-Encoding are there:
-            that is a smuggler's message (RFC 9112 section 6.3).
+
+class Parser:
+    """h11, behind what is needed of it here: a response that is not ordinary, read by the whole grammar.
+
+    Args:
+        h11: the module.
+        origin: who is named in errors.
     """
-    known = dict(head.headers)
-    if head.http_version not in {b"1.0", b"1.1"}:
-        raise DownloadError("protocol", f"{origin} did not answer in HTTP/1.1")
-    if b"transfer-encoding" in known and b"content-length" in known:
-        raise DownloadError("protocol", f"{origin} declared the length twice")
-    length = 0 if head.status_code in _NO_BODY else known.get(b"content-length")
-    fields = [(bytes(name), bytes(value)) for name, value in head.headers.raw_items()]
-    if length is None:
-        return Head(head.status_code, fields, None, _persists(head), http=http)
-    return Head(head.status_code, fields, int(length), _persists(head), http.trailing_data[0])
+
+    def __init__(self, h11: Any, origin: Origin) -> None:
+        self._h11 = h11
+        self._origin = origin
+        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        self._http.send(h11.Request(method="GET", target="/", headers=[("Host", "-")]))  # to put it where we are
+        self._http.send(h11.EndOfMessage())
+        self._informational = 0
+        self.chunked = False
+
+    def feed(self, data: bytes) -> None:
+        """Take what was received; b"" is the end of the connection."""
+        self._http.receive_data(data)
+
+    def head(self) -> Head | None:
+        """Return the final head, or None if more is needed.
+
+        Raises:
+            DownloadError: ``protocol``.
+        """
+        while (event := self._next()) is not self._h11.NEED_DATA:
+            if type(event) is self._h11.Response:
+                return self._judged(event)
+            if type(event) is not self._h11.InformationalResponse or self._informational == MAX_INFORMATIONAL:
+                raise DownloadError("protocol", f"{self._origin} did not send a final response")
+            self._informational += 1
+        return None
+
+    def _judged(self, head: Any) -> Head:
+        """Return h11's head as ours.
+
+        Raises:
+            DownloadError: ``protocol``, for another version, and if both Content-Length and Transfer-Encoding are
+                there: that is a smuggler's message (RFC 9112 section 6.3).
+        """
+        if head.http_version not in {b"1.0", b"1.1"}:
+            raise DownloadError("protocol", f"{self._origin} did not answer in HTTP/1.1")
+        fields = _by_name([(bytes(name), bytes(value)) for name, value in head.headers])
+        self.chunked = b"transfer-encoding" in fields
+        if self.chunked and b"content-length" in fields:
+            raise DownloadError("protocol", f"{self._origin} declared the length twice")
+        length = b"0" if head.status_code in _NO_BODY else fields.get(b"content-length")
+        if length is None:
+            return Head(head.status_code, fields, None, persists(head), parser=self)
+        return Head(head.status_code, fields, int(length), persists(head), self._http.trailing_data[0])
+
+    def body(self) -> bytes | None:
+        """Return the next bytes of the body, b"" at its end, or None if more is needed.
+
+        Raises:
+            DownloadError: ``protocol``.
+        """
+        event = self._next()
+        if type(event) is self._h11.Data:
+            return bytes(event.data)
+        return None if event is self._h11.NEED_DATA else b""
+
+    @property
+    def excess(self) -> bool:
+        """Whether the peer has said more than belongs to this response."""
+        return bool(self._http.trailing_data[0])
+
+    def _next(self) -> Any:
+        try:
+            return self._http.next_event()
+        except self._h11.RemoteProtocolError as error:
+            raise DownloadError("protocol", f"{self._origin} did not speak HTTP: {_plain(error)}") from None
 
 
-def _persists(head: h11.Response) -> bool:
-    """Whether the peer will answer again on this connection (RFC 9112 section 9.3)."""
+def persists(head: Any) -> bool:
+    """Whether the peer will answer again on this connection, after this head of h11's (RFC 9112 section 9.3)."""
     said = b",".join(value for name, value in head.headers if name == b"connection").lower()
     return head.http_version == b"1.1" and b"close" not in said
 
 
-def next_event(http: h11.Connection, origin: Origin) -> object:
-    """Return what h11 makes of the bytes so far.
-
-    Raises:
-        DownloadError: ``protocol``, if they are not acceptable HTTP.
-    """
-    try:
-        return http.next_event()
-    except h11.RemoteProtocolError as error:
-        raise DownloadError("protocol", f"{origin} did not speak HTTP: {_plain(error)}") from None
-
-
 async def _receive(stream: Stream) -> bytes:
     """Return the next bytes, all of one read; none at the end."""
-    view = memoryview(bytearray(CHUNK))
-    while (count := stream.read_now(view)) is None:
+    while (data := stream.receive_now(CHUNK)) is None:
         await stream.readable()
-    return bytes(view[:count])
+    return data
 
 
 async def _receive_more(stream: Stream) -> bytes:
@@ -293,102 +391,107 @@ async def _receive_more(stream: Stream) -> bytes:
     return data
 
 
-def take(stream: Stream, view: memoryview) -> int | None:
-    """Take what is there, without waiting: None if that is nothing yet, 0 at the end."""
-    count = 0
-    while count < len(view):
-        new = stream.read_now(view[count:])
-        if not new:
-            return count or new
-        count += new
-    return count
+# ── the body ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def fill(stream: Stream, view: memoryview) -> int:
-    """Wait for the first byte, then take what is there; 0 is the end. Never waits when something is there already."""
-    while (count := take(stream, view)) is None:
-        await stream.readable()
-    return count
+class _Response:
+    """A `Response` on a connection of ours: its body exactly as framed, and never more than was declared."""
 
-
-class Body(httpx.AsyncByteStream):
-    """The bytes of one response body, exactly as framed: undecoded, and never more than were declared.
-
-    Attributes:
-        length: the declared Content-Length, or None if the framing does not tell.
-    """
+    __slots__ = (
+        "_closed", "_complete", "_dry", "_ended", "_give_back", "_head", "_kept", "_left", "_reusable", "_stream",
+        "length", "status",
+    )  # fmt: skip
 
     def __init__(self, stream: Stream, head: Head, give_back: Callable[[Stream], None]) -> None:
+        self.status = head.status
         self.length = head.length
+        self._head = head
         self._stream = stream
         self._give_back = give_back
         self._reusable = head.persistent
-        self._http = head.http
-        self._chunked = any(name.lower() == b"transfer-encoding" for name, _ in head.fields) if head.http else False
         self._kept = head.rest
-        self._left = head.length
-        self._complete = False
-        self._closed = False
-        if self._left == 0:
+        self._left = head.length or 0
+        self._dry = self._ended = self._complete = self._closed = False
+        if head.length == 0:
             self._finish(excess=bool(self._kept))
 
-    async def readinto(self, view: memoryview) -> int:
-        """Read body bytes into `view`; return their number, at least one, or 0 at the end of the body.
+    @property
+    def fields(self) -> Mapping[bytes, bytes]:
+        """All fields, names in lower case."""
+        return self._head.fields
 
-        Raises:
-            DownloadError: ``size_mismatch`` if the peer ended a declared body early, ``interrupted`` if the connection
-                broke, ``protocol`` if the framing is not acceptable.
-        """
+    def field(self, name: bytes) -> bytes | None:
+        return self._head.fields.get(name)
+
+    async def readinto(self, view: memoryview) -> int:
         if self._complete:
             return 0
+        parser = self._head.parser
         try:
-            return await (self._read_counted(view) if self._http is None else self._read_framed(view, self._http))
+            return await (self._read_counted(view) if parser is None else self._read_framed(view, parser))
         except OSError as error:
             raise broken(self._stream.origin) from error
 
     async def _read_counted(self, view: memoryview) -> int:
         """Past h11: the socket writes into the caller's buffer (RFC 9112 section 6.2)."""
-        left = self._left or 0
-        view = view[:left]
+        view = view[: self._left]
         count = self._take_kept(view)
-        if count < len(view):
-            new = take(self._stream, view[count:]) if count else await fill(self._stream, view)
-            if new == 0 and not count:
-                raise truncated(self._stream.origin, (self.length or 0) - left, self.length or 0)
-            count += new or 0
-        self._left = left - count
+        while True:
+            if not self._dry:
+                count += self._take(view[count:])
+            if count:
+                break
+            if self._ended:
+                length = self._head.length or 0
+                raise truncated(self._stream.origin, length - self._left, length)
+            await self._stream.readable()
+            self._dry = False
+        self._left -= count
         if not self._left:
             self._finish(excess=bool(self._kept))
         return count
 
-    async def _read_framed(self, view: memoryview, http: h11.Connection) -> int:
+    def _take(self, view: memoryview) -> int:
+        """Take what is there, without waiting; once all is taken, another look is in vain until somebody waited."""
+        count = 0
+        while count < len(view):
+            new = self._stream.read_now(view[count:])
+            if not new:
+                self._dry, self._ended = True, new == 0
+                break
+            count += new
+        return count
+
+    async def _read_framed(self, view: memoryview, parser: Parser) -> int:
         """Through h11: chunked, or up to the end of the connection (RFC 9112 sections 7.1 and 6.3)."""
         count = self._take_kept(view)
         events = 0
         while count < len(view):
-            event = next_event(http, self._stream.origin)
-            if type(event) is h11.Data:
-                self._kept = bytes(event.data)
+            data = parser.body()
+            if data:
+                self._kept = data
                 count += self._take_kept(view[count:])
-            elif event is not h11.NEED_DATA:
-                self._finish(excess=bool(http.trailing_data[0]))
+            elif data is not None:
+                self._finish(excess=parser.excess)
                 break
             elif count:
                 break
             else:
-                http.receive_data(await self._receive_framed())
+                parser.feed(await self._receive_framed(parser))
             events += 1
             if events % _EVENTS_PER_TURN == 0:
-                await anyio.lowlevel.checkpoint()  # tiny chunks cost 30 µs each: the others get their turn
+                await _checkpoint()  # tiny chunks cost 30 µs each: the others get their turn
         return count
 
-    async def _receive_framed(self) -> bytes:
+    async def _receive_framed(self, parser: Parser) -> bytes:
         data = await _receive(self._stream)
-        if not data and self._chunked:
+        if not data and parser.chunked:
             raise broken(self._stream.origin)
         return data
 
     def _take_kept(self, view: memoryview) -> int:
+        if not self._kept:
+            return 0
         count = min(len(self._kept), len(view))
         view[:count] = self._kept[:count]
         self._kept = self._kept[count:]
@@ -399,12 +502,6 @@ class Body(httpx.AsyncByteStream):
         self._complete = True
         self._reusable = self._reusable and not excess
 
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        view = memoryview(bytearray(CHUNK))
-        while count := await self.readinto(view):
-            yield bytes(view[:count])
-            await anyio.lowlevel.checkpoint()
-
     async def aclose(self) -> None:
         """Give the connection back if it may be used again, else close it. Never waits."""
         if self._closed:
@@ -414,6 +511,11 @@ class Body(httpx.AsyncByteStream):
             self._give_back(self._stream)
         else:
             self._stream.close()
+
+
+async def _checkpoint() -> None:
+    """Give the others their turn."""
+    await anyio.sleep(0)  # noqa: ASYNC115  # `anyio.lowlevel` would be a millisecond of `import staging`
 
 
 def broken(origin: Origin) -> DownloadError:

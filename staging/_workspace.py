@@ -21,7 +21,6 @@ import itertools
 import logging
 import os
 import re
-import secrets
 import shutil
 import stat
 import sys
@@ -32,7 +31,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from staging._errors import WorkspaceError
 from staging._filenames import UniqueNames, safe_name
@@ -64,6 +63,7 @@ _WORDS = {
     **_FULL,
     errno.EMFILE: "too many open files in this process (EMFILE)",
     errno.ENFILE: "too many open files on this machine (ENFILE)",
+    errno.EFBIG: "over the size that this process or file system allows a file (EFBIG)",
     errno.EROFS: "the file system is read-only",
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
@@ -126,8 +126,13 @@ def prepare_root(temp_dir: str | os.PathLike[str] | None) -> Path:
 
 
 def _absolute(temp_dir: str | os.PathLike[str]) -> Path:
+    given: Any = temp_dir  # annotations bind no caller
+    if not isinstance(given, str | os.PathLike):
+        raise TypeError(f"temp_dir must be a path, as text or os.PathLike, not a {type(given).__qualname__}")
     if not os.fspath(temp_dir):
         raise WorkspaceError("storage", "temp_dir is empty")
+    if re.match("[A-Za-z]+://", str(temp_dir)):  # it would become directories
+        raise WorkspaceError("storage", "temp_dir is a URL; give URLs to stage.download")
     return Path(temp_dir).absolute()
 
 
@@ -183,7 +188,7 @@ def _try_out(root: Path) -> None:
 
 
 def _new_name() -> str:
-    random = secrets.token_bytes(_RANDOM_BYTES)
+    random = os.urandom(_RANDOM_BYTES)
     return _PREFIX + base64.b32encode(random + _check_sum(random)).decode("ascii").lower()
 
 
@@ -266,7 +271,7 @@ class Workspace:
             name: a result of `safe_name`.
         """
         with self.lock:
-            return self._names.claim(name)
+            return self._names.claim(_encodable(name))
 
     def part(self, *, min_free: int = 0) -> "PartFile":
         """Return a part file; nothing is opened yet.
@@ -299,7 +304,7 @@ class Workspace:
         except (FileExistsError, WorkspaceError):
             raise
         except OSError as error:
-            raise storage_error(error, f"{path.name} cannot be kept") from error
+            raise storage_error(error, f"{path.name} cannot be kept in {target.parent}") from error
         return target
 
     def _move_out(self, path: Path, target: Path) -> None:
@@ -362,7 +367,7 @@ class Workspace:
         """
         free = _free_space(self.descriptor, self.directory)
         if free - incoming < min_free:
-            detail = f"disk full: {format_size(free)} free, of which {format_size(min_free)} must remain"
+            detail = f"disk full: {format_size(free)} free, of which {format_size(min_free)} must remain (min_free_mb)"
             raise WorkspaceError("disk_full", detail, errno.ENOSPC)
 
     def give_name(self, part: str, name: str) -> str:
@@ -436,6 +441,15 @@ def _shorter(name: str) -> str:
     """Return a name of about half the length: some file systems allow 143 bytes (eCryptfs), some count otherwise."""
     stem, extension = os.path.splitext(name)  # noqa: PTH122  # a name, not a path
     return safe_name(stem[: len(stem) // 2] + extension)
+
+
+def _encodable(name: str) -> str:
+    """Return the name with a `_` for each character that this process cannot name files with.
+
+    Under a Latin-1 locale, say, ``日本語.pdf`` would otherwise be a `UnicodeEncodeError` out of `download`.
+    """
+    encoding = sys.getfilesystemencoding()
+    return name.encode(encoding, "replace").decode(encoding).replace("?", "_")  # no safe name has a "?" of its own
 
 
 def _free_space(descriptor: int | None, directory: Path) -> int:
@@ -806,13 +820,16 @@ def sweep(root: str | os.PathLike[str]) -> int:
     Whether the owner lives is decided by the lease alone: not by age, clock or process number. What this library did
     not make is not touched: only real directories directly under `root` count that belong to this user and have a name
     that this library gave, check sum included. Safe when many processes start, stop and sweep on one root at once; each
-    orphan is counted by one of them.
+    orphan is counted by one of them. Entering a stage or an area does this for its own root.
+
+    Args:
+        root: what stages and areas were given as `temp_dir`.
 
     Raises:
         WorkspaceError: if `root` cannot be read. A missing one has no orphans.
     """
     try:
-        with os.scandir(root) as entries:
+        with os.scandir(os.fspath(root)) as entries:
             return sum(_reclaim(entry.path) for entry in entries if _is_our_name(entry.name))
     except FileNotFoundError:
         return 0

@@ -24,6 +24,9 @@ A reply is a body and any number of faults, which combine: ``Reply(data, Drip(1,
 | `Hold` | nothing more until the test releases it: tests need no sleep |
 | `Length`, `Chunked`, `Endless` | a wrong or missing Content-Length, chunks of any size, a body without end |
 
+They strike `at` a number of body bytes (negative: counted from the end, as in a slice), or at ``"start"`` (before the
+first byte of all), ``"head"`` (in the middle of the head) or ``"end"`` (after the body, before its last chunk).
+
 Everything else is a plain reply: statuses, redirects, wrong 206es, changed ETags and header bombs are arguments of
 `Reply`; what is not even HTTP is `Raw`. Bodies under a strong ETag honour Range and If-Range (RFC 9110, 13.1.5, 14.2).
 """
@@ -111,27 +114,43 @@ class Drip:
 
 @dataclass(frozen=True, slots=True)
 class Stall:
-    """Nothing comes after `at`, and the connection stays open until the client goes away."""
+    """Nothing comes after `at`, and the connection stays open until the client goes away.
+
+    Args:
+        at: a number of body bytes (negative: from the end), ``start``, ``head`` or ``end``, see above.
+    """
 
     at: At = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Reset:
-    """The connection is reset (RST) at `at`, after everything before it has reached the client's socket."""
+    """The connection is reset (RST) at `at`, after everything before it has reached the client's socket.
+
+    Args:
+        at: a number of body bytes (negative: from the end), ``start``, ``head`` or ``end``, see above.
+    """
 
     at: At = 0
 
 
 @dataclass(frozen=True, slots=True)
 class Truncate:
-    """The connection is closed (FIN) at `at` as if that were the end; on TLS without a close_notify."""
+    """The connection is closed (FIN) at `at` as if that were the end; on TLS without a close_notify.
+
+    Args:
+        at: a number of body bytes (negative: from the end), ``start``, ``head`` or ``end``, see above.
+    """
 
     at: At = 0
 
 
 class Hold:
-    """The reply stops at `at` until the test calls `release`; the test waits for that moment with `reached`."""
+    """The reply stops at `at` until the test calls `release`; the test waits for that moment with `reached`.
+
+    Args:
+        at: a number of body bytes (negative: from the end), ``start``, ``head`` or ``end``, see above.
+    """
 
     def __init__(self, at: At = "start") -> None:
         self.at: At = at
@@ -663,6 +682,7 @@ class FakeCDN:
         self._open: set[int] = set()
 
     async def __aenter__(self) -> Self:
+        """Listen; from now on `url` and `policy` are good."""
         self._changed = anyio.Event()
         self._contexts = self._make_contexts()
         self._listener = _listen(self.host, self.port)
@@ -673,6 +693,7 @@ class FakeCDN:
         return self
 
     async def __aexit__(self, *_: object) -> None:
+        """Close the listener and every connection."""
         scope = self._group.cancel_scope
         scope.shield = True  # a cancellation that is under way must not keep the tasks from being awaited
         scope.cancel()

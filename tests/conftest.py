@@ -23,6 +23,7 @@ hypothesis.settings.register_profile("default", deadline=None, max_examples=200)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile(os.environ.get("STAGING_HYPOTHESIS", "default"))
 
+PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 CORPORA = Path(os.environ.get("STAGING_CORPORA") or Path(__file__).resolve().parents[2] / "shared" / "corpora")
 
 
@@ -117,6 +118,8 @@ def own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterato
     with tempfile.TemporaryDirectory(prefix="suite-") as place, pytest.MonkeyPatch.context() as patch:
         Path(place).chmod(0o1777)  # some tests run processes of another user
         patch.setenv("TMPDIR", place)
+        for name in PROXIES:  # a failure's line would name it
+            patch.delenv(name, raising=False)
         patch.setattr(tempfile, "tempdir", place)
         yield
 

@@ -109,11 +109,25 @@ def test_run_gives_the_command_its_files_each_an_argument_of_its_own_and_deletes
     assert not Path(directory).exists()
 
 
+PRINT_ARGUMENTS = python("import sys; print(*sys.argv[1:], sep='\\n')")
+
+
 def test_run_expands_only_a_word_that_is_braces_and_as_often_as_it_stands(command, cdn):
-    url = cdn.serve("/a", b"one")
-    done = command("run", url, "--", *python("import sys; print(sys.argv[1:])"), "{}", "x={}", "--", "{}")
-    directory = re.search(r"'([^']*)/a'", done.stdout)[1]
-    assert done.stdout == f"['{directory}/a', 'x={{}}', '--', '{directory}/a']\n"
+    code = ["x={}", "-{}", "{}{}", "{ }", "--x={}.gz", "print({})", "-x y={}", "={}"]
+    done = command("run", cdn.serve("/a", b"one"), "--", *PRINT_ARGUMENTS, "{}", *code, "--", "{}")
+    first, *rest = done.stdout.splitlines()
+    assert first.endswith("/a")
+    assert rest == [*code, "--", first]
+
+
+def test_run_repeats_an_option_that_takes_a_path_for_each(command, cdn):
+    urls = [cdn.serve(f"/{name}", b"x") for name in ("a b", "c")]
+    done = command("run", *urls, "--", *PRINT_ARGUMENTS, "--attachment={}", "-a={}", "z")
+    assert re.sub(r"=/.*/", "=/", done.stdout).splitlines() == [
+        "--attachment=/a b", "--attachment=/c", "-a=/a b", "-a=/c", "z",
+    ]  # fmt: skip
+    done = command("run", "--partial", cdn.url("/gone"), "--", *PRINT_ARGUMENTS, "--attachment={}", "z")
+    assert done.stdout == "z\n"
 
 
 @pytest.mark.parametrize(("code", "expected"), [
@@ -152,6 +166,10 @@ def test_run_of_a_command_that_does_not_start_is_one_line(command, cdn, tmp_path
     (tmp_path / "plain").write_text("no program")
     done = command("run", "--quiet", url, "--", tmp_path / "plain")
     assert (done.returncode, done.stderr) == (126, f"staging: {tmp_path}/plain cannot be started: Permission denied\n")
+    assert not cdn.requests, "that is told before anything is downloaded"
+    (tmp_path / "plain").chmod(0o700)
+    done = command("run", "--quiet", url, "--", tmp_path / "plain")
+    assert (done.returncode, done.stderr) == (126, f"staging: {tmp_path}/plain cannot be started: Exec format error\n")
 
 
 def test_run_never_executes_what_was_sent(command, cdn):
@@ -331,6 +349,20 @@ def test_hostile_names_reach_no_terminal(command, cdn):
             path.unlink()
 
 
+@pytest.mark.skipif(sys.platform == "win32", reason="there names are not in the locale's encoding")
+def test_a_locale_that_cannot_write_a_name_is_no_traceback(command, cdn):
+    command.environment |= {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
+    url = cdn.file("日本語.pdf", b"x")
+    done = command("get", url, cdn.url("/読.pdf"))
+    assert (done.returncode, done.stdout) == (1, f"{command.into}/___.pdf\n")
+    assert done.stderr.startswith("\\u65e5\\u672c\\u8a9e.pdf: 1 byte")
+    assert "staging: \\u8aad.pdf: not found" in done.stderr
+    done = command("run", "--quiet", url, "--", "sh", "-c", 'echo "$STAGING_CONTEXT"; cat "$1"', "sh", "{}")
+    assert (done.returncode, done.stderr) == (0, "")
+    assert done.stdout.startswith("[Attachments:]\n1. FILE '日本語.pdf'\n")
+    assert done.stdout.endswith("\nx")
+
+
 def test_a_reader_that_goes_away_stops_no_work_and_is_no_traceback(command, cdn):
     gate = Hold()
     with command.started("get", cdn.serve("/a", b"x", gate), cdn.serve("/b", b"x")) as process:
@@ -359,7 +391,14 @@ def test_standard_streams_may_be_closed(command, cdn):
 def test_results_that_cannot_be_written_are_an_error(command, cdn):
     with Path("/dev/full").open("w") as full:
         done = command("get", "--quiet", cdn.serve("/a", b"x"), capture_output=False, stdout=full, stderr=-1)
-    assert (done.returncode, done.stderr) == (1, "staging: No space left on device\n")
+    assert (done.returncode, done.stderr) == (1, "staging: standard output: No space left on device\n")
+
+
+@pytest.mark.skipif(not Path("/dev/full").exists(), reason="no device that is always full")
+@pytest.mark.parametrize(("arguments", "code"), [(["nonsense"], 2), (["get", "--into", "x", "u"], 1)])
+def test_errors_that_cannot_be_written_change_no_exit_code(command, arguments, code):
+    with Path("/dev/full").open("w") as full:
+        assert command(*arguments, capture_output=False, stderr=full).returncode == code
 
 
 def test_what_could_not_be_removed_is_told(command, cdn):
@@ -377,8 +416,9 @@ def test_what_could_not_be_removed_is_told(command, cdn):
 
 
 @pytest.mark.parametrize(("arguments", "expected"), [
-    ([], "COMMAND"),
-    (["rnu"], "invalid choice: 'rnu'"),
+    ([], "say what to do: run, get or sweep"),
+    (["rnu"], "say what to do: run, get or sweep, not 'rnu'"),
+    (["https://example.com/a?hm=5ec2e7"], "not 'https://example.com/a' "),
     (["run"], "URL"),
     (["run", "u"], "staging run URL -- COMMAND {}"),
     (["run", "u", "--"], "no command"),
@@ -387,11 +427,12 @@ def test_what_could_not_be_removed_is_told(command, cdn):
     (["run", "", "--", "true"], "argument URL: must not be empty"),
     (["get", "u"], "--into"),
     (["get", "--into", "", "u"], "argument --into: must not be empty"),
+    (["get", "--into", "d", "--temp-dir", "", "u"], "argument --temp-dir: must not be empty"),
     (["get", "--into", "d", "--max", "3", "u"], "--max"),
-    (["get", "--into", "d", "--max-mb", "nan", "u"], "argument --max-mb: max_mb must be more than zero, not nan"),
-    (["get", "--into", "d", "--max-mb", "-1", "u"], "argument --max-mb: max_mb must be more than zero, not -1"),
-    (["get", "--into", "d", "--max-mb", "much", "u"], "argument --max-mb: invalid number value: 'much'"),
-    (["get", "--into", "d", "--timeout", "0", "u"], "argument --timeout: timeout must be more than zero, not 0"),
+    (["get", "--into", "d", "--max-mb", "nan", "u"], "argument --max-mb: it must be more than zero, not nan"),
+    (["get", "--into", "d", "--max-mb", "-1", "u"], "argument --max-mb: it must be more than zero, not -1"),
+    (["get", "--into", "d", "--max-mb", "much", "u"], "argument --max-mb: it must be a number, not 'much'"),
+    (["get", "--into", "d", "--timeout", "0", "u"], "argument --timeout: it must be more than zero, not 0"),
     (["get", "--into", "d", "--allow-host", "https://a.example/", "u"], "argument --allow-host: hosts must be"),
     (["get", "--into", "d", "--allow-host", "a.example", "--any-public-host", "u"], "not allowed with argument"),
     (["get", "--into", "d", f"--{HOSTILE}", "u"], "unrecognized arguments: --a\\x1b[31m\\x1b]0;owned\\x07\\u202e[red]"),
@@ -418,7 +459,18 @@ def test_a_root_that_cannot_be_used_is_one_line(command, tmp_path):
     (tmp_path / "file").touch()
     done = command("run", "--temp-dir", tmp_path / "file", "u", "--", "true")
     assert done.returncode == 1
-    assert re.fullmatch(r"staging: temp_dir.*is not a directory\n", done.stderr)
+    assert re.fullmatch(r"staging: --temp-dir: .*/file is not a directory\n", done.stderr)
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there the current directory cannot be removed")
+def test_a_current_directory_that_is_gone_is_one_line_or_does_not_matter(command, cdn, tmp_path):
+    program = "sh", "-c", f'mkdir {tmp_path}/gone; cd {tmp_path}/gone; rmdir {tmp_path}/gone; "$@"', "sh", *MODULE
+    url = cdn.serve("/a", b"x")
+    assert command("run", "--quiet", url, "--", "cat", "{}", program=program).stdout == "x"
+    command.into = "relative"
+    done = command("get", url, program=program)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert "argument --into: the current directory is gone; give a full path" in done.stderr
 
 
 @pytest.mark.parametrize("verb", [None, "run", "get", "sweep"])
@@ -428,8 +480,13 @@ def test_help_fits_a_terminal_and_names_the_exit_codes(verb, capfd, monkeypatch)
         main([*filter(None, [verb]), "--help"])
     printed = capfd.readouterr()
     assert (ended.value.code, printed.err) == (0, "")
-    assert max(map(len, printed.out.splitlines())) < 80
-    assert verb == "sweep" or all(code in printed.out for code in ("0", "1", "2", "130", "143"))
+    lines = printed.out.splitlines()
+    assert max(map(len, lines)) < 80
+    assert "\nexamples:\n  staging " in printed.out
+    ends = printed.out.partition("exit codes: ")[2]
+    assert all(code in ends for code in ("0", "1", "2") + (("130", "143") if verb != "sweep" else ()))
+    for option in re.search(r"\noptions:\n(.*?)\n\n", printed.out, re.DOTALL)[1].splitlines():
+        assert re.match(r"  -\S.*  \w", option), "each option has one line"
 
 
 def test_version(capfd):
@@ -585,10 +642,40 @@ def terminal(command):
 
 def test_bars_show_name_bytes_rate_and_time_left_and_are_gone_at_the_end(terminal, command, cdn):
     screen = terminal("get", cdn.serve("/photo.bin", bytes(200_000), Drip(10_000, every=0.05)))
-    screen.until(r"photo\.bin .*━.*/195\.3 KiB.*[kK]i?B/s.* 0:00:0\d")
+    screen.until(r"photo\.bin +━.* of 195\.3 KB .* KB/s +0:0\d")
     assert screen.end() == 0
     assert screen.text.endswith(f"\x1b[2K\x1b[?25h\r{command.into}/photo.bin\r\n")
     assert re.search("\x1b\\[[0-9;]*3[0-9]", screen.text), "bars have colours"
+
+
+@pytest.mark.parametrize(("columns", "row"), [
+    (80, r"a-lon\S*… ━+\S+ +97\.7 of 195\.3 KB"), (60, r"a-lon\S*… +97\.7 of 195\.3 KB"), (20, r"a-lon\S*… +50%"),
+])  # fmt: skip
+def test_bars_leave_out_what_the_terminal_has_no_room_for(terminal, cdn, columns, row):
+    """And never fill a line, or the ^C that is echoed behind it would leave one on the screen."""
+    url = cdn.serve("/a-long-name-that-goes-on-and-on.bin", bytes(200_000), Stall(at=100_000))
+    screen = terminal("get", url, COLUMNS=str(columns))
+    screen.until(row)
+    screen.type("\x03")
+    assert screen.end() == 130
+    drawn = re.sub("\x1b\\[[0-9;?]*[a-zA-Z]", "", screen.text).replace("^C", "").replace("\r", "\n")
+    assert max(map(len, drawn.splitlines())) == columns - 3
+
+
+def test_several_downloads_have_a_line_for_all_of_them(terminal, cdn):
+    urls = cdn.serve("/a", b"x"), cdn.serve("/b", bytes(100_000), Drip(10_000, every=0.05))
+    screen = terminal("get", *urls)
+    screen.until(r"1 of 2 done +━+ +\S+ KB")
+    assert screen.end() == 0
+
+
+def test_a_background_job_draws_no_bars(terminal, command, cdn):
+    """Whoever works at the terminal meanwhile is not to be disturbed."""
+    program = "/bin/sh", "-c", 'set -m; "$@" & wait $!', "sh", *MODULE
+    screen = terminal("get", cdn.serve("/a", b"x"), program=program)
+    assert screen.end() == 0
+    assert "a: 1 byte, text/plain\r\n" in screen.text
+    assert "\x1b" not in screen.text
 
 
 def test_no_color_is_honoured(terminal, cdn):
@@ -631,7 +718,7 @@ def test_a_failure_is_a_line_below_the_bars(terminal, cdn):
 
 def test_ctrl_c_during_a_download_restores_the_terminal(terminal, cdn):
     screen = terminal("get", cdn.serve("/slow", bytes(100_000), Stall(at=50_000)))
-    screen.until("slow.*48.8/97.7 KiB")
+    screen.until("slow.*48.8 of 97.7 KB")
     screen.type("\x03")
     assert screen.end() == 130
     assert screen.text.rfind("\x1b[?25h") > screen.text.rfind("\x1b[?25l"), "the cursor is visible again"
@@ -640,7 +727,7 @@ def test_ctrl_c_during_a_download_restores_the_terminal(terminal, cdn):
 
 def test_a_window_that_is_closed_leaves_nothing(terminal, command, cdn):
     screen = terminal("get", cdn.serve("/slow", bytes(100_000), Stall(at=50_000)))
-    screen.until("slow.*48.8/97.7 KiB")
+    screen.until("slow.*48.8 of 97.7 KB")
     screen.hang_up()
     assert screen.process.wait(60) == 129
     assert not command.into.exists()

@@ -1,11 +1,16 @@
 """The seam to a caller's own client, and what the pool does with connections that died."""
 
+import subprocess
+import sys
+
 import anyio
 import anyio.lowlevel
 import httpx
 import pytest
 
-from staging import AttachmentStage, Limits, UrlPolicy
+from staging import AttachmentStage, DownloadError, Limits, RejectedError, UrlPolicy
+from staging._client import PinnedTransport
+from staging._transport import Transport
 from staging.testing import Drip, FakeCDN, Hold, Length, Raw, Reply, Reset, assert_empty
 
 ONCE = Limits(retries=0)
@@ -116,3 +121,48 @@ async def test_what_a_server_says_too_late_is_not_taken_for_the_next_answer(tmp_
             gate.release()
         assert [outcome.downloaded for outcome in stage.outcomes] == [True, True]
         assert cdn.connections == 2
+
+
+async def test_our_transport_serves_a_client_of_httpx(tmp_path):
+    """Whoever wants the vetted dialling without a stage has it: GET only, private addresses refused, bytes as sent."""
+    async with FakeCDN() as cdn:
+        url, zipped = cdn.serve("/a", b"x" * 200_000), cdn.serve("/z", b"raw", headers={"Content-Encoding": "identity"})
+        async with httpx.AsyncClient(transport=PinnedTransport(Transport(cdn.policy)), trust_env=False) as client:
+            for _ in range(2):
+                response = await client.get(url)
+                assert (response.status_code, response.content) == (200, b"x" * 200_000)
+            async with client.stream("GET", zipped) as response:
+                assert [piece async for piece in response.aiter_raw()] == [b"raw"]
+            with pytest.raises(DownloadError) as refused:
+                await client.post(url)
+            assert refused.value.reason == "invalid"
+        async with httpx.AsyncClient(transport=PinnedTransport(Transport(UrlPolicy.discord()))) as client:
+            with pytest.raises(RejectedError) as private:
+                await client.get(url)
+            assert private.value.reason == "private_address"
+        assert len(cdn.requests) == 3
+
+
+def test_httpx_is_imported_by_who_needs_it_alone():
+    """Neither importing the library nor downloading a plain URL loads httpx, nor any other heavy package."""
+    program = """
+import sys, tempfile, anyio
+from staging import AttachmentStage, UrlPolicy
+heavy = {"httpx", "httpcore", "h2", "h11", "trio", "rich", "PIL", "pypdf", "anthropic", "openai"}
+assert not heavy & set(sys.modules), heavy & set(sys.modules)
+async def main():
+    policy = UrlPolicy.only("localhost", ports=(1,), private=True)
+    with tempfile.TemporaryDirectory() as root:
+        async with AttachmentStage(root, policy=policy) as stage:
+            [outcome] = await stage.download("https://localhost:1/a%20b.png?ex=1&c=2")
+            assert outcome.reason == "connect", outcome
+            assert not heavy & set(sys.modules), heavy & set(sys.modules)
+            [outcome] = await stage.download("https://localhost:1/Bild von gestern.png")
+            assert outcome.reason == "not_allowed", outcome
+            assert "httpx" not in sys.modules  # the grammar refused it
+            [outcome] = await stage.download("https://localhost:1/größe.png")
+            assert outcome.reason == "connect", outcome
+            assert "httpx" in sys.modules
+anyio.run(main)
+"""
+    subprocess.run([sys.executable, "-c", program], check=True, timeout=60)

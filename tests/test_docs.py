@@ -5,6 +5,7 @@ import pydoc
 import re
 from dataclasses import fields, is_dataclass
 from functools import cached_property
+from typing import get_args
 
 import pytest
 
@@ -67,6 +68,13 @@ def test_a_field_is_described(name):
     held = [field.name for field in fields(cls)] if is_dataclass(cls) else []
     taken = inspect.signature(cls).parameters if "__init__" in vars(cls) else []
     assert {*held, *taken} - described(cls) == set()
+
+
+def test_every_reason_is_explained_where_help_shows_it():
+    """`help` shows no more of an alias than its name; a failure's own page has the list."""
+    told = inspect.getdoc(staging.Failure) or ""
+    listed = "\n".join(line for line in told.splitlines() if line.startswith("* ``"))
+    assert [reason for reason in get_args(staging.Reason) if f"``{reason}``" not in listed] == []
 
 
 @pytest.mark.parametrize("name", sorted(CLASSES))

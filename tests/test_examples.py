@@ -1,15 +1,20 @@
 """Each example does offline what it says, as a process; bad input gets one line, and nothing is left behind."""
 
 import asyncio
+import contextlib
 import importlib
 import json
 import os
 import re
+import signal
 import subprocess
 import sys
+import textwrap
+from contextlib import nullcontext
 from pathlib import Path
 
 import pytest
+from aiohttp import web  # discord.py is built on it
 
 from staging.testing import FakeCDN, Request, assert_empty
 
@@ -29,20 +34,20 @@ class Example:
         self.folder = folder
 
     def __call__(self, name, *arguments, before="", **keys):
-        environment = {key: value for key, value in os.environ.items() if key not in KEYS and "_proxy" not in key}
-        environment |= {
-            **NO_PROXY_HERE,
-            "TMPDIR": str(self.folder),
-            "PYTHONWARNINGS": "always::ResourceWarning",
-            **keys,
-        }
+        line = [*self.line(name, before), *arguments]
+        options = {"env": self.environment(**keys), "capture_output": True, "text": True, "timeout": 80}
+        return subprocess.run(line, check=False, **options)
+
+    def line(self, name, before=""):
+        """Return how to start it, after `before`, which is code."""
         path = str(EXAMPLES / f"{name}.py")
         start = f"import runpy, sys\n{before}\nsys.path.insert(0, {str(EXAMPLES)!r})\nsys.argv = sys.argv[1:]\n"
         start += "runpy.run_path(sys.argv[0], run_name='__main__')"
-        line = [sys.executable, "-c", start, path] if before else [sys.executable, path]
-        return subprocess.run(
-            [*line, *arguments], env=environment, capture_output=True, text=True, timeout=80, check=False
-        )
+        return [sys.executable, "-c", start, path] if before else [sys.executable, path]
+
+    def environment(self, **keys):
+        own = {key: value for key, value in os.environ.items() if key not in KEYS and "_proxy" not in key}
+        return {**own, **NO_PROXY_HERE, "TMPDIR": str(self.folder), "PYTHONWARNINGS": "always::ResourceWarning", **keys}
 
     def offline(self, name):
         """Return what it prints; it must end well and complain of nothing."""
@@ -91,6 +96,23 @@ def test_openai_is_sent_a_document_a_picture_and_a_table(example):
     assert "Cleaned up 3 attachment files" in output
 
 
+def test_the_bot_answers_about_a_picture_without_a_token_too(example):
+    """With a key alone the model is asked; where it cannot be, whoever asked reads so."""
+    reply = {
+        "id": "m", "type": "message", "role": "assistant", "model": "m", "stop_sequence": None,
+        "content": [{"type": "text", "text": "A sunset."}], "stop_reason": "end_turn",
+        "usage": {"input_tokens": 1, "output_tokens": 1},
+    }  # fmt: skip
+    with FakeCDN.in_thread() as api:
+        api.serve("/v1/messages", json.dumps(reply).encode(), media_type="application/json")
+        keys = {"ANTHROPIC_API_KEY": "x", "ANTHROPIC_BASE_URL": api.url()[:-1], "no_proxy": "127.0.0.1"}
+        done = example("discord_bot", **keys)
+        assert (done.returncode, done.stderr) == (0, "")
+        assert "POST /channels/4/messages: A sunset.\n\n1 of 3 attachments could not be used" in done.stdout
+        api.serve("/v1/messages", b"{}", status=401, media_type="application/json")
+        assert "The model could not be asked (AuthenticationError)." in example("discord_bot", **keys).stdout
+
+
 def test_slacks_token_is_seen_by_slack_and_by_nobody_else(example):
     output = example.offline("slack_private_files")
     assert output.count("Downloaded: Yes") == 2
@@ -105,7 +127,7 @@ def test_a_dead_server_costs_a_batch_one_message(example):
     lines = [line for line in output.splitlines() if line.startswith("message")]
     assert len(lines) == 12
     (broken,) = [line for line in lines if "could not" in line]
-    assert broken.startswith("message 5: greet.py (text/plain) 1 of 2 attachments could not be used: endless.bin")
+    assert broken.startswith("message 5: greet.py (text/plain); 1 of 2 attachments could not be used: endless.bin")
     assert "not finished within the 1 seconds of the batch" in output
     assert lines[11] == "message 11: greet.py (text/plain), sunset.png (image/png), minutes.pdf (application/pdf)"
 
@@ -144,6 +166,11 @@ def test_a_missing_sdk_gets_one_line_with_the_command(example, name):
     assert re.search(r"missing: pip install \w+", line)
 
 
+def test_a_bot_with_a_key_but_no_sdk_for_it_gets_one_line(example):
+    keys = {"DISCORD_TOKEN": "x", "ANTHROPIC_API_KEY": "x"}
+    assert "pip install anthropic" in example.refuses("discord_bot", before="sys.modules['anthropic'] = None", **keys)
+
+
 @pytest.mark.parametrize(
     ("name", "method", "error"),
     [
@@ -163,6 +190,81 @@ def test_a_wrong_discord_token_gets_one_line(example):
         discord.serve("/users/@me", b"{}", status=401, media_type="application/json")
         before = f"import discord.http\ndiscord.http.Route.BASE = {discord.url('')[:-1]!r}"
         assert "token" in example.refuses("discord_bot", before=before, DISCORD_TOKEN="wrong")
+
+
+class Discord:
+    """Discord on loopback, REST and gateway, for one bot: it is logged in, mentioned once, and its answer is kept."""
+
+    def __init__(self, module):
+        self._module = module
+        self.answer = asyncio.get_running_loop().create_future()
+
+    @contextlib.asynccontextmanager
+    async def running(self):
+        """Serve, and yield the port."""
+        runner = web.ServerRunner(web.Server(self._handle))
+        await runner.setup()
+        site = web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        yield runner.addresses[0][1]
+        await runner.cleanup()
+
+    async def _handle(self, request):
+        if request.path == "/gateway":
+            return await self._converse(request)
+        if request.path.endswith("/messages"):
+            self.answer.set_result(await request.json())
+        known = {"/users/@me": self._module.USER, "/oauth2/applications/@me": self._module.APPLICATION}
+        body = json.dumps(known.get(request.path, self._module.MESSAGE)).encode()
+        return web.Response(body=body, content_type="application/json")  # with a charset discord.py reads text
+
+    async def _converse(self, request):
+        gateway = web.WebSocketResponse()
+        await gateway.prepare(request)
+        await gateway.send_json({"op": 10, "d": {"heartbeat_interval": 40_000}})
+        ready = {"v": 10, "user": self._module.USER, "guilds": [], "session_id": "s", "resume_gateway_url": ""}
+        async for message in gateway:
+            if message.json()["op"] == 2:  # it says who it is
+                application = {"id": "1", "flags": 0}
+                await gateway.send_json({"op": 0, "s": 1, "t": "READY", "d": {**ready, "application": application}})
+                file = {"id": "9", "filename": "a.txt", "size": 1, "url": STRANGE, "proxy_url": STRANGE}
+                sent = {**self._module.MESSAGE, "attachments": [file]}
+                await gateway.send_json({"op": 0, "s": 2, "t": "MESSAGE_CREATE", "d": sent})
+        return gateway
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="the interrupt is sent as a signal")
+def test_the_bot_runs_until_it_is_interrupted(example, bot):
+    """For real but for the two addresses: login, gateway, a mention, an answer, Ctrl-C."""
+
+    async def scenario():
+        discord = Discord(bot)
+        async with discord.running() as port:
+            before = f"""if True:
+                import signal, discord.http, discord.gateway, yarl
+                signal.signal(signal.SIGINT, signal.default_int_handler)
+                discord.http.Route.BASE = "http://127.0.0.1:{port}"
+                discord.gateway.DiscordWebSocket.DEFAULT_GATEWAY = yarl.URL("ws://127.0.0.1:{port}/gateway")
+            """
+            pipes = {"stdout": asyncio.subprocess.PIPE, "stderr": asyncio.subprocess.PIPE}
+            line, environment = (
+                example.line("discord_bot", textwrap.dedent(before)),
+                example.environment(DISCORD_TOKEN="x"),
+            )
+            process = await asyncio.create_subprocess_exec(*line, env=environment, **pipes)
+            try:
+                answer = await asyncio.wait_for(discord.answer, 60)
+                process.send_signal(signal.SIGINT)
+                _, errors = await asyncio.wait_for(process.communicate(), 60)
+            finally:
+                with contextlib.suppress(ProcessLookupError):
+                    process.kill()
+        return answer, errors.decode(), process.returncode
+
+    answer, errors, code = asyncio.run(scenario())
+    assert answer["content"].startswith("I was asked: What does this do?\n\n[Attachments:]\n1. FILE 'a.txt'")
+    assert answer["content"].endswith("could not be used: a.txt: links to this address are not accepted.")
+    assert (code, errors) == (130, "")
 
 
 async def test_slacks_login_page_is_not_taken_for_the_file(monkeypatch, capsys):
@@ -207,7 +309,7 @@ async def long_answer(question, stage):
 
 
 def test_a_long_answer_fits_into_a_message_and_pings_nobody(bot, tmp_path):
-    asyncio.run(bot.offline(str(tmp_path), long_answer))
+    asyncio.run(bot.offline(str(tmp_path), nullcontext(long_answer)))
     (answer,) = answers(bot)
     assert 1500 < len(answer["content"]) <= 2000
     assert answer["content"].endswith("deleted.txt: the file is no longer there.")
@@ -222,8 +324,20 @@ BOT = {"id": "7", "username": "b", "discriminator": "0", "avatar": None, "bot": 
 @pytest.mark.parametrize("change", [{"mentions": []}, {"author": BOT}])
 def test_the_bot_answers_only_people_who_mention_it(bot, tmp_path, change, monkeypatch):
     monkeypatch.setattr(bot, "MESSAGE", {**bot.MESSAGE, **change})
-    asyncio.run(bot.offline(str(tmp_path), long_answer))
+    asyncio.run(bot.offline(str(tmp_path), nullcontext(long_answer)))
     assert [path for path, _ in bot.sent] == ["/users/@me", "/oauth2/applications/@me"]
+
+
+async def repeat(question, stage):
+    return question
+
+
+@pytest.mark.parametrize(("content", "question"), [("<@1>", "What is this?"), ("<@!1> who <@1>? ", "who ?")])
+def test_a_mention_without_words_is_a_question_too(bot, tmp_path, content, question, monkeypatch):
+    """Models refuse the empty text."""
+    monkeypatch.setattr(bot, "MESSAGE", {**bot.MESSAGE, "content": content})
+    asyncio.run(bot.offline(str(tmp_path), nullcontext(repeat)))
+    assert answers(bot)[0]["content"].startswith(f"{question}\n\n1 of 3")
 
 
 def test_a_model_that_fails_leaves_nothing(bot, tmp_path):
@@ -231,7 +345,7 @@ def test_a_model_that_fails_leaves_nothing(bot, tmp_path):
         raise RuntimeError("overloaded")
 
     with pytest.raises(RuntimeError, match="overloaded"):
-        asyncio.run(bot.offline(str(tmp_path), broken))
+        asyncio.run(bot.offline(str(tmp_path), nullcontext(broken)))
     assert answers(bot) == []
     assert_empty(tmp_path)
 
@@ -248,7 +362,7 @@ def test_the_bot_can_ask_claude(bot, tmp_path, monkeypatch):
         api.serve("/v1/messages", json.dumps(reply).encode(), media_type="application/json")
         monkeypatch.setenv("ANTHROPIC_BASE_URL", api.url()[:-1])
         monkeypatch.setenv("ANTHROPIC_API_KEY", "x")
-        asyncio.run(bot.offline(str(tmp_path), bot.claude))
+        asyncio.run(bot.offline(str(tmp_path), bot.claude()))
         (request,) = api.requests
     assert isinstance(request, Request)
     assert int(request.header("content-length")) > 10_000  # the picture is in it

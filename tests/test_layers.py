@@ -11,25 +11,25 @@ import staging
 PACKAGE = Path(staging.__file__).parent
 
 FLOORS = {
-    "__init__": 6, "__main__": 6, "_cli": 6, "testing": 6, "llm": 6,
+    "__init__": 6, "__main__": 6, "_cli": 6, "_bars": 6, "testing": 6, "llm": 6,
     "_area": 5,
     "_stage": 4,
     "_resources": 3, "_download": 3,
-    "_workspace": 2, "_transport": 2,
+    "_workspace": 2, "_client": 2, "_transport": 2,
     "_dial": 1, "_threads": 1, "_lease": 1, "_intake": 1, "_policy": 1, "_filenames": 1, "_media": 1, "_budget": 1,
     "_context": 1, "_events": 1,
     "_models": 0, "_errors": 0, "_text": 0,
 }  # fmt: skip
 
 NEIGHBOURS = {  # imports on one floor that the table's sense allows
-    ("__init__", "llm"), ("__init__", "testing"), ("__main__", "_cli"), ("_cli", "__init__"), ("testing", "__init__"),
-    ("llm", "__init__"),
-    ("_dial", "_policy"),
+    ("__init__", "llm"), ("__init__", "testing"), ("__main__", "_cli"), ("_cli", "__init__"), ("_cli", "_bars"),
+    ("testing", "__init__"), ("llm", "__init__"),
+    ("_dial", "_policy"), ("_dial", "_threads"), ("_client", "_transport"),
     ("_models", "_errors"), ("_models", "_text"),
     ("_intake", "_media"), ("_context", "_media"),  # the label of an entry is the kind of the observed type
 }  # fmt: skip
 
-HTTPX_USERS = {"_transport", "_download", "_policy", "_resources", "_stage", "_area", "testing"}
+HTTPX_USERS = {"_client", "_policy", "_resources", "_stage", "_area", "testing"}
 H11_USERS = {"_transport", "testing"}
 
 

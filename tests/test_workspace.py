@@ -345,6 +345,12 @@ def test_F12_equal_names_are_told_apart(workspace):
     assert [path.read_bytes() for path in paths] == [b"0", b"1", b"2"]
 
 
+def test_a_name_that_the_locale_cannot_write_is_one_that_it_can(workspace, monkeypatch):
+    """`download` never raises for an attachment, whatever it is called and under whatever locale."""
+    monkeypatch.setattr(sys, "getfilesystemencoding", lambda: "iso-8859-1")
+    assert [workspace.claim(name) for name in ("日本.pdf", "語学.pdf", "é.pdf")] == ["__.pdf", "__-2.pdf", "é.pdf"]
+
+
 def test_F12_claimed_names_do_not_depend_on_who_is_first(workspace):
     names = [workspace.claim("a.png") for _ in range(3)]
     paths = {}

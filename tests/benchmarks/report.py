@@ -100,10 +100,15 @@ def lines(samples: Samples) -> Iterator[Line]:
         slower = ratio(seen(scenario, "staging_trio"), seen(scenario))
         yield Line("P8", f"{work}: CPU on trio / asyncio", slower, bar=1.3, aim=1.1)
     imported = samples.get("import", {})
-    heavy = sorted(HEAVY & set(imported["staging"][0]["modules"])) if imported.get("staging") else []
+    heavy = sorted(HEAVY & (modules_of(imported, "staging") - modules_of(imported, "httpx_anyio")))
     note = f"of {len(HEAVY)} heavy packages it imports {', '.join(heavy) or 'none'}" if imported else ""
     weight = against("import", "httpx_anyio")
     yield Line("P9", "import staging: CPU / import httpx, anyio", weight, bar=1.2, aim=1.0, note=note)
+
+
+def modules_of(imported: dict[str, list[dict]], contender: str) -> set[str]:
+    """Return what an import brought in; httpx brings rich where click is installed too, which is not our doing."""
+    return {module for value in imported.get(contender, ()) for module in value["modules"]}
 
 
 def stall_note(samples: Samples, scenario: str) -> str:

@@ -11,8 +11,8 @@ from staging._policy import UrlPolicy
 
 PUBLIC = UrlPolicy.public()
 PRIVATE = UrlPolicy(None, ("https",), None, private=True)
-NEVER = [ip_network(cidr) for cidr, *_ in (*_policy._NOWHERE_ROWS, *_policy._METADATA_ROWS)]
-SPECIAL = [*NEVER, *(ip_network(cidr) for cidr, *_ in _policy._SPECIAL_ROWS)]
+NEVER = [ip_network(cidr) for cidr, *_ in (*_policy._NOWHERE, *_policy._METADATA)]
+SPECIAL = [*NEVER, *(ip_network(cidr) for cidr, *_ in _policy._SPECIAL)]
 V4 = st.integers(0, 2**32 - 1)
 V6 = st.integers(0, 2**128 - 1)
 ANY_BITS = st.integers(0, 2**64 - 1)

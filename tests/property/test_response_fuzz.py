@@ -20,7 +20,6 @@ from typing import Literal, get_args
 
 import anyio
 import h11
-import httpx
 import pytest
 import trio
 from anyio.from_thread import start_blocking_portal
@@ -44,9 +43,10 @@ from staging._budget import Budget, Reservation
 from staging._dial import Stream
 from staging._download import Terms, download
 from staging._errors import DownloadError
+from staging._policy import target
 from staging._stage import _failure
 from staging._threads import Hops
-from staging._transport import Transport, _persists, ordinary_head
+from staging._transport import Transport, ordinary_head, persists
 from staging._workspace import Workspace
 from staging.testing import FakeCDN, Length, assert_empty
 
@@ -153,7 +153,7 @@ async def fetch(root, peers, size=None):
 
     attachment = Attachment(URL, size=size)
     workspace, transport, tasks = Workspace.create(root), Transport(POLICY), _tasks()
-    terms = Terms(transport.handle_async_request, POLICY, LIMITS, workspace, Hops())
+    terms = Terms(transport.send, POLICY, LIMITS, workspace, Hops())
     reservation = Reservation(Budget(LIMITS.max_total_bytes, "the stage"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_transport, "dial", dial)
@@ -176,7 +176,7 @@ async def fetch(root, peers, size=None):
 
 async def _outcome(attachment, terms, reservation):
     try:
-        return await download(attachment, httpx.URL(URL), terms, reservation, lambda received, total: None)
+        return await download(attachment, target(POLICY, URL), terms, reservation, lambda received, total: None)
     except StagingError as error:
         return _failure(attachment, error)
 
@@ -212,8 +212,14 @@ def require_agreement(stream):
     http.receive_data(stream)
     theirs = http.next_event()
     assert type(theirs) is h11.Response
-    assert (ours.status, ours.fields) == (theirs.status_code, theirs.headers.raw_items())
-    assert ours.persistent == _persists(theirs)
+    joined = {}
+    for name, value in theirs.headers:
+        joined.setdefault(name, []).append(value)
+    assert (ours.status, ours.fields) == (
+        theirs.status_code,
+        {name: b", ".join(values) for name, values in joined.items()},
+    )
+    assert ours.persistent == persists(theirs)
     assert b"%d" % ours.length == dict(theirs.headers)[b"content-length"].lstrip(b"0") or not ours.length
     assert ours.rest == http.trailing_data[0]
 
