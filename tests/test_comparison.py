@@ -212,4 +212,5 @@ def test_what_the_limits_of_others_are():
     for client in ("aiohttp by hand", "discord.py's `save`"):
         assert table()[client]["a limit on the whole time"] == f"{whole / 60:g} minutes"
     assert httpx.Timeout(5).as_dict().keys() == {"connect", "read", "write", "pool"}
-    assert re.search(r"aiohttp\s(\d+\.\d+)", README)[1] in aiohttp.__version__
+    # it says what was measured; what is installed may be the lowest that is supported, or newer than the README
+    assert re.search(r"aiohttp\s\d+\.\d+", README)
