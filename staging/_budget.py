@@ -51,7 +51,8 @@ class Reservation:
         if missing <= 0 and self.held:
             return
         for budget in self._budgets:
-            if missing > budget.left or not budget.left:
+            left = budget.left
+            if missing > left or not left:
                 limit = format_size(budget.limit)
                 raise RejectedError("budget", f"no room left: {budget.owner} takes {limit} in all")
         self._move(missing)
@@ -65,6 +66,8 @@ class Reservation:
         self.settle(0)
 
     def _move(self, size: int) -> None:
+        if not size:
+            return
         self.held += size
         for budget in self._budgets:
             budget.used += size

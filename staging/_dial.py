@@ -3,9 +3,9 @@
 Theory of operation. A host name is resolved once, and the addresses that are judged are the addresses that are dialled:
 between check and connect there is no second look-up that an attacker's name server could answer differently (DNS
 rebinding). If a single answer is not admitted, the host is refused: a name that points at both worlds is an attack or a
-mistake. The addresses are then tried as RFC 8305 (happy eyeballs) has it: families alternate, the next attempt starts
-when one has failed or a quarter of a second has passed, the first to connect wins. Host header, SNI and certificate
-stay with the name.
+mistake. Those who dial one name at the same time share one look-up. The addresses are then tried as RFC 8305 (happy
+eyeballs) has it: families alternate, the next attempt starts when one has failed or a quarter of a second has passed,
+the first to connect wins. Host header, SNI and certificate stay with the name.
 
 The socket is non-blocking and read by whoever has the data's destination: `Stream.read_now` tries without waiting, and
 only when nothing is there is the event loop asked (`Stream.readable`). TLS runs on the socket itself, so that OpenSSL
@@ -13,6 +13,7 @@ reads the kernel and no byte is copied through memory buffers.
 """
 
 import contextlib
+import copy
 import functools
 import os
 import socket
@@ -126,7 +127,7 @@ class Stream:
                 await anyio.wait_writable(secure)
 
 
-async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None) -> Stream:
+async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None, resolver: "Resolver") -> Stream:
     """Connect to `origin` at an address that `policy` admits; within `CONNECT_TIMEOUT`, or not at all.
 
     Raises:
@@ -135,7 +136,7 @@ async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None) ->
     """
     try:
         with anyio.fail_after(CONNECT_TIMEOUT):
-            addresses = vet(await resolve(origin), policy)
+            addresses = vet(await resolver.addresses(origin), policy)
             stream = Stream(await connect(addresses, origin), origin)
             if origin.scheme == "https":
                 await _secure(stream, tls)
@@ -148,6 +149,50 @@ async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None) ->
 def look_up(host: str, port: int) -> Sequence[tuple[Any, ...]]:
     """Ask the system's resolver; blocks. The one place where a name becomes addresses (tests put their own here)."""
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+
+
+class _Question:
+    """A look-up under way, and what came of it: an answer, an error, or neither if whoever asked was cancelled."""
+
+    __slots__ = ("answer", "ended", "error")
+
+    def __init__(self) -> None:
+        self.ended = anyio.Event()
+        self.answer: Sequence[Address] | None = None
+        self.error: DownloadError | None = None
+
+
+class Resolver:
+    """Looks a name up once for all who dial it at the same time: a batch from one host is one query and one thread."""
+
+    def __init__(self) -> None:
+        self._questions: dict[Origin, _Question] = {}
+
+    async def addresses(self, origin: Origin) -> Sequence[Address]:
+        """Return all addresses of the origin's host, as `resolve` does; nothing is kept for whoever asks later.
+
+        Raises:
+            DownloadError: as `resolve`.
+        """
+        while (question := self._questions.get(origin)) is not None:
+            await question.ended.wait()
+            if question.error is not None:
+                raise copy.copy(question.error)  # an error belongs to one download, which counts its attempts on it
+            if question.answer is not None:
+                return question.answer
+        return await self._ask(origin)
+
+    async def _ask(self, origin: Origin) -> Sequence[Address]:
+        question = self._questions[origin] = _Question()
+        try:
+            question.answer = await resolve(origin)
+        except DownloadError as error:
+            question.error = copy.copy(error)
+            raise
+        finally:
+            del self._questions[origin]
+            question.ended.set()
+        return question.answer
 
 
 async def resolve(origin: Origin) -> list[Address]:

@@ -293,7 +293,8 @@ class AttachmentStage:
         try:
             async with self._turns:
                 reservation.cover(attachment.size or 0)
-                self._emit(Started(attachment=attachment))
+                if self._on_event is not None:
+                    self._emit(Started(attachment=attachment))
                 staged = await download(attachment, target, self._terms, reservation, self._progress_of(attachment))
         except BaseException:
             self._taken -= 1
@@ -337,7 +338,8 @@ class AttachmentStage:
         elif isinstance(outcome, StagedFile) and contradicts(outcome.claimed_media_type, outcome.media_type):
             claim = one_line(str(outcome.claimed_media_type), limit=100)
             _log.info("%r is %s, not %s as claimed", outcome.name, outcome.media_type, claim)
-        self._emit(Finished(outcome=outcome))
+        if self._on_event is not None:
+            self._emit(Finished(outcome=outcome))
 
     def _progress_of(self, attachment: Attachment) -> Callable[[int, int | None], None]:
         if self._on_event is None:

@@ -25,7 +25,7 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import anyio
 
-from staging._dial import Stream, dial
+from staging._dial import Resolver, Stream, dial
 from staging._errors import DownloadError
 from staging._policy import Origin, Target, UrlPolicy
 from staging._text import one_line
@@ -117,6 +117,7 @@ class Transport:
     def __init__(self, policy: UrlPolicy, tls: ssl.SSLContext | None = None) -> None:
         self._policy = policy
         self._tls = tls
+        self._resolver = Resolver()
         self._idle: dict[Origin, list[tuple[float, Stream]]] = {}
         self._closed = False
 
@@ -134,7 +135,7 @@ class Transport:
                 return await self._exchange(stream, data, used=True)
             except _StaleError:
                 continue
-        stream = await dial(origin, self._policy, self._tls)
+        stream = await dial(origin, self._policy, self._tls, self._resolver)
         try:
             return await self._exchange(stream, data, used=False)
         except _StaleError as stale:
@@ -398,7 +399,7 @@ class _Response:
     """A `Response` on a connection of ours: its body exactly as framed, and never more than was declared."""
 
     __slots__ = (
-        "_closed", "_complete", "_dry", "_ended", "_give_back", "_head", "_kept", "_left", "_reusable", "_stream",
+        "_closed", "_complete", "_ended", "_give_back", "_head", "_kept", "_left", "_reusable", "_stream",
         "length", "status",
     )  # fmt: skip
 
@@ -411,7 +412,7 @@ class _Response:
         self._reusable = head.persistent
         self._kept = head.rest
         self._left = head.length or 0
-        self._dry = self._ended = self._complete = self._closed = False
+        self._ended = self._complete = self._closed = False
         if head.length == 0:
             self._finish(excess=bool(self._kept))
 
@@ -436,28 +437,25 @@ class _Response:
         """Past h11: the socket writes into the caller's buffer (RFC 9112 section 6.2)."""
         view = view[: self._left]
         count = self._take_kept(view)
-        while True:
-            if not self._dry:
-                count += self._take(view[count:])
-            if count:
-                break
+        count += self._take(view[count:])
+        while not count:
             if self._ended:
                 length = self._head.length or 0
                 raise truncated(self._stream.origin, length - self._left, length)
             await self._stream.readable()
-            self._dry = False
+            count = self._take(view)
         self._left -= count
         if not self._left:
             self._finish(excess=bool(self._kept))
         return count
 
     def _take(self, view: memoryview) -> int:
-        """Take what is there, without waiting; once all is taken, another look is in vain until somebody waited."""
+        """Take what is there, without waiting, and see whether it was the end."""
         count = 0
         while count < len(view):
             new = self._stream.read_now(view[count:])
             if not new:
-                self._dry, self._ended = True, new == 0
+                self._ended = new == 0
                 break
             count += new
         return count

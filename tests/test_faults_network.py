@@ -14,7 +14,8 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from staging import Attachment, AttachmentStage, Limits, StagedFile, StagingArea, UrlPolicy, _dial
+from staging import Attachment, AttachmentStage, DownloadError, Limits, StagedFile, StagingArea, UrlPolicy, _dial
+from staging._policy import Origin
 from staging.testing import (
     Chunked,
     Drip,
@@ -550,6 +551,59 @@ async def test_S23_a_look_up_that_hangs_is_abandoned(tmp_path, monkeypatch):
             assert time.monotonic() - began < 5
     finally:
         release.set()
+
+
+@pytest.mark.parametrize("fails_with", [None, socket.gaierror(socket.EAI_AGAIN, "x")])
+async def test_S23_those_who_dial_one_name_at_once_share_one_look_up(monkeypatch, fails_with):
+    """The answer is shared and so is a failure, but each has an error of its own; whoever asks later asks anew."""
+    asked, release = resolver(monkeypatch, fails_with or ["203.0.114.7"]), threading_event()
+    answer_at_once = _dial.look_up
+    monkeypatch.setattr(_dial, "look_up", lambda *name: (release.wait(30), answer_at_once(*name))[1])
+    names, got, origin = _dial.Resolver(), [], Origin("https", "files.example.com", 443)
+
+    async def ask():
+        try:
+            got.append(await names.addresses(origin))
+        except DownloadError as error:
+            got.append(error)
+
+    async with anyio.create_task_group() as group:
+        for _ in range(5):
+            group.start_soon(ask)
+        await anyio.wait_all_tasks_blocked()
+        release.set()
+    assert len(asked) == 1
+    assert len(got) == 5
+    if fails_with:
+        assert len({id(error) for error in got}) == 5
+        assert {(error.reason, error.retryable) for error in got} == {("connect", True)}
+    else:
+        assert {address.target for addresses in got for address in addresses} == {("203.0.114.7", 443)}
+    await ask()
+    assert len(asked) == 2
+
+
+async def test_S23_a_shared_look_up_outlives_whoever_asked_first(monkeypatch):
+    asked, release = resolver(monkeypatch, ["203.0.114.7"]), threading_event()
+    answer_at_once = _dial.look_up
+    monkeypatch.setattr(_dial, "look_up", lambda *name: (release.wait(30), answer_at_once(*name))[1])
+    names, got, first = _dial.Resolver(), [], anyio.CancelScope()
+
+    async def ask(scope):
+        with scope:
+            got.append(await names.addresses(Origin("https", "files.example.com", 443)))
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(ask, first)
+        await anyio.wait_all_tasks_blocked()
+        group.start_soon(ask, anyio.CancelScope())
+        group.start_soon(ask, anyio.CancelScope())
+        await anyio.wait_all_tasks_blocked()
+        first.cancel()
+        await anyio.wait_all_tasks_blocked()
+        release.set()
+    assert len(got) == 2
+    assert len(asked) <= 2  # the abandoned thread's, and the next one's
 
 
 def threading_event():

@@ -145,7 +145,7 @@ async def fetch(root, peers, size=None):
     """
     torn, coming = [], iter(peers)
 
-    async def dial(origin, policy, tls):
+    async def dial(origin, policy, tls, resolver):
         if (peer := next(coming, None)) is None:
             raise DownloadError("connect", "nobody answers any more", retryable=True)
         torn.append(Torn(origin, peer))
