@@ -442,7 +442,7 @@ def test_the_numbers_are_the_defaults():
     numbers = README.partition("### Limits\n")[2].partition("\n## ")[0]
     told = {name: float(value) for name, value in re.findall(r"`(\w+)=([0-9.]+)`", numbers)}
     assert told == {name: getattr(Limits(), name) for name in Limits.__slots__}
-    assert f"at most {BUFFER // 1024} KB" in numbers
+    assert f"at most {BUFFER // 1024**2} MB" in numbers
     assert f"after {REMOVAL_SECONDS:g} seconds" in README
 
 
