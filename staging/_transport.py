@@ -36,6 +36,7 @@ MAX_IDLE: Final = 32
 MAX_HEAD: Final = 32_768  # a response head larger than this is a bomb
 MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); endless ones are an attack
 CHUNK: Final = 65_536  # bytes received at once, where h11 or nobody has a better buffer
+TURN: Final = 262_144  # bytes that one body takes before the others have their turn; some tenths of a millisecond
 _NO_BODY = frozenset({204, 304})  # whatever they declare (RFC 9112 section 6.3)
 _MAX_DIGITS = 18  # of a length that fits 64 bits
 _EVENTS_PER_TURN = 32
@@ -435,7 +436,7 @@ class _Response:
 
     async def _read_counted(self, view: memoryview) -> int:
         """Past h11: the socket writes into the caller's buffer (RFC 9112 section 6.2)."""
-        view = view[: self._left]
+        view = view[: min(self._left, TURN)]
         count = self._take_kept(view)
         count += self._take(view[count:])
         while not count:
@@ -447,6 +448,8 @@ class _Response:
         self._left -= count
         if not self._left:
             self._finish(excess=bool(self._kept))
+        elif count == TURN:
+            await _checkpoint()  # a fast server does not keep the loop to itself
         return count
 
     def _take(self, view: memoryview) -> int:
