@@ -64,6 +64,9 @@ class Request(NamedTuple):
     fields: Mapping[bytes, bytes]
     own_origin: bool = True
 
+    def __repr__(self) -> str:  # the fields may hold a token
+        return f"<Request {self.target!r}>"
+
 
 class Response(Protocol):
     """What came back: the head, and a body that is unread.

@@ -10,7 +10,8 @@ import pytest
 
 from staging import AttachmentStage, DownloadError, Limits, RejectedError, UrlPolicy
 from staging._client import PinnedTransport
-from staging._transport import Transport
+from staging._policy import target
+from staging._transport import Request, Transport
 from staging.testing import Drip, FakeCDN, Hold, Length, Raw, Reply, Reset, assert_empty
 
 ONCE = Limits(retries=0)
@@ -166,3 +167,10 @@ async def main():
 anyio.run(main)
 """
     subprocess.run([sys.executable, "-c", program], check=True, timeout=60)
+
+
+def test_a_request_shows_neither_its_fields_nor_its_signature():
+    request = Request(
+        target(UrlPolicy.discord(), "https://cdn.discordapp.com/a?hm=s3cret"), {b"authorization": b"s3cret"}
+    )
+    assert repr(request) == "<Request <Target https://cdn.discordapp.com/a>>"
