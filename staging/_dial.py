@@ -8,8 +8,9 @@ eyeballs) has it: families alternate, the next attempt starts when one has faile
 the first to connect wins. Host header, SNI and certificate stay with the name.
 
 The socket is non-blocking and read by whoever has the data's destination: `Stream.read_now` tries without waiting, and
-only when nothing is there is the event loop asked (`Stream.readable`). TLS runs on the socket itself, so that OpenSSL
-reads the kernel and no byte is copied through memory buffers.
+only when nothing is there is the event loop asked (`Stream.readable`). TLS is fed from memory: OpenSSL on a socket asks
+the kernel twice for every record of 16 KB, and each time the kernel answers the peer; half a megabyte at once costs a
+copy more and a tenth less in all.
 """
 
 import contextlib
@@ -24,7 +25,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, cast
 
 import anyio
 
@@ -34,6 +35,7 @@ from staging._text import one_line
 from staging._threads import in_thread
 
 CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
+MIN_RAW, MAX_RAW = 65_536, 524_288  # bytes asked of the kernel at once, under TLS
 _ATTEMPT_DELAY = 0.25  # RFC 8305 section 5
 _MAX_ADDRESSES = 16  # a name with 200 answers does not buy 200 attempts
 
@@ -48,25 +50,33 @@ class Address(NamedTuple):
 class Stream:
     """Bytes to and from one peer. Reading never blocks: 0 is the end, None is nothing yet."""
 
-    __slots__ = ("_read", "_sock", "origin")
+    __slots__ = ("_sock", "origin")
 
     def __init__(self, sock: socket.socket, origin: Origin) -> None:
         self._sock = sock
-        self._read: Callable[[memoryview], int] = sock.recv_into
         self.origin = origin
 
     def read_now(self, view: memoryview) -> int | None:
-        """Read what is there into `view`.
+        """Read what is there, until `view` is full.
 
         Raises:
             OSError: if the connection broke; for TLS also if it ended without a close_notify (RFC 8446 section 6.1).
         """
         try:
-            return self._read(view)
-        except (BlockingIOError, ssl.SSLWantReadError):
+            return self._sock.recv_into(view)
+        except BlockingIOError:
             return None
-        except ssl.SSLZeroReturnError:
-            return 0
+
+    def receive_now(self, size: int) -> bytes | None:
+        """Receive what is there, up to `size` bytes; as `read_now`, but b"" is the end.
+
+        Raises:
+            OSError: as `read_now`.
+        """
+        try:
+            return self._sock.recv(size)
+        except BlockingIOError:
+            return None
 
     async def readable(self) -> None:
         """Wait until `read_now` has something to say."""
@@ -77,30 +87,13 @@ class Stream:
         while data:
             try:
                 data = data[self._sock.send(data) :]
-            except (BlockingIOError, ssl.SSLWantWriteError):
+            except BlockingIOError:
                 await anyio.wait_writable(self._sock)
-            except ssl.SSLWantReadError:
-                await anyio.wait_readable(self._sock)
-
-    def receive_now(self, size: int) -> bytes | None:
-        """Receive what is there, up to `size` bytes; as `read_now`, but b"" is the end.
-
-        Raises:
-            OSError: as `read_now`.
-        """
-        try:
-            return self._sock.recv(size)
-        except (BlockingIOError, ssl.SSLWantReadError):
-            return None
-        except ssl.SSLZeroReturnError:
-            return b""
 
     def silent(self) -> bool:
         """Whether an idle connection is as it should be: open, and with nothing to say (RFC 9112 section 9.3)."""
-        if isinstance(self._sock, ssl.SSLSocket) and self._sock.pending():
-            return False  # it has been decrypted, so the look below would not find it
         try:
-            socket.socket.recv(self._sock, 1, socket.MSG_PEEK)  # below TLS: a goodbye there is data here
+            self._sock.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
             return True
         except OSError:
@@ -111,20 +104,92 @@ class Stream:
         """Close at once; nothing is waited for."""
         self._sock.close()
 
-    async def handshake(self, context: ssl.SSLContext) -> None:
-        """Turn the connection into TLS, verified against the origin's host name."""
-        # a ragged end must show: it may be a truncation by somebody on the path (RFC 9112 section 9.8)
-        secure = context.wrap_socket(
-            self._sock, server_hostname=self.origin.host, do_handshake_on_connect=False, suppress_ragged_eofs=False
-        )
-        self._sock, self._read = secure, secure.recv_into
+
+class TlsStream(Stream):
+    """The same through TLS, verified against the origin's host name."""
+
+    __slots__ = ("_incoming", "_outgoing", "_raw", "_read", "_tls")
+
+    def __init__(self, sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> None:
+        super().__init__(sock, origin)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=origin.host)
+        self._raw = MIN_RAW
+        self._read = cast("Callable[[int, memoryview], int]", self._tls.read)
+
+    def read_now(self, view: memoryview) -> int | None:
+        count, size, read = 0, len(view), self._read
+        while count < size:
+            try:
+                new = read(size - count, view[count:])
+            except ssl.SSLWantReadError:
+                if not self._fetch():
+                    return count or None
+            else:
+                if not new:
+                    break
+                count += new
+        return count
+
+    def receive_now(self, size: int) -> bytes | None:
         while True:
             try:
-                return secure.do_handshake()
+                return self._tls.read(size)
             except ssl.SSLWantReadError:
-                await anyio.wait_readable(secure)
-            except ssl.SSLWantWriteError:
-                await anyio.wait_writable(secure)
+                if not self._fetch():
+                    return None
+
+    def _fetch(self) -> bool:
+        """Hand OpenSSL what the kernel has; return whether that was anything, be it the end."""
+        try:
+            data = self._sock.recv(self._raw)
+        except BlockingIOError:
+            return False
+        if data:
+            self._incoming.write(data)
+            self._raw = min(2 * self._raw, MAX_RAW) if len(data) == self._raw else max(self._raw // 2, MIN_RAW)
+        else:
+            self._incoming.write_eof()  # a ragged end shows: it may be somebody on the path (RFC 9112 section 9.8)
+        return True
+
+    async def readable(self) -> None:
+        await self._flush()  # the peer may wait for OpenSSL's answer
+        await super().readable()
+        self._fetch()  # now, since OpenSSL would say first that it has nothing
+
+    async def send(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[self._tls.write(data) :]
+            except ssl.SSLWantReadError:
+                await self.readable()
+        await self._flush()
+
+    async def _flush(self) -> None:
+        if self._outgoing.pending:
+            await super().send(self._outgoing.read())
+
+    def silent(self) -> bool:
+        # what has left the kernel already would not be found there; a goodbye is in it like anything else
+        return not self._tls.pending() and not self._incoming.pending and super().silent()
+
+    async def handshake(self) -> None:
+        """Agree with the peer on keys, and believe its certificate.
+
+        Raises:
+            OSError: if it cannot be.
+        """
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self.readable()
+            except ssl.SSLError:
+                with contextlib.suppress(OSError):
+                    await self._flush()  # so that the peer learns why (RFC 8446 section 6.2)
+                raise
+            else:
+                return await self._flush()
 
 
 async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None, resolver: "Resolver") -> Stream:
@@ -137,10 +202,9 @@ async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None, re
     try:
         with anyio.fail_after(CONNECT_TIMEOUT):
             addresses = vet(await resolver.addresses(origin), policy)
-            stream = Stream(await connect(addresses, origin), origin)
-            if origin.scheme == "https":
-                await _secure(stream, tls)
-            return stream
+            context = (tls or await default_tls()) if origin.scheme == "https" else None
+            sock = await connect(addresses, origin)
+            return Stream(sock, origin) if context is None else await _secure(sock, origin, context)
     except TimeoutError:
         detail = f"could not connect to {origin} within {CONNECT_TIMEOUT:g} seconds{_unused_proxy()}"
         raise DownloadError("connect", detail, retryable=True) from None
@@ -314,20 +378,22 @@ def _unused_proxy() -> str:
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
 
 
-async def _secure(stream: Stream, tls: ssl.SSLContext | None) -> None:
+async def _secure(sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> TlsStream:
     try:
-        await stream.handshake(tls or await default_tls())
+        stream = TlsStream(sock, origin, context)
+        await stream.handshake()
     except ssl.SSLCertVerificationError as error:
-        stream.close()
-        raise DownloadError("connect", _distrust(stream.origin, error)) from None
+        sock.close()
+        raise DownloadError("connect", _distrust(origin, error)) from None
     except OSError as error:
-        stream.close()
+        sock.close()
         broken = not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
-        detail = f"no secure connection to {stream.origin}: {_tls_fault(error)}"
+        detail = f"no secure connection to {origin}: {_tls_fault(error)}"
         raise DownloadError("connect", detail, retryable=broken) from None
     except BaseException:
-        stream.close()
+        sock.close()
         raise
+    return stream
 
 
 _OWN_TRUST = "tls= takes an SSL context that trusts it"

@@ -403,7 +403,7 @@ class _Response:
     """A `Response` on a connection of ours: its body exactly as framed, and never more than was declared."""
 
     __slots__ = (
-        "_closed", "_complete", "_ended", "_give_back", "_head", "_kept", "_left", "_reusable", "_stream",
+        "_closed", "_complete", "_give_back", "_head", "_kept", "_left", "_reusable", "_stream",
         "length", "status",
     )  # fmt: skip
 
@@ -416,7 +416,7 @@ class _Response:
         self._reusable = head.persistent
         self._kept = head.rest
         self._left = head.length or 0
-        self._ended = self._complete = self._closed = False
+        self._complete = self._closed = False
         if head.length == 0:
             self._finish(excess=bool(self._kept))
 
@@ -440,30 +440,18 @@ class _Response:
     async def _read_counted(self, view: memoryview) -> int:
         """Past h11: the socket writes into the caller's buffer (RFC 9112 section 6.2)."""
         view = view[: min(self._left, TURN)]
-        count = self._take_kept(view)
-        count += self._take(view[count:])
-        while not count:
-            if self._ended:
+        count: int | None = self._take_kept(view)
+        if not count:
+            while (count := self._stream.read_now(view)) is None:
+                await self._stream.readable()
+            if not count:
                 length = self._head.length or 0
                 raise truncated(self._stream.origin, length - self._left, length)
-            await self._stream.readable()
-            count = self._take(view)
         self._left -= count
         if not self._left:
             self._finish(excess=bool(self._kept))
         elif count == TURN:
             await _checkpoint()  # a fast server does not keep the loop to itself
-        return count
-
-    def _take(self, view: memoryview) -> int:
-        """Take what is there, without waiting, and see whether it was the end."""
-        count = 0
-        while count < len(view):
-            new = self._stream.read_now(view[count:])
-            if not new:
-                self._ended = new == 0
-                break
-            count += new
         return count
 
     async def _read_framed(self, view: memoryview, parser: Parser) -> int:

@@ -44,6 +44,7 @@ from staging import (
     testing,
 )
 from staging._context import context, notice
+from staging._dial import MAX_RAW
 from staging._download import BUFFER
 from staging._models import MB, describe_limit
 from staging._stage import REMOVAL_SECONDS
@@ -442,7 +443,7 @@ def test_the_numbers_are_the_defaults():
     numbers = README.partition("### Limits\n")[2].partition("\n## ")[0]
     told = {name: float(value) for name, value in re.findall(r"`(\w+)=([0-9.]+)`", numbers)}
     assert told == {name: getattr(Limits(), name) for name in Limits.__slots__}
-    assert f"at most {BUFFER // 1024**2} MB" in numbers
+    assert f"about {round((BUFFER + MAX_RAW) / 1024**2)} MB in memory" in numbers
     assert f"after {REMOVAL_SECONDS:g} seconds" in README
 
 

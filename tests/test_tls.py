@@ -1,0 +1,158 @@
+"""TLS fed from memory: what OpenSSL wants to say reaches the peer, and what the peer says reaches OpenSSL."""
+
+import os
+import pty
+import shutil
+import ssl
+import subprocess
+from contextlib import asynccontextmanager
+
+import anyio
+import anyio.lowlevel
+import anyio.to_thread
+import pytest
+import trustme
+from anyio.streams.buffered import BufferedByteReceiveStream
+from anyio.streams.tls import TLSStream
+
+from staging import DownloadError, UrlPolicy
+from staging._dial import Resolver, dial
+from staging._policy import Origin
+
+POLICY = UrlPolicy.only("localhost", private=True)
+RECORD = 16_384  # RFC 8446 section 5.1
+
+
+@pytest.fixture(scope="module")
+def authority():
+    return trustme.CA()
+
+
+@pytest.fixture(scope="module")
+def trusting(authority):
+    context = ssl.create_default_context()
+    authority.configure_trust(context)
+    return context
+
+
+@asynccontextmanager
+async def serving(authority, handler):
+    """Hand the server's end of each connection to `handler`, before the handshake."""
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    authority.issue_cert("localhost").configure_cert(context)
+    async with await anyio.create_tcp_listener(local_host="127.0.0.1") as listener, anyio.create_task_group() as group:
+        group.start_soon(listener.serve, lambda raw: handler(raw, context))
+        yield Origin("https", "localhost", listener.extra(anyio.abc.SocketAttribute.local_port))
+        group.cancel_scope.cancel()
+
+
+@asynccontextmanager
+async def dialled(origin, context):
+    stream = await dial(origin, POLICY, context, Resolver())
+    try:
+        yield stream
+    finally:
+        stream.close()
+
+
+async def received(stream, size):
+    """Return the next `size` bytes."""
+    data = memoryview(bytearray(size))
+    filled = 0
+    while filled < size:
+        count = stream.read_now(data[filled:])
+        if count is None:
+            await stream.readable()
+        else:
+            assert count, f"the end, after {bytes(data[:filled])}"
+            filled += count
+    return bytes(data)
+
+
+async def test_a_request_longer_than_a_record_arrives_whole(authority, trusting):
+    request, arrived = bytes(range(256)) * 20_000, anyio.create_memory_object_stream(1)
+
+    async def handler(raw, context):
+        async with await TLSStream.wrap(raw, server_side=True, ssl_context=context) as peer:
+            await arrived[0].send(await BufferedByteReceiveStream(peer).receive_exactly(len(request)))
+
+    assert len(request) > RECORD  # and than any socket takes at once
+    async with serving(authority, handler) as origin, dialled(origin, trusting) as stream:
+        await stream.send(request)
+        assert await arrived[1].receive() == request
+    for end in arrived:
+        end.close()
+
+
+async def test_a_connection_whose_peer_has_said_more_is_not_silent(authority, trusting):
+    """Another record behind the body has left the kernel with it, and lies where no look at the socket finds it."""
+    said, heard = anyio.Event(), anyio.Event()
+
+    async def handler(raw, context):
+        async with await TLSStream.wrap(raw, server_side=True, ssl_context=context) as peer:
+            await peer.send(b"body")
+            await peer.send(b"more")
+            said.set()
+            await heard.wait()
+
+    async with serving(authority, handler) as origin, dialled(origin, trusting) as stream:
+        await said.wait()
+        assert await received(stream, 4) == b"body"
+        assert not stream.silent()
+        assert await received(stream, 4) == b"more"
+        assert stream.silent()
+        heard.set()
+
+
+async def test_the_peer_learns_that_it_is_not_trusted(authority):
+    """An alert, not a bare hang-up: the one who can mend it reads it in the server's log (RFC 8446 section 6.2)."""
+    told = anyio.create_memory_object_stream(1)
+
+    async def handler(raw, context):
+        async with raw:
+            with pytest.raises(ssl.SSLError) as refused:
+                await TLSStream.wrap(raw, server_side=True, ssl_context=context)
+            await told[0].send(refused.value.reason)
+
+    async with serving(authority, handler) as origin:
+        with pytest.raises(DownloadError, match="not trusted"):
+            await dial(origin, POLICY, ssl.create_default_context(), Resolver())
+        assert await told[1].receive() == "TLSV1_ALERT_UNKNOWN_CA"
+    for end in told:
+        end.close()
+
+
+@pytest.mark.parametrize(("version", "command"), [("-tls1_2", "r"), ("-tls1_3", "K")], ids=["renegotiates", "rekeys"])
+async def test_a_server_that_wants_new_keys_in_the_middle_gets_them(tmp_path, authority, trusting, version, command):
+    """RFC 5746, and RFC 8446 section 4.6.3: `s_server` waits for our part before it sends the rest."""
+    if shutil.which("openssl") is None:
+        pytest.skip("openssl is not installed: no server renegotiates here")
+    certificate = tmp_path / "localhost.pem"
+    authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(certificate))
+    terminal, keyboard = pty.openpty()  # a terminal is read by the line, so that a command is not taken for data
+    arguments = ["-accept", "127.0.0.1:0", "-cert", str(certificate), "-key", str(certificate), version]
+    try:
+        async with await anyio.open_process(
+            ["openssl", "s_server", *arguments], stdin=keyboard, stdout=subprocess.PIPE
+        ) as server:
+            try:
+                output = BufferedByteReceiveStream(server.stdout)
+                await output.receive_until(b"ACCEPT 127.0.0.1:", 10_000)
+                port = int(await output.receive_until(b"\n", 100))
+                async with dialled(Origin("https", "localhost", port), trusting) as stream:
+                    await stream.send(b"a request\n")
+                    await output.receive_until(b"a request", 100_000)
+                    await anyio.to_thread.run_sync(_type, terminal, f"before\n{command}\nafter\n")
+                    assert await received(stream, 13) == b"before\nafter\n"
+                    await stream.send(b"another\n")
+                    await output.receive_until(b"another", 100_000)
+            finally:
+                server.kill()
+    finally:
+        os.close(terminal)
+        os.close(keyboard)
+
+
+def _type(terminal, text):
+    with open(terminal, "w", closefd=False) as keys:
+        keys.write(text)
