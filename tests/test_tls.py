@@ -104,6 +104,29 @@ async def test_a_connection_whose_peer_has_said_more_is_not_silent(authority, tr
         heard.set()
 
 
+@pytest.mark.parametrize("goodbye", [True, False])
+async def test_the_end_is_a_goodbye_and_a_bare_hang_up_is_none(authority, trusting, goodbye):
+    """RFC 8446 section 6.1: what ends without a close_notify may have been cut by anybody on the path."""
+
+    async def handler(raw, context):
+        peer = await TLSStream.wrap(raw, server_side=True, ssl_context=context, standard_compatible=goodbye)
+        await peer.send(b"all")
+        await peer.aclose()
+
+    async with serving(authority, handler) as origin, dialled(origin, trusting) as stream:
+        assert await received(stream, 3) == b"all"
+        while (end := _end(stream)) is None:
+            await stream.readable()
+        assert end == (0 if goodbye else "SSLEOFError")
+
+
+def _end(stream):
+    try:
+        return stream.read_now(memoryview(bytearray(1)))
+    except OSError as error:
+        return type(error).__name__
+
+
 async def test_the_peer_learns_that_it_is_not_trusted(authority):
     """An alert, not a bare hang-up: the one who can mend it reads it in the server's log (RFC 8446 section 6.2)."""
     told = anyio.create_memory_object_stream(1)

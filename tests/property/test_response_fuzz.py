@@ -7,10 +7,12 @@ likes.
 
 import asyncio
 import contextlib
+import functools
 import itertools
 import pickle
 import re
 import socket
+import ssl
 import struct
 import zlib
 from collections import Counter, deque
@@ -22,6 +24,7 @@ import anyio
 import h11
 import pytest
 import trio
+import trustme
 from anyio.from_thread import start_blocking_portal
 from conftest import LOOPS
 from hypothesis import HealthCheck, example, given, settings
@@ -35,12 +38,13 @@ from staging import (
     StagedFile,
     StagingError,
     UrlPolicy,
+    _dial,
     _download,
     _transport,
     safe_name,
 )
 from staging._budget import Budget, Reservation
-from staging._dial import Stream
+from staging._dial import Stream, TlsStream
 from staging._download import Terms, download
 from staging._errors import DownloadError
 from staging._policy import target
@@ -57,11 +61,14 @@ SMALL = {
     (_download, "BUFFER"): 4096,
     (_transport, "CHUNK"): 1024,
     (_transport, "MAX_HEAD"): 4096,
+    (_dial, "MIN_RAW"): 512,
+    (_dial, "MAX_RAW"): 2048,
 }  # all bounds are near
 ENDLESS_BYTES = 40_000  # far over every one of them
 HANG_SECONDS = 20
 
 End = Literal["fin", "rst", "stall"]
+Way = Literal["unix", "tcp", "tls"]
 
 
 # ── a peer that sends what it is told, in the pieces that it is told ─────────────────────────────────────────────────
@@ -74,26 +81,21 @@ class Peer:
     pieces: tuple[bytes, ...] = ()
     end: End = "fin"
     endless: bytes = b""
-    tcp: bool = False
+    way: Way = "unix"
 
     @property
     def stream(self):
         return b"".join(self.pieces) + self.endless * (ENDLESS_BYTES // max(1, len(self.endless)))
 
 
-class Torn(Stream):
-    """The client's end of a real socket. Whoever waits on it makes its peer send the next piece."""
+class Puppeteer:
+    """Makes the client's end of a real socket `torn`: whoever waits on it makes its peer send the next piece."""
 
-    __slots__ = ("left", "other", "peer", "request")
+    __slots__ = ()
 
-    def __init__(self, origin, peer):
-        ours, self.other = (_tcp_pair if peer.tcp else socket.socketpair)()
-        ours.setblocking(False)
-        self.other.setblocking(False)
-        super().__init__(ours, origin)
-        self.peer = peer
-        self.request = b""
-        self.left = None
+    def begin(self, peer, other):
+        other.setblocking(False)
+        self.peer, self.other, self.request, self.left = peer, other, b"", None
         if peer.end != "stall" and not peer.pieces and not peer.endless:
             self.hang_up()
 
@@ -109,7 +111,7 @@ class Torn(Stream):
         if self.left is None:
             pieces = self.peer.answer(self.request) if isinstance(self.peer, Resuming) else self.peer.pieces
             endless = [self.peer.endless] * (ENDLESS_BYTES // len(self.peer.endless)) if self.peer.endless else []
-            self.left = deque(piece for piece in (*pieces, b"".join(endless)) if piece)
+            self.left = deque(sent for piece in (*pieces, b"".join(endless)) if piece for sent in self.wrapped(piece))
         if not self.left:
             self.hang_up()
         elif self.other.fileno() >= 0:
@@ -123,10 +125,68 @@ class Torn(Stream):
         if self.other.fileno() < 0 or self.peer.end == "stall":
             return
         if self.peer.end == "fin":
+            self.say_goodbye()
             self.other.shutdown(socket.SHUT_WR)
         else:  # an unread request makes a close of either kind of socket a reset
             self.other.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             self.other.close()
+
+    def wrapped(self, piece):
+        return (piece,)
+
+    def say_goodbye(self):
+        pass
+
+
+class Torn(Puppeteer, Stream):
+    __slots__ = ("left", "other", "peer", "request")
+
+    def __init__(self, origin, peer):
+        ours, other = (_tcp_pair if peer.way == "tcp" else socket.socketpair)()
+        ours.setblocking(False)
+        super().__init__(ours, origin)
+        self.begin(peer, other)
+
+
+class TornTls(Puppeteer, TlsStream):
+    """The same inside TLS, hands shaken; a piece is a record, and is sent in two, so that records are torn too."""
+
+    __slots__ = ("heard", "left", "other", "peer", "request", "said", "server")
+
+    def __init__(self, origin, peer):
+        theirs, trusting = _contexts()
+        ours, other = _tcp_pair()
+        ours.setblocking(False)
+        super().__init__(ours, origin, trusting)
+        self.heard, self.said = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self.server = theirs.wrap_bio(self.heard, self.said, server_side=True)
+        for end in (self._tls, self.server, self._tls, self.server):
+            with contextlib.suppress(ssl.SSLWantReadError):
+                end.do_handshake()
+            self.heard.write(self._outgoing.read())
+            self._incoming.write(self.said.read())
+        self.begin(peer, other)
+
+    def wrapped(self, piece):
+        self.server.write(piece)
+        record = self.said.read()
+        return record[: len(record) // 2], record[len(record) // 2 :]
+
+    def say_goodbye(self):
+        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLSyscallError):
+            self.server.unwrap()
+        with contextlib.suppress(BlockingIOError):
+            self.other.send(self.said.read())
+
+
+@functools.cache
+def _contexts():
+    """Return the TLS contexts of a server of cdn.test, and of a client that trusts it."""
+    authority = trustme.CA()
+    theirs, trusting = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER), ssl.create_default_context()
+    authority.issue_cert("cdn.test", "*.cdn.test").configure_cert(theirs)
+    authority.configure_trust(trusting)
+    return theirs, trusting
 
 
 def _tcp_pair():
@@ -148,7 +208,7 @@ async def fetch(root, peers, size=None):
     async def dial(origin, policy, tls, resolver):
         if (peer := next(coming, None)) is None:
             raise DownloadError("connect", "nobody answers any more", retryable=True)
-        torn.append(Torn(origin, peer))
+        torn.append((TornTls if peer.way == "tls" else Torn)(origin, peer))
         return torn[-1]
 
     attachment = Attachment(URL, size=size)
@@ -488,9 +548,10 @@ def torn_at(data, cuts):
 
 cuts = st.lists(st.integers(0, 120) | st.integers(0, 12_000), max_size=6)
 ends = st.sampled_from(("fin", "fin", "fin", "fin", "rst", "rst", "rst", "rst", "stall"))
+ways = st.sampled_from(("unix", "tcp", "tls"))
 peers = st.builds(
-    lambda data, cuts, end, endless, tcp: Peer(torn_at(data, cuts), end, endless, tcp),
-    streams(), cuts, ends, st.one_of(*[st.just(b"")] * 12, st.sampled_from(BOMBS)), st.booleans(),
+    lambda data, cuts, end, endless, way: Peer(torn_at(data, cuts), end, endless, way),
+    streams(), cuts, ends, st.one_of(*[st.just(b"")] * 12, st.sampled_from(BOMBS)), ways,
 )  # fmt: skip
 claims = st.sampled_from((None, None, None, 0, 5, 40))
 
@@ -523,9 +584,9 @@ class Fuzz:
             assert data in possible, f"staged {data[:80]!r}, of {[body[:80] for body in possible]}"
             self.seen["staged, and judged by the oracle"] += 1
 
-    def honest(self, body, head, cuts, end, tcp):
+    def honest(self, body, head, cuts, end, way):
         """An honest response is staged whole, however it is torn."""
-        peer = Peer(torn_at(head + body, cuts), end, tcp=tcp)
+        peer = Peer(torn_at(head + body, cuts), end, way=way)
         (expected, *_) = wholes(peer, None) or [None]
         outcome, data = self.fetch([peer])
         if len(expected or b"") > LIMITS.max_bytes:
@@ -544,7 +605,7 @@ class Resuming(Peer):
 
     def __init__(self, versions, attempt):
         version, self.cuts, self.cut_at, end, self.lie = attempt
-        super().__init__((b"?",), end)
+        super().__init__((b"?",), end, way=("unix", "tls")[self.cut_at % 2])
         self.body = versions[version]
 
     def answer(self, request):
@@ -596,7 +657,7 @@ def honest_responses(draw):
 
 
 honest = {
-    "response": honest_responses(), "cuts": cuts, "end": st.sampled_from(("fin", "rst")), "tcp": st.booleans(),
+    "response": honest_responses(), "cuts": cuts, "end": st.sampled_from(("fin", "rst")), "way": ways,
 }  # fmt: skip
 _attempts = st.tuples(
     st.sampled_from((0, 0, 0, 1)), cuts, st.integers(1, 200) | st.integers(1, 12_000) | st.just(20_000),
@@ -652,9 +713,13 @@ def test_whatever_comes_is_a_staged_file_or_a_failure(fuzz):
 def test_an_honest_response_is_staged_whole_however_it_is_torn(fuzz):
     @QUIET
     @given(**honest)
-    def law(response, cuts, end, tcp):
+    @example(
+        (b"a record, and another|" * 400, b"HTTP/1.1 200 OK\r\nContent-Length: 8800\r\n\r\n"), [5000], "rst", "tls"
+    )
+    @example((b"up to the goodbye", b"HTTP/1.1 200 OK\r\n\r\n"), [19, 25], "fin", "tls")
+    def law(response, cuts, end, way):
         body, head = response
-        fuzz.honest(body, head, cuts, end, tcp)
+        fuzz.honest(body, head, cuts, end, way)
 
     law()
 

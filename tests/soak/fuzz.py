@@ -39,8 +39,8 @@ def laws(running):
 
     @QUIET
     @given(**fuzz.honest)
-    def honest(response, cuts, end, tcp):
-        running.honest(*response, cuts, end, tcp)
+    def honest(response, cuts, end, way):
+        running.honest(*response, cuts, end, way)
 
     @QUIET
     @given(**fuzz.resumed)
