@@ -118,13 +118,14 @@ class TlsStream(Stream):
         self._read = cast("Callable[[int, memoryview], int]", self._tls.read)
 
     def read_now(self, view: memoryview) -> int | None:
-        count, size, read = 0, len(view), self._read
+        count, size, read, fetched = 0, len(view), self._read, -1
         while count < size:
             try:
                 new = read(size - count, view[count:])
             except ssl.SSLWantReadError:
-                if not self._fetch():
+                if fetched == count or not self._fetch():  # what brings no data (tickets, say) may go on for ever
                     return count or None
+                fetched = count
             else:
                 if not new:
                     break
@@ -132,12 +133,13 @@ class TlsStream(Stream):
         return count
 
     def receive_now(self, size: int) -> bytes | None:
-        while True:
+        for fetched in (False, True):
             try:
                 return self._tls.read(size)
             except ssl.SSLWantReadError:
-                if not self._fetch():
-                    return None
+                if fetched or not self._fetch():
+                    break
+        return None
 
     def _fetch(self) -> bool:
         """Hand OpenSSL what the kernel has; return whether that was anything, be it the end."""
@@ -147,15 +149,18 @@ class TlsStream(Stream):
             return False
         if data:
             self._incoming.write(data)
-            self._raw = min(2 * self._raw, MAX_RAW) if len(data) == self._raw else max(self._raw // 2, MIN_RAW)
         else:
             self._incoming.write_eof()  # a ragged end shows: it may be somebody on the path (RFC 9112 section 9.8)
+        if len(data) == self._raw:
+            self._raw = min(2 * self._raw, MAX_RAW)  # the peer is faster than we are
         return True
 
     async def readable(self) -> None:
         await self._flush()  # the peer may wait for OpenSSL's answer
-        await super().readable()
-        self._fetch()  # now, since OpenSSL would say first that it has nothing
+        if not self._incoming.pending:
+            await super().readable()
+            self._raw = MIN_RAW
+            self._fetch()  # now, since OpenSSL would say first that it has nothing
 
     async def send(self, data: bytes) -> None:
         while data:

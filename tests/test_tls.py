@@ -1,22 +1,23 @@
 """TLS fed from memory: what OpenSSL wants to say reaches the peer, and what the peer says reaches OpenSSL."""
 
+import fcntl
 import os
 import pty
 import shutil
 import ssl
+import struct
 import subprocess
-from contextlib import asynccontextmanager
+import termios
+from contextlib import asynccontextmanager, closing, contextmanager, suppress
 
 import anyio
-import anyio.lowlevel
-import anyio.to_thread
 import pytest
 import trustme
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSStream
 
-from staging import DownloadError, UrlPolicy
-from staging._dial import Resolver, dial
+from staging import DownloadError, UrlPolicy, _dial
+from staging._dial import Resolver, TlsStream, connect, dial
 from staging._policy import Origin
 
 POLICY = UrlPolicy.only("localhost", private=True)
@@ -48,11 +49,8 @@ async def serving(authority, handler):
 
 @asynccontextmanager
 async def dialled(origin, context):
-    stream = await dial(origin, POLICY, context, Resolver())
-    try:
+    with closing(await dial(origin, POLICY, context, Resolver())) as stream:
         yield stream
-    finally:
-        stream.close()
 
 
 async def received(stream, size):
@@ -127,6 +125,38 @@ def _end(stream):
         return type(error).__name__
 
 
+async def test_what_came_with_the_handshake_is_not_waited_for(authority, trusting):
+    """In TLS 1.2 the server has the last word, and some do not wait to be asked (408, say)."""
+    said = anyio.Event()
+
+    class Late(TlsStream):
+        __slots__ = ("waits",)
+
+        async def readable(self):
+            self.waits = getattr(self, "waits", 0) + 1
+            if self.waits == 2:
+                await self._flush()
+                await said.wait()
+            await super().readable()
+
+    async def handler(raw, context):
+        context.maximum_version = ssl.TLSVersion.TLSv1_2
+        async with await TLSStream.wrap(raw, server_side=True, ssl_context=context) as peer:
+            await peer.send(b"early")
+            said.set()
+            with suppress(anyio.EndOfStream):
+                await peer.receive()
+
+    async with serving(authority, handler) as origin:
+        sock = await connect(await Resolver().addresses(origin), origin)
+        with closing(Late(sock, origin, trusting)) as stream:
+            await stream.handshake()
+            with anyio.fail_after(5):
+                await stream.readable()
+            assert await received(stream, 5) == b"early"
+            assert stream.waits == 3
+
+
 async def test_the_peer_learns_that_it_is_not_trusted(authority):
     """An alert, not a bare hang-up: the one who can mend it reads it in the server's log (RFC 8446 section 6.2)."""
     told = anyio.create_memory_object_stream(1)
@@ -145,37 +175,64 @@ async def test_the_peer_learns_that_it_is_not_trusted(authority):
         end.close()
 
 
-@pytest.mark.parametrize(("version", "command"), [("-tls1_2", "r"), ("-tls1_3", "K")], ids=["renegotiates", "rekeys"])
-async def test_a_server_that_wants_new_keys_in_the_middle_gets_them(tmp_path, authority, trusting, version, command):
-    """RFC 5746, and RFC 8446 section 4.6.3: `s_server` waits for our part before it sends the rest."""
+@asynccontextmanager
+async def s_server(tmp_path, authority, *options):
+    """Run `openssl s_server`; yield its port, its output, and what types a text into it."""
     if shutil.which("openssl") is None:
-        pytest.skip("openssl is not installed: no server renegotiates here")
+        pytest.skip("openssl is not installed: no other server does this")
     certificate = tmp_path / "localhost.pem"
     authority.issue_cert("localhost").private_key_and_cert_chain_pem.write_to_path(str(certificate))
     terminal, keyboard = pty.openpty()  # a terminal is read by the line, so that a command is not taken for data
-    arguments = ["-accept", "127.0.0.1:0", "-cert", str(certificate), "-key", str(certificate), version]
-    try:
-        async with await anyio.open_process(
-            ["openssl", "s_server", *arguments], stdin=keyboard, stdout=subprocess.PIPE
-        ) as server:
+    command = ["openssl", "s_server", "-accept", "127.0.0.1:0", "-cert", str(certificate), "-key", str(certificate)]
+    with closed(terminal), closed(keyboard):
+        async with await anyio.open_process([*command, *options], stdin=keyboard, stdout=subprocess.PIPE) as server:
             try:
                 output = BufferedByteReceiveStream(server.stdout)
                 await output.receive_until(b"ACCEPT 127.0.0.1:", 10_000)
-                port = int(await output.receive_until(b"\n", 100))
-                async with dialled(Origin("https", "localhost", port), trusting) as stream:
-                    await stream.send(b"a request\n")
-                    await output.receive_until(b"a request", 100_000)
-                    await anyio.to_thread.run_sync(_type, terminal, f"before\n{command}\nafter\n")
-                    assert await received(stream, 13) == b"before\nafter\n"
-                    await stream.send(b"another\n")
-                    await output.receive_until(b"another", 100_000)
+                yield int(await output.receive_until(b"\n", 100)), output, lambda text: os.write(terminal, text)
             finally:
                 server.kill()
+
+
+@contextmanager
+def closed(descriptor):
+    try:
+        yield
     finally:
-        os.close(terminal)
-        os.close(keyboard)
+        os.close(descriptor)
 
 
-def _type(terminal, text):
-    with open(terminal, "w", closefd=False) as keys:
-        keys.write(text)
+@pytest.mark.parametrize(("version", "command"), [("-tls1_2", b"r"), ("-tls1_3", b"K")], ids=["renegotiates", "rekeys"])
+async def test_a_server_that_wants_new_keys_in_the_middle_gets_them(tmp_path, authority, trusting, version, command):
+    """RFC 5746, and RFC 8446 section 4.6.3: `s_server` waits for our part before it sends the rest."""
+    async with (
+        s_server(tmp_path, authority, version) as (port, output, types),
+        dialled(Origin("https", "localhost", port), trusting) as stream,
+    ):
+        await stream.send(b"a request\n")
+        await output.receive_until(b"a request", 100_000)
+        types(b"before\n%b\nafter\n" % command)
+        assert await received(stream, 13) == b"before\nafter\n"
+        await stream.send(b"another\n")
+        await output.receive_until(b"another", 100_000)
+
+
+async def test_records_without_data_do_not_keep_the_loop(tmp_path, authority, trusting, monkeypatch):
+    """A server may send session tickets for ever (RFC 8446 section 4.6.1): the others get their turn meanwhile."""
+    monkeypatch.setattr(_dial, "MIN_RAW", 2048)
+    async with (
+        s_server(tmp_path, authority, "-num_tickets", "20000") as (port, _, _),
+        dialled(Origin("https", "localhost", port), trusting) as stream,
+    ):
+        while in_the_kernel(stream) < 32_768:
+            await stream.readable()
+        for _ in range(4):
+            before = in_the_kernel(stream)
+            assert stream.read_now(memoryview(bytearray(1))) is None
+            assert in_the_kernel(stream) >= before - 2 * 2048
+            await stream.readable()
+
+
+def in_the_kernel(stream):
+    """Return how many bytes have come that nobody has fetched."""
+    return struct.unpack("i", fcntl.ioctl(stream._sock, termios.FIONREAD, bytes(4)))[0]
