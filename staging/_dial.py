@@ -10,7 +10,8 @@ the first to connect wins. Host header, SNI and certificate stay with the name.
 The socket is non-blocking and read by whoever has the data's destination: `Stream.read_now` tries without waiting, and
 only when nothing is there is the event loop asked (`Stream.readable`). TLS is fed from memory: OpenSSL on a socket asks
 the kernel twice for every record of 16 KB, and each time the kernel answers the peer; half a megabyte at once costs a
-copy more and a tenth less in all.
+copy more and a tenth less in all. A peer decides what it sends, so work is bounded by turns: a call of `read_now` asks
+the kernel once and opens a few records, and records that are not data are not taken for ever.
 """
 
 import contextlib
@@ -25,7 +26,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, cast
+from typing import Any, NamedTuple, TypeVar, cast
 
 import anyio
 
@@ -34,8 +35,14 @@ from staging._policy import Origin, UrlPolicy
 from staging._text import one_line
 from staging._threads import in_thread
 
+A = TypeVar("A")
+T = TypeVar("T")
+
 CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
-MIN_RAW, MAX_RAW = 65_536, 524_288  # bytes asked of the kernel at once, under TLS
+MIN_RAW, MAX_RAW = 65_536, 262_144  # bytes asked of the kernel at once, under TLS; a stream keeps as much memory
+_READS = 32  # records in one turn: a quarter of a megabyte in full ones, and little work in tiny ones
+_SHARE = 32  # of the bytes under TLS, one in so many is data at least; in records of one byte it is one in 23
+_FLOOD = 131_072  # bytes beyond that: no honest peer has so many certificates, tickets and keys (RFC 8446 section 4)
 _ATTEMPT_DELAY = 0.25  # RFC 8305 section 5
 _MAX_ADDRESSES = 16  # a name with 200 answers does not buy 200 attempts
 
@@ -57,7 +64,7 @@ class Stream:
         self.origin = origin
 
     def read_now(self, view: memoryview) -> int | None:
-        """Read what is there, until `view` is full.
+        """Read some of what is there into `view`.
 
         Raises:
             OSError: if the connection broke; for TLS also if it ended without a close_notify (RFC 8446 section 6.1).
@@ -68,18 +75,21 @@ class Stream:
             return None
 
     def receive_now(self, size: int) -> bytes | None:
-        """Receive what is there, up to `size` bytes; as `read_now`, but b"" is the end.
+        """Receive some of what is there, up to `size` bytes; as `read_now`, but b"" is the end.
 
         Raises:
             OSError: as `read_now`.
         """
-        try:
-            return self._sock.recv(size)
-        except BlockingIOError:
-            return None
+        view = memoryview(bytearray(size))
+        count = self.read_now(view)
+        return None if count is None else bytes(view[:count])
 
     async def readable(self) -> None:
-        """Wait until `read_now` has something to say."""
+        """Wait until it is worth asking `read_now` again.
+
+        Raises:
+            OSError: as `read_now`.
+        """
         await anyio.wait_readable(self._sock)
 
     async def send(self, data: bytes) -> None:
@@ -108,59 +118,80 @@ class Stream:
 class TlsStream(Stream):
     """The same through TLS, verified against the origin's host name."""
 
-    __slots__ = ("_incoming", "_outgoing", "_raw", "_read", "_tls")
+    __slots__ = ("_incoming", "_outgoing", "_overhead", "_raw", "_tls")
 
     def __init__(self, sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> None:
         super().__init__(sock, origin)
         self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
         self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=origin.host)
         self._raw = MIN_RAW
-        self._read = cast("Callable[[int, memoryview], int]", self._tls.read)
+        self._overhead = 0
 
     def read_now(self, view: memoryview) -> int | None:
-        count, size, read, fetched = 0, len(view), self._read, -1
-        while count < size:
-            try:
-                new = read(size - count, view[count:])
-            except ssl.SSLWantReadError:
-                if fetched == count or not self._fetch():  # what brings no data (tickets, say) may go on for ever
-                    return count or None
-                fetched = count
-            else:
-                if not new:
-                    break
-                count += new
+        count = self._fetched_once(self._decrypt, view)
+        self._overhead = max(0, self._overhead - _SHARE * (count or 0))
         return count
 
     def receive_now(self, size: int) -> bytes | None:
+        data = self._fetched_once(self._tls.read, size)
+        self._overhead = max(0, self._overhead - _SHARE * len(data or b""))
+        return data
+
+    def _fetched_once(self, read: Callable[[A], T], into: A) -> T | None:
+        """Return what OpenSSL has; if that is nothing, ask the kernel once: what brings no data may go on for ever."""
         for fetched in (False, True):
             try:
-                return self._tls.read(size)
+                return read(into)
             except ssl.SSLWantReadError:
                 if fetched or not self._fetch():
                     break
         return None
 
+    def _decrypt(self, view: memoryview) -> int:
+        """Read a few records into `view`."""
+        count, size = 0, len(view)
+        read = cast("Callable[[int, memoryview], int]", self._tls.read)
+        for _ in range(_READS):
+            try:
+                new = read(size - count, view[count:])
+            except ssl.SSLError:
+                if not count:
+                    raise
+                break  # the next call meets it again
+            count += new
+            if not new or count == size:
+                break
+        return count
+
     def _fetch(self) -> bool:
-        """Hand OpenSSL what the kernel has; return whether that was anything, be it the end."""
+        """Hand OpenSSL what the kernel has; return whether that was anything.
+
+        Raises:
+            OSError: as `read_now`. OpenSSL has asked for more, so there was no close_notify before this end: what it
+                makes of that itself differs by version, and one bug of Python 3.11 made it nothing.
+        """
+        if self._overhead > _FLOOD:
+            raise ConnectionAbortedError("records without data, one after the other")
+        if self._outgoing.pending:
+            return False  # the answer to what has come goes first, by `readable`
         try:
             data = self._sock.recv(self._raw)
         except BlockingIOError:
             return False
-        if data:
-            self._incoming.write(data)
-        else:
-            self._incoming.write_eof()  # a ragged end shows: it may be somebody on the path (RFC 9112 section 9.8)
+        if not data:
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the connection ended without a close_notify")
+        self._incoming.write(data)
+        self._overhead += len(data)
         if len(data) == self._raw:
             self._raw = min(2 * self._raw, MAX_RAW)  # the peer is faster than we are
         return True
 
     async def readable(self) -> None:
-        await self._flush()  # the peer may wait for OpenSSL's answer
+        await self._flush()
         if not self._incoming.pending:
             await super().readable()
             self._raw = MIN_RAW
-            self._fetch()  # now, since OpenSSL would say first that it has nothing
+            self._fetch()  # before OpenSSL is asked, which would only say that it has nothing
 
     async def send(self, data: bytes) -> None:
         while data:
@@ -175,8 +206,14 @@ class TlsStream(Stream):
             await super().send(self._outgoing.read())
 
     def silent(self) -> bool:
-        # what has left the kernel already would not be found there; a goodbye is in it like anything else
+        # what has been fetched already lies where a look at the socket does not find it
         return not self._tls.pending() and not self._incoming.pending and super().silent()
+
+    def close(self) -> None:
+        if self._outgoing.pending:
+            with contextlib.suppress(OSError):
+                self._sock.send(self._outgoing.read())  # an alert: the peer learns why (RFC 8446 section 6.2)
+        super().close()
 
     async def handshake(self) -> None:
         """Agree with the peer on keys, and believe its certificate.
@@ -189,10 +226,6 @@ class TlsStream(Stream):
                 self._tls.do_handshake()
             except ssl.SSLWantReadError:
                 await self.readable()
-            except ssl.SSLError:
-                with contextlib.suppress(OSError):
-                    await self._flush()  # so that the peer learns why (RFC 8446 section 6.2)
-                raise
             else:
                 return await self._flush()
 
@@ -202,7 +235,7 @@ async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None, re
 
     Raises:
         RejectedError: if any address of the host is not admitted; no socket was opened.
-        DownloadError: ``connect``, if the name does not resolve, nobody answers, or TLS cannot be trusted.
+        DownloadError: ``connect``, if the name does not resolve, nobody answers, or TLS cannot be trusted or set up.
     """
     try:
         with anyio.fail_after(CONNECT_TIMEOUT):
@@ -383,20 +416,21 @@ def _unused_proxy() -> str:
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
 
 
-async def _secure(sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> TlsStream:
+async def _secure(sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> Stream:
+    stream = Stream(sock, origin)
     try:
-        stream = TlsStream(sock, origin, context)
-        await stream.handshake()
+        stream = secure = TlsStream(sock, origin, context)
+        await secure.handshake()
     except ssl.SSLCertVerificationError as error:
-        sock.close()
+        stream.close()
         raise DownloadError("connect", _distrust(origin, error)) from None
     except OSError as error:
-        sock.close()
+        stream.close()
         broken = not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
         detail = f"no secure connection to {origin}: {_tls_fault(error)}"
         raise DownloadError("connect", detail, retryable=broken) from None
     except BaseException:
-        sock.close()
+        stream.close()
         raise
     return stream
 
@@ -426,10 +460,18 @@ def _tls_fault(error: OSError) -> str:
 
 
 async def default_tls() -> ssl.SSLContext:
-    """Return the process's TLS context; built once, in a thread, since that takes tens of milliseconds."""
+    """Return the process's TLS context; built once, in a thread, since that takes tens of milliseconds.
+
+    Raises:
+        DownloadError: ``connect``, if the system's trust store cannot be read.
+    """
     if _build_tls.cache_info().currsize:
         return _build_tls()
-    return await in_thread(_build_tls_once, abandon=True)
+    try:
+        return await in_thread(_build_tls_once, abandon=True)
+    except (OSError, ImportError) as error:
+        why = one_line(getattr(error, "strerror", None) or str(error))
+        raise DownloadError("connect", f"the system's trust store cannot be read: {why}") from None
 
 
 _building = threading.Lock()

@@ -3,7 +3,7 @@
 Theory of operation. One exchange is one request and one response on one connection. A response head of the ordinary
 kind is recognised by one regular expression, narrower than the grammar; every other one is read by h11, so that all of
 RFC 9112 is enforced by a library that does nothing else (that split saves a third of a small file's time). What follows
-depends on the framing (RFC 9112 section 6.3): a body with a Content-Length is read past h11, from the socket straight
+depends on the framing (RFC 9112 section 6.3): a body with a Content-Length is read past h11, from the stream straight
 into the buffer of whoever asks (`Response.readinto`); chunked and close-delimited bodies go through h11.
 
 Connections that have said all they had to say go back to the pool, a dictionary keyed by origin. Before one is used
@@ -15,10 +15,10 @@ Nothing here waits for ever, because nothing here waits on its own account: dead
 scope, and every await may be cancelled, which closes the connection.
 """
 
+import functools
 import importlib
 import re
 import ssl
-import sys
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any, Final, NamedTuple, Protocol
@@ -36,7 +36,7 @@ MAX_IDLE: Final = 32
 MAX_HEAD: Final = 32_768  # a response head larger than this is a bomb
 MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); endless ones are an attack
 CHUNK: Final = 65_536  # bytes received at once, where h11 or nobody has a better buffer
-TURN: Final = 262_144  # bytes that one body takes before the others have their turn; some tenths of a millisecond
+TURN: Final = 262_144  # bytes that one body takes before the others have their turn; a few tenths of a millisecond
 _NO_BODY = frozenset({204, 304})  # whatever they declare (RFC 9112 section 6.3)
 _MAX_DIGITS = 18  # of a length that fits 64 bits
 _EVENTS_PER_TURN = 32
@@ -225,8 +225,7 @@ async def exchange(stream: Stream, request: bytes, *, used: bool) -> Head:
     """
     try:
         await stream.send(request)
-        await stream.readable()  # nobody answers at once: to look first would be in vain
-        first = await _receive(stream)
+        first = await _awaited(stream)  # nobody answers at once: to look first would be in vain
     except OSError as error:
         raise _StaleError from error
     if not first or (used and first[:5] != b"HTTP/"[: len(first)]):
@@ -288,8 +287,12 @@ async def _any_head(stream: Stream, first: bytes) -> Head:
 
 async def _load_h11() -> Any:
     """Return h11; loaded at the first response that needs it, in a thread, since that takes some milliseconds."""
-    loaded = sys.modules.get("h11")
-    return loaded or await in_thread(importlib.import_module, "h11", abandon=True)
+    return _h11() if _h11.cache_info().currsize else await in_thread(_h11, abandon=True)
+
+
+@functools.cache
+def _h11() -> Any:
+    return importlib.import_module("h11")  # not from `sys.modules`: there it may be half loaded, in another thread
 
 
 class Parser:
@@ -374,10 +377,19 @@ def persists(head: Any) -> bool:
     return head.http_version == b"1.1" and b"close" not in said
 
 
-async def _receive(stream: Stream) -> bytes:
-    """Return the next bytes, all of one read; none at the end."""
-    while (data := stream.receive_now(CHUNK)) is None:
+async def _awaited(stream: Stream) -> bytes:
+    """Wait for the next bytes, and return them; none at the end."""
+    while True:
         await stream.readable()
+        if (data := stream.receive_now(CHUNK)) is not None:
+            return data
+
+
+async def _received(stream: Stream) -> bytes:
+    """Return the next bytes, none at the end; a fast peer does not keep the loop to itself."""
+    if (data := stream.receive_now(CHUNK)) is None:
+        return await _awaited(stream)
+    await _checkpoint()
     return data
 
 
@@ -388,7 +400,7 @@ async def _receive_more(stream: Stream) -> bytes:
         DownloadError: ``interrupted``, if there are none.
     """
     try:
-        data = await _receive(stream)
+        data = await _received(stream)
     except OSError as error:
         raise broken(stream.origin) from error
     if not data:
@@ -441,16 +453,18 @@ class _Response:
         """Past h11: the socket writes into the caller's buffer (RFC 9112 section 6.2)."""
         view = view[: min(self._left, TURN)]
         count: int | None = self._take_kept(view)
+        waited = bool(count)  # when the head came
         if not count:
             while (count := self._stream.read_now(view)) is None:
                 await self._stream.readable()
+                waited = True
             if not count:
                 length = self._head.length or 0
                 raise truncated(self._stream.origin, length - self._left, length)
         self._left -= count
         if not self._left:
             self._finish(excess=bool(self._kept))
-        elif count == TURN:
+        elif not waited:
             await _checkpoint()  # a fast server does not keep the loop to itself
         return count
 
@@ -476,7 +490,7 @@ class _Response:
         return count
 
     async def _receive_framed(self, parser: Parser) -> bytes:
-        data = await _receive(self._stream)
+        data = await _received(self._stream)
         if not data and parser.chunked:
             raise broken(self._stream.origin)
         return data

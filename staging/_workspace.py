@@ -704,10 +704,15 @@ def _remove(path: str, lease: Lease) -> tuple[tuple[str, str], ...]:
 
 def _remove_directory(path: str, directory: int) -> tuple[tuple[str, str], ...]:
     """Remove an open workspace, if it still bears its name; return the leftovers."""
-    if _remove_empty(path, directory) is None:  # as it mostly is: the staged files are gone, and nothing else was there
-        return ()
-    left = _Broom(directory).sweep()
-    error = _remove_empty(path, directory)
+    left: dict[str, str] = {}
+    error = _remove_empty(path, directory)  # as it mostly is: the staged files are gone, and nothing else was there
+    for _ in range(_PASSES):
+        if error is None:
+            break
+        left = _Broom(directory).sweep()
+        error = _remove_empty(path, directory)
+        if left or error is None or error.errno != errno.ENOTEMPTY:  # else a worker has just made its file
+            break
     return () if error is None else tuple(left.items()) or ((_TOP, _describe(error)),)
 
 

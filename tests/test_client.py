@@ -2,16 +2,20 @@
 
 import subprocess
 import sys
+import threading
+import types
 
 import anyio
 import anyio.lowlevel
+import anyio.to_thread
+import h11
 import httpx
 import pytest
 
-from staging import AttachmentStage, DownloadError, Limits, RejectedError, UrlPolicy
+from staging import AttachmentStage, DownloadError, Limits, RejectedError, UrlPolicy, _transport
 from staging._client import PinnedTransport
-from staging._policy import target
-from staging._transport import Request, Transport
+from staging._policy import Origin, target
+from staging._transport import Parser, Request, Transport
 from staging.testing import Drip, FakeCDN, Hold, Length, Raw, Reply, Reset, assert_empty
 
 ONCE = Limits(retries=0)
@@ -174,3 +178,58 @@ def test_a_request_shows_neither_its_fields_nor_its_signature():
         target(UrlPolicy.discord(), "https://cdn.discordapp.com/a?hm=s3cret"), {b"authorization": b"s3cret"}
     )
     assert repr(request) == "<Request <Target https://cdn.discordapp.com/a>>"
+
+
+async def test_a_parser_that_another_thread_is_loading_is_waited_for(tmp_path, monkeypatch):
+    """Several odd responses at once, the first ones of a process: none meets a half-loaded h11."""
+    begun, go_on = threading.Event(), threading.Event()
+    monkeypatch.setitem(sys.modules, "gate", types.SimpleNamespace(begun=begun, go_on=go_on))
+    (tmp_path / "h11.py").write_text("import gate\ngate.begun.set()\ngate.go_on.wait(30)\nConnection = 'whole'\n")
+    monkeypatch.syspath_prepend(tmp_path)
+    for name in [name for name in sys.modules if name.partition(".")[0] == "h11"]:
+        monkeypatch.delitem(sys.modules, name)
+    _transport._h11.cache_clear()
+    found = []
+
+    async def load():
+        found.append((await _transport._load_h11()).Connection)
+
+    try:
+        async with anyio.create_task_group() as group:
+            group.start_soon(load)
+            await anyio.to_thread.run_sync(begun.wait)
+            group.start_soon(load)
+            await anyio.wait_all_tasks_blocked()
+            go_on.set()
+    finally:
+        go_on.set()
+        _transport._h11.cache_clear()
+        sys.modules.pop("h11", None)
+    assert found == ["whole", "whole"]
+
+
+async def test_tiny_chunks_that_are_all_there_leave_the_others_their_turns():
+    """One in each record of TLS: what comes without waiting is no reason not to let go."""
+
+    class Fast:
+        origin = Origin("https", "localhost", 443)
+
+        def receive_now(self, size):
+            return b"1\r\nx\r\n"
+
+    parser = Parser(h11, Fast.origin)
+    parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
+    response, turns, over = _transport._Response(Fast(), parser.head(), lambda stream: None), 0, False
+
+    async def other():
+        nonlocal turns
+        while not over:
+            turns += 1
+            await anyio.lowlevel.checkpoint()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(other)
+        for _ in range(100):
+            assert await response.readinto(memoryview(bytearray(1))) == 1
+        over = True
+    assert turns >= 50

@@ -8,17 +8,19 @@ import ssl
 import struct
 import subprocess
 import termios
-from contextlib import asynccontextmanager, closing, contextmanager, suppress
+from contextlib import asynccontextmanager, closing, contextmanager, nullcontext, suppress
 
 import anyio
+import anyio.lowlevel
 import pytest
 import trustme
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSStream
 
-from staging import DownloadError, UrlPolicy, _dial
+from staging import AttachmentStage, DownloadError, Limits, UrlPolicy, _dial
 from staging._dial import Resolver, TlsStream, connect, dial
 from staging._policy import Origin
+from staging.testing import FakeCDN
 
 POLICY = UrlPolicy.only("localhost", private=True)
 RECORD = 16_384  # RFC 8446 section 5.1
@@ -113,16 +115,10 @@ async def test_the_end_is_a_goodbye_and_a_bare_hang_up_is_none(authority, trusti
 
     async with serving(authority, handler) as origin, dialled(origin, trusting) as stream:
         assert await received(stream, 3) == b"all"
-        while (end := _end(stream)) is None:
-            await stream.readable()
-        assert end == (0 if goodbye else "SSLEOFError")
-
-
-def _end(stream):
-    try:
-        return stream.read_now(memoryview(bytearray(1)))
-    except OSError as error:
-        return type(error).__name__
+        with nullcontext() if goodbye else pytest.raises(ssl.SSLEOFError):
+            while (end := stream.read_now(memoryview(bytearray(1)))) is None:
+                await stream.readable()
+            assert end == 0
 
 
 async def test_what_came_with_the_handshake_is_not_waited_for(authority, trusting):
@@ -155,6 +151,78 @@ async def test_what_came_with_the_handshake_is_not_waited_for(authority, trustin
                 await stream.readable()
             assert await received(stream, 5) == b"early"
             assert stream.waits == 3
+
+
+async def test_what_comes_before_a_broken_record_is_read_and_the_peer_learns_of_it(authority, trusting):
+    """An alert follows, not a bare hang-up (RFC 8446 section 6.2)."""
+    said, told = anyio.Event(), anyio.create_memory_object_stream(1)
+
+    async def handler(raw, context):
+        async with await TLSStream.wrap(raw, server_side=True, ssl_context=context, standard_compatible=False) as peer:
+            await peer.send(b"good")
+            await raw.send(b"\x17\x03\x03\x00\x20" + bytes(32))
+            said.set()
+            with pytest.raises(ssl.SSLError) as broken:
+                await peer.receive()
+            await told[0].send(broken.value.reason)
+
+    async with serving(authority, handler) as origin:
+        async with dialled(origin, trusting) as stream:
+            await said.wait()
+            view = memoryview(bytearray(8))
+            assert bytes(view[: stream.read_now(view)]) == b"good"
+            with pytest.raises(ssl.SSLError):
+                await received(stream, 1)
+        assert "ALERT_BAD_RECORD_MAC" in await told[1].receive()
+    for end in told:
+        end.close()
+
+
+async def test_tiny_records_are_read_a_few_at_a_time(authority, trusting):
+    said = anyio.Event()
+
+    async def handler(raw, context):
+        async with await TLSStream.wrap(raw, server_side=True, ssl_context=context) as peer:
+            for number in range(100):
+                await peer.send(b"%c" % number)
+            said.set()
+            with suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+                await peer.receive()
+
+    async with serving(authority, handler) as origin, dialled(origin, trusting) as stream:
+        await said.wait()
+        view, counts = memoryview(bytearray(100)), []
+        while sum(counts) < 100:
+            counts.append(stream.read_now(view[sum(counts) :]))
+        assert max(counts) < 40
+        assert bytes(view) == bytes(range(100))
+
+
+async def test_one_connection_serves_many_files(tmp_path):
+    """What is data is not counted as a flood, however many records it comes in."""
+    async with FakeCDN(host="localhost", tls=True) as cdn:
+        options = {"policy": cdn.policy, "tls": cdn.client_tls, "limits": Limits(concurrency=1)}
+        async with AttachmentStage(tmp_path, **options) as stage:
+            await stage.download(cdn.serve(f"/{number}", bytes(10_000 + number)) for number in range(60))
+            assert [outcome.size for outcome in stage.outcomes] == [10_000 + number for number in range(60)]
+        assert cdn.connections == 1
+
+
+async def test_a_trust_store_that_cannot_be_read_fails_its_attachments_only(tmp_path, monkeypatch):
+    broken = tmp_path / "bundle.pem"
+    broken.write_text("no certificate")
+    paths = ssl.get_default_verify_paths()._replace(openssl_cafile=str(broken), openssl_capath="")
+    monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
+    _dial._build_tls.cache_clear()
+    try:
+        async with FakeCDN(host="localhost", tls=True) as cdn, FakeCDN() as plain:
+            policy = UrlPolicy.only("localhost", "127.0.0.1", schemes=("http", "https"), ports=None, private=True)
+            async with AttachmentStage(tmp_path, policy=policy) as stage:
+                outcomes = await stage.download(cdn.serve("/a", b"x"), plain.serve("/b", b"y"))
+                assert (outcomes[0].reason, outcomes[0].attempts, outcomes[1].downloaded) == ("connect", 1, True)
+                assert outcomes[0].detail.startswith("the system's trust store cannot be read: ")
+    finally:
+        _dial._build_tls.cache_clear()
 
 
 async def test_the_peer_learns_that_it_is_not_trusted(authority):
@@ -231,6 +299,36 @@ async def test_records_without_data_do_not_keep_the_loop(tmp_path, authority, tr
             assert stream.read_now(memoryview(bytearray(1))) is None
             assert in_the_kernel(stream) >= before - 2 * 2048
             await stream.readable()
+
+
+async def test_records_without_data_end_the_connection(tmp_path, authority, trusting):
+    async with (
+        s_server(tmp_path, authority, "-num_tickets", "20000") as (port, _, _),
+        dialled(Origin("https", "localhost", port), trusting) as stream,
+    ):
+        with pytest.raises(ConnectionAbortedError), anyio.fail_after(10):
+            await received(stream, 1)
+
+
+async def test_no_more_is_taken_before_the_answer_is_sent(tmp_path, authority, trusting):
+    """Else a peer that asks for new keys again and again would fill our memory with answers."""
+    async with (
+        s_server(tmp_path, authority, "-tls1_3") as (port, output, types),
+        dialled(Origin("https", "localhost", port), trusting) as stream,
+    ):
+        await stream.send(b"a request\n")
+        await output.receive_until(b"a request", 100_000)
+        types(b"tickets first\n")
+        await received(stream, 14)
+        one = memoryview(bytearray(1))
+        for _ in range(3):  # OpenSSL answers the first when it is asked again
+            types(b"K\n")
+            while not in_the_kernel(stream):
+                await anyio.lowlevel.checkpoint()
+            assert stream.read_now(one) is None
+        assert in_the_kernel(stream), "a demand was heard before the one before was answered"
+        types(b"x\n")
+        assert await received(stream, 2) == b"x\n"
 
 
 def in_the_kernel(stream):

@@ -967,6 +967,24 @@ def test_F02_EIO_on_rmdir(root, monkeypatch):
     assert sweep(root) == 1
 
 
+def test_what_a_worker_makes_while_the_rest_is_removed_goes_too(root, monkeypatch):
+    """Seen in a soak: an abandoned worker opened its part file between the last look and the rmdir."""
+    sweep, made = _workspace._Broom.sweep, []
+
+    def sweep_and_make(broom):
+        left = sweep(broom)
+        if len(made) < 3:
+            made.append(os.close(os.open(f".{len(made)}.part", os.O_CREAT | os.O_WRONLY, dir_fd=broom._top)))
+        return left
+
+    monkeypatch.setattr(_workspace._Broom, "sweep", sweep_and_make)
+    workspace = Workspace.create(root)
+    (workspace.directory / "made by the body").touch()
+    assert workspace.remove().leftovers == ()
+    assert len(made) == 3
+    assert list(root.iterdir()) == []
+
+
 def test_a_hundred_leftovers_are_enough_to_report(root, monkeypatch):
     workspace = Workspace.create(root)
     for n in range(150):
