@@ -9,8 +9,8 @@ the first to connect wins. Host header, SNI and certificate stay with the name.
 
 The socket is non-blocking and read by whoever has the data's destination: `Stream.read_now` tries without waiting, and
 only when nothing is there is the event loop asked (`Stream.readable`). TLS is fed from memory: OpenSSL on a socket asks
-the kernel twice for every record of 16 KB, and each time the kernel answers the peer; half a megabyte at once costs a
-copy more and a tenth less in all. A peer decides what it sends, so work is bounded by turns: a call of `read_now` asks
+the kernel twice for every record of 16 KB, and each time the kernel answers the peer; a quarter of a megabyte at once
+costs a copy more and less in all. A peer decides what it sends, so work is bounded by turns: a call of `read_now` asks
 the kernel once and opens a few records, and records that are not data are not taken for ever.
 """
 

@@ -2,7 +2,7 @@
 
 Theory of operation. A download is a few attempts at one thing: a part file that holds the first bytes of one version of
 one representation. An attempt follows the redirects, judges the response before its body, and appends the body to the
-part file, half a megabyte at a time and in a worker thread. An attempt that breaks may be followed by another,
+part file, almost half a megabyte at a time and in a worker thread. An attempt that breaks may be followed by another,
 which goes on where the part file ends if the server can promise that it is still the same version (a strong ETag, RFC
 9110 sections 13.1.5 and 14.2), and otherwise begins again. At the end the bytes are counted against what was declared,
 and only then does the part file get a name.
@@ -34,7 +34,7 @@ from staging._threads import Hops, in_thread
 from staging._transport import Request, Response, Send
 from staging._workspace import PartFile, Workspace
 
-BUFFER = 512 * 1024  # one thread hop for each; with 8 downloads at once the buffers hold 4 MB
+BUFFER = 448 * 1024  # one thread hop for each; with all else, 8 downloads at once stay under 8 MB
 BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, give or take half
 MAX_BACKOFF = 8.0
 TRANSIENT = frozenset({408, 425, 429})  # and 5xx (RFC 9110 section 15, RFC 8470, RFC 6585)

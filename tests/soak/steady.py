@@ -31,7 +31,7 @@ class Steady:
         self.tls = ssl.create_default_context(cafile=trust)
         self.end = time.monotonic() + seconds
         self.ports = ports
-        self.counts, self.outcomes, self.wrong, self.escaped = Counter(), Counter(), [], []
+        self.counts, self.outcomes, self.wrong, self.escaped, self.left = Counter(), Counter(), [], [], []
         self.unexpected = Counter()
         self.meter = Meter(warm_up=min(180, seconds / 4))
 
@@ -126,7 +126,9 @@ class Steady:
 
     def require_gone(self, stage):
         self.counts["stages"] += 1
-        self.counts["leftovers"] += bool(stage.leftovers) or stage.directory.exists()
+        if stage.leftovers or stage.directory.exists():
+            self.counts["leftovers"] += 1
+            self.left = [*self.left, f"{stage.directory}: {stage.leftovers or 'still there'}"][:20]
 
     async def sample(self):
         while not self.over:
@@ -137,7 +139,7 @@ class Steady:
         return {
             **{name: self.counts[name] for name in NAMES},
             "outcomes": dict(self.outcomes.most_common()), "not as expected": dict(self.unexpected.most_common(30)),
-            "wrong": self.wrong, "exceptions": self.escaped, **self.meter.report(),
+            "wrong": self.wrong, "left": self.left, "exceptions": self.escaped, **self.meter.report(),
         }  # fmt: skip
 
 
