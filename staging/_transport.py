@@ -450,7 +450,7 @@ class _Response:
             raise broken(self._stream.origin) from error
 
     async def _read_counted(self, view: memoryview) -> int:
-        """Past h11: the socket writes into the caller's buffer (RFC 9112 section 6.2)."""
+        """Past h11, straight into the caller's buffer (RFC 9112 section 6.2)."""
         view = view[: min(self._left, TURN)]
         count: int | None = self._take_kept(view)
         waited = bool(count)  # when the head came
