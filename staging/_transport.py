@@ -452,15 +452,17 @@ class _Response:
     async def _read_counted(self, view: memoryview) -> int:
         """Past h11, straight into the caller's buffer (RFC 9112 section 6.2)."""
         view = view[: min(self._left, TURN)]
-        count: int | None = self._take_kept(view)
-        waited = bool(count)  # when the head came
-        if not count:
-            while (count := self._stream.read_now(view)) is None:
+        kept = self._take_kept(view)
+        waited = bool(kept)  # when the head came
+        new: int | None = 0
+        if kept < len(view):
+            while (new := self._stream.read_now(view[kept:])) is None and not kept:
                 await self._stream.readable()
                 waited = True
-            if not count:
+            if not kept and not new:
                 length = self._head.length or 0
                 raise truncated(self._stream.origin, length - self._left, length)
+        count = kept + (new or 0)
         self._left -= count
         if not self._left:
             self._finish(excess=bool(self._kept))

@@ -173,7 +173,7 @@ class TornTls(Puppeteer, TlsStream):
         return record[: len(record) // 2], record[len(record) // 2 :]
 
     def say_goodbye(self):
-        with contextlib.suppress(ssl.SSLWantReadError, ssl.SSLSyscallError):
+        with contextlib.suppress(ssl.SSLError):  # it has no answer, and is said once only
             self.server.unwrap()
         with contextlib.suppress(BlockingIOError):
             self.other.send(self.said.read())
