@@ -173,10 +173,11 @@ class TornTls(Puppeteer, TlsStream):
         return record[: len(record) // 2], record[len(record) // 2 :]
 
     def say_goodbye(self):
-        with contextlib.suppress(ssl.SSLError):  # it has no answer, and is said once only
+        with contextlib.suppress(ssl.SSLError):  # there is no answer, and it is said only once
             self.server.unwrap()
-        with contextlib.suppress(BlockingIOError):
-            self.other.send(self.said.read())
+        if goodbye := self.said.read():
+            with contextlib.suppress(BlockingIOError):
+                self.other.send(goodbye)
 
 
 @functools.cache
