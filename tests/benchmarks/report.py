@@ -89,7 +89,7 @@ def lines(samples: Samples) -> Iterator[Line]:
         yield Line("P5", f"growth of memory: {work}", seen(scenario, field="growth_mb"), "MB", 24, 8)
     each = ratio(seen("crowd", field="cpu_per_file"), seen("three_hundred", field="cpu_per_file"))
     yield Line("P6", "10,000 x 1 KB: CPU per file / that of 300 files", each, bar=1.2, aim=1.0)
-    removal = [ratio(v["removal"], v["rmtree"]) or 0 for v in samples.get("crowd", {}).get("staging", ())]
+    removal = [ratio(v["removal"], v["rmtree"]) or 0 for v in samples.get("crowd_on_disk", {}).get("staging", ())]
     slower = statistics.median(removal) if removal else None
     yield Line("P6", "10,000 x 1 KB: removal / shutil.rmtree", slower, bar=1.3, aim=1.0)
     directory = seen("empty", field="directory_ms")
