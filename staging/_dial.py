@@ -26,7 +26,7 @@ from collections.abc import Callable, Sequence
 from ipaddress import ip_address
 from itertools import chain, zip_longest
 from pathlib import Path
-from typing import Any, NamedTuple, TypeVar, cast
+from typing import Any, NamedTuple, cast
 
 import anyio
 
@@ -34,9 +34,6 @@ from staging._errors import DownloadError
 from staging._policy import Origin, UrlPolicy
 from staging._text import one_line
 from staging._threads import in_thread
-
-A = TypeVar("A")
-T = TypeVar("T")
 
 CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
 MIN_RAW, MAX_RAW = 65_536, 262_144  # bytes asked of the kernel at once, under TLS; a stream keeps as much memory
@@ -128,40 +125,42 @@ class TlsStream(Stream):
         self._overhead = 0
 
     def read_now(self, view: memoryview) -> int | None:
-        count = self._fetched_once(self._decrypt, view)
-        self._overhead = max(0, self._overhead - _SHARE * (count or 0))
-        return count
+        count, size, fetched = 0, len(view), False
+        read = cast("Callable[[int, memoryview], int]", self._tls.read)
+        try:
+            for _ in range(_READS):
+                try:
+                    new = read(size - count, view[count:])
+                except ssl.SSLWantReadError:
+                    if fetched or not self._fetch():  # once: what brings no data may go on for ever
+                        break
+                    fetched = True
+                else:
+                    count += new
+                    if not new or count == size:
+                        self._make_up(count)
+                        return count
+        except OSError:
+            if not count:
+                raise  # else the next call meets it again
+        self._make_up(count)
+        return count or None
 
     def receive_now(self, size: int) -> bytes | None:
-        data = self._fetched_once(self._tls.read, size)
-        self._overhead = max(0, self._overhead - _SHARE * len(data or b""))
-        return data
-
-    def _fetched_once(self, read: Callable[[A], T], into: A) -> T | None:
-        """Return what OpenSSL has; if that is nothing, ask the kernel once: what brings no data may go on for ever."""
         for fetched in (False, True):
             try:
-                return read(into)
+                data = self._tls.read(size)
             except ssl.SSLWantReadError:
                 if fetched or not self._fetch():
                     break
+            else:
+                self._make_up(len(data))
+                return data
         return None
 
-    def _decrypt(self, view: memoryview) -> int:
-        """Read a few records into `view`."""
-        count, size = 0, len(view)
-        read = cast("Callable[[int, memoryview], int]", self._tls.read)
-        for _ in range(_READS):
-            try:
-                new = read(size - count, view[count:])
-            except ssl.SSLError:
-                if not count:
-                    raise
-                break  # the next call meets it again
-            count += new
-            if not new or count == size:
-                break
-        return count
+    def _make_up(self, count: int) -> None:
+        """So many bytes of data excuse what came without any."""
+        self._overhead = max(0, self._overhead - _SHARE * count)
 
     def _fetch(self) -> bool:
         """Hand OpenSSL what the kernel has; return whether that was anything.
