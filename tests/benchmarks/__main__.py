@@ -91,13 +91,13 @@ def scenarios(server: Server, far: dict[str, int], rounds: int, *, quick: bool) 
     def many(count: int) -> Callable[[int], dict]:
         urls, warm = server.urls(count, 1024), server.urls(peers.AT_ONCE, 4096)
         pages = count * mmap.PAGESIZE
-        task = {"measure": "many", "urls": urls, "warm": warm, "bytes": pages, "ca": str(server.ca)}
+        task = {"measure": "many", "urls": urls, "warm": warm, "few": 300, "bytes": pages, "ca": str(server.ca)}
         return lambda number: {**task, "rmtree_last": bool(number % 2)}
 
     empty = {"measure": "empty", "urls": [], "ca": None}
     return [
         Scenario("bulk", {"P1", "P5", "P8"}, FETCHERS, fetch(*bulk), rounds),
-        Scenario("small", {"P2", "P8"}, FETCHERS, fetch(*small), rounds),
+        Scenario("small", {"P2", "P8"}, FETCHERS, fetch(*small), 3 * rounds),
         Scenario("message", {"P3"}, (*OWN, "aiohttp_obvious", "aiohttp_tuned"), message(far["real"]), rounds),
         Scenario("message_bare", {"P3"}, (*OWN, "aiohttp_obvious", "aiohttp_tuned"), message(far["bare"]), rounds),
         Scenario("stall_bulk", {"P4"}, (*LOOPED, "curl"), fetch(*bulk, heartbeat=True), few, on_disk=True),
@@ -105,8 +105,7 @@ def scenarios(server: Server, far: dict[str, int], rounds: int, *, quick: bool) 
         Scenario("stall_first", {"P4"}, LOOPED, fetch(1, MB, heartbeat=True, first=True), rounds),
         Scenario("stall_distrust", {"P4"}, LOOPED, fetch(1, MB, heartbeat=True, first=True, ca=None), rounds),
         Scenario("huge", {"P5"}, OWN, fetch(*huge), min(rounds, 2)),
-        Scenario("crowd", {"P6"}, OWN[:1], many(crowd), few),
-        Scenario("three_hundred", {"P6"}, OWN[:1], many(300), rounds),
+        Scenario("crowd", {"P6"}, OWN[:1], many(crowd), rounds),
         Scenario("crowd_on_disk", {"P6"}, OWN[:1], many(crowd), few, on_disk=True),
         Scenario("empty", {"P7"}, OWN, lambda _: empty, rounds, local=True, on_disk=True),
         Scenario("import", {"P9"}, tuple(IMPORTS), lambda _: {}, 4 * rounds, local=True),
