@@ -180,8 +180,9 @@ def fine_print(known: dict) -> str:
     work = " of a tenth of the work" if known["quick"] else ""
     return (
         f"Medians of {known['rounds']} interleaved rounds{work} (small files: three times as many); nginx on loopback, "
-        f"TLS 1.3, {known['cores']} cores shared by client and server; CPU of the client alone. Only ratios within one run count. Stalls: as the clock "
-        f"says / without waiting for a core; that of `curl -Z` is an idle loop's beside it. {versions}."
+        f"TLS 1.3, {known['cores']} cores shared by client and server; CPU of the client alone. Only ratios within one "
+        f"run count. Stalls: as the clock says / without waiting for a core; that of `curl -Z` is an idle loop's beside "
+        f"it. {versions}."
     )
 
 
