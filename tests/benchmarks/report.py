@@ -181,8 +181,8 @@ def fine_print(known: dict) -> str:
     return (
         f"Medians of {known['rounds']} interleaved rounds{work} (small files: three times as many); nginx on loopback, "
         f"TLS 1.3, {known['cores']} cores shared by client and server; CPU of the client alone. Only ratios within one "
-        f"run count. Stalls: as the clock says / without waiting for a core; that of `curl -Z` is an idle loop's beside "
-        f"it. {versions}."
+        f"run count. Stalls: as the clock says / without waiting for a core; that of `curl -Z` is an idle loop's "
+        f"beside it. {versions}."
     )
 
 
