@@ -6,6 +6,7 @@ import functools
 import gc
 import inspect
 import os
+import signal
 import sys
 import tempfile
 import threading
@@ -22,6 +23,9 @@ import trio
 hypothesis.settings.register_profile("default", deadline=None, max_examples=200)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile(os.environ.get("STAGING_HYPOTHESIS", "default"))
+
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in its background so
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # and every command tested here would inherit it
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 CORPORA = Path(os.environ.get("STAGING_CORPORA") or Path(__file__).resolve().parents[2] / "shared" / "corpora")
