@@ -77,9 +77,10 @@ class Stream:
         Raises:
             OSError: as `read_now`.
         """
-        view = memoryview(bytearray(size))
-        count = self.read_now(view)
-        return None if count is None else bytes(view[:count])
+        try:
+            return self._sock.recv(size)
+        except BlockingIOError:
+            return None
 
     async def readable(self) -> None:
         """Wait until it is worth asking `read_now` again.

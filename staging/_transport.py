@@ -452,22 +452,26 @@ class _Response:
     async def _read_counted(self, view: memoryview) -> int:
         """Past h11, straight into the caller's buffer (RFC 9112 section 6.2)."""
         view = view[: min(self._left, TURN)]
-        kept = self._take_kept(view)
-        waited = bool(kept)  # when the head came
-        new: int | None = 0
-        if kept < len(view):
-            while (new := self._stream.read_now(view[kept:])) is None and not kept:
-                await self._stream.readable()
-                waited = True
-            if not kept and not new:
-                length = self._head.length or 0
-                raise truncated(self._stream.origin, length - self._left, length)
-        count = kept + (new or 0)
+        count = self._take_kept(view)
+        if not count:
+            count = await self._read_stream(view)
+        elif count < len(view):
+            count += self._stream.read_now(view[count:]) or 0  # nothing yet, or the end: the next call meets it again
         self._left -= count
         if not self._left:
             self._finish(excess=bool(self._kept))
-        elif not waited:
-            await _checkpoint()  # a fast server does not keep the loop to itself
+        return count
+
+    async def _read_stream(self, view: memoryview) -> int:
+        """Read the next bytes, at least one; a fast peer does not keep the loop to itself."""
+        if (count := self._stream.read_now(view)) is not None:
+            await _checkpoint()
+        while count is None:
+            await self._stream.readable()
+            count = self._stream.read_now(view)
+        if not count:
+            length = self._head.length or 0
+            raise truncated(self._stream.origin, length - self._left, length)
         return count
 
     async def _read_framed(self, view: memoryview, parser: Parser) -> int:

@@ -15,7 +15,7 @@ import pytest
 from staging import AttachmentStage, DownloadError, Limits, RejectedError, UrlPolicy, _transport
 from staging._client import PinnedTransport
 from staging._policy import Origin, target
-from staging._transport import Parser, Request, Transport
+from staging._transport import Parser, Request, Transport, ordinary_head
 from staging.testing import Drip, FakeCDN, Hold, Length, Raw, Reply, Reset, assert_empty
 
 ONCE = Limits(retries=0)
@@ -208,18 +208,26 @@ async def test_a_parser_that_another_thread_is_loading_is_waited_for(tmp_path, m
     assert found == ["whole", "whole"]
 
 
-async def test_tiny_chunks_that_are_all_there_leave_the_others_their_turns():
-    """One in each record of TLS: what comes without waiting is no reason not to let go."""
+class Fast:
+    """A stream on which everything is there already: an endless body, and one in chunks of a byte."""
 
-    class Fast:
-        origin = Origin("https", "localhost", 443)
+    origin = Origin("https", "localhost", 443)
 
-        def receive_now(self, size):
-            return b"1\r\nx\r\n"
+    def read_now(self, view):
+        return len(view)
 
+    def receive_now(self, size):
+        return b"1\r\nx\r\n"
+
+
+@pytest.mark.parametrize("framing", [b"Transfer-Encoding: chunked", b"Content-Length: 1000"])
+async def test_a_body_that_is_all_there_leaves_the_others_their_turns(framing):
+    """What comes without waiting is no reason not to let go; under TLS each byte may be a record of its own."""
+    head = b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % framing
     parser = Parser(h11, Fast.origin)
-    parser.feed(b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n")
-    response, turns, over = _transport._Response(Fast(), parser.head(), lambda stream: None), 0, False
+    parser.feed(head)
+    response = _transport._Response(Fast(), ordinary_head(head) or parser.head(), lambda stream: None)
+    turns, over = 0, False
 
     async def other():
         nonlocal turns

@@ -123,15 +123,12 @@ async def message(task: dict, job: Job) -> dict:
 async def many(task: dict, job: Job) -> dict:
     """CPU seconds per file on warm connections, of few files and of all; what removing costs, and `shutil.rmtree`."""
     async with area_of(job) as area:
-        for urls in (task["warm"], job.urls[: task["few"]]):
-            async with area.stage() as stage:
-                used = cpu("staging")
-                await stage_all(stage, urls)
-                of_few = (cpu("staging") - used) / len(urls)
         async with area.stage() as stage:
-            used = cpu("staging")
-            await stage_all(stage, job.urls)
-            of_all = (cpu("staging") - used) / len(job.urls)
+            await stage_all(stage, task["warm"])
+        async with area.stage() as stage:
+            of_few = await cpu_per_file(stage, job.urls[: task["few"]])
+        async with area.stage() as stage:
+            of_all = await cpu_per_file(stage, job.urls)
             with tempfile.TemporaryDirectory(dir=job.root) as place:
                 copy = shutil.copytree(stage.directory, Path(place, "copy"))
                 rmtree = 0.0 if task["rmtree_last"] else timed_rmtree(copy)
@@ -140,6 +137,12 @@ async def many(task: dict, job: Job) -> dict:
                 removal = time.perf_counter() - began
                 rmtree = rmtree or timed_rmtree(copy)
     return {"cpu_per_file": of_all, "cpu_per_file_of_few": of_few, "removal": removal, "rmtree": rmtree}
+
+
+async def cpu_per_file(stage, urls) -> float:
+    used = cpu("staging")
+    await stage_all(stage, urls)
+    return (cpu("staging") - used) / len(urls)
 
 
 def timed_rmtree(directory: Path) -> float:

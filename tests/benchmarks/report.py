@@ -57,7 +57,7 @@ def ratio(ours: float | None, theirs: float | None) -> float | None:
     return None if ours is None or not theirs else ours / theirs
 
 
-def middle(samples: Samples, scenario: str, field: str, by: str) -> float | None:
+def median_ratio(samples: Samples, scenario: str, field: str, by: str) -> float | None:
     """Return the median of our ratios of two fields, each within one run."""
     ratios = [value[field] / value[by] for value in samples.get(scenario, {}).get("staging", ())]
     return statistics.median(ratios) if ratios else None
@@ -93,9 +93,9 @@ def lines(samples: Samples) -> Iterator[Line]:
         yield Line("P4", f"worst stall of the loop: {work}", seen(scenario, field="stall_ms"), "ms", 15, 5, note)
     for scenario, work in {"bulk": "10 x 50 MB", "huge": "8 x 500 MB"}.items():
         yield Line("P5", f"growth of memory: {work}", seen(scenario, field="growth_mb"), "MB", 24, 8)
-    each = middle(samples, "crowd", "cpu_per_file", "cpu_per_file_of_few")
+    each = median_ratio(samples, "crowd", "cpu_per_file", "cpu_per_file_of_few")
     yield Line("P6", "10,000 x 1 KB: CPU per file / that of 300 files", each, bar=1.2, aim=1.0)
-    slower = middle(samples, "crowd_on_disk", "removal", "rmtree")
+    slower = median_ratio(samples, "crowd_on_disk", "removal", "rmtree")
     yield Line("P6", "10,000 x 1 KB: removal / shutil.rmtree", slower, bar=1.3, aim=1.0)
     directory = seen("empty", field="directory_ms")
     spent = seen("empty", field="cpu_ms")
