@@ -26,11 +26,11 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import anyio
 
 from staging._budget import Budget, Reservation
+from staging._claims.intake import intake, unusable
 from staging._context import cleanup_line, context, download_line, failure_line, notice
 from staging._download import Terms, display_name, download, expires_at
 from staging._errors import DownloadError, RejectedError, StageClosedError, StagingError, WorkspaceError
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle
-from staging._intake import intake, unusable
 from staging._media import contradicts
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
 from staging._policy import UrlPolicy, plain_target

@@ -10,7 +10,7 @@ from unittest import mock
 import httpx
 import pytest
 
-from staging._intake import intake, unusable
+from staging._claims.intake import intake, unusable
 from staging._models import Attachment
 
 CDN = "https://cdn.discordapp.com/attachments/1/2/"

@@ -11,7 +11,7 @@ from typing import get_args
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from staging._intake import intake, unusable
+from staging._claims.intake import intake, unusable
 from staging._models import Attachment, Kind
 
 KEYS = (

@@ -1,0 +1,1 @@
+"""What senders and servers say of an attachment. Open `intake` first: there a source becomes an `Attachment`."""
