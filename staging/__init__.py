@@ -7,13 +7,13 @@ take and return. `staging.llm` hands staged files to language models, `staging.t
 from types import FunctionType
 
 from staging._area import StagingArea
+from staging._disk.workspace import sweep
 from staging._errors import DownloadError, Reason, RejectedError, StageClosedError, StagingError, WorkspaceError
 from staging._events import Event, Finished, Progress, Removed, Started
 from staging._filenames import safe_name
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile
 from staging._policy import UrlPolicy
 from staging._stage import AttachmentStage
-from staging._workspace import sweep
 
 __all__ = [
     "Attachment",

@@ -24,6 +24,7 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 
 from staging._budget import Reservation
+from staging._disk.workspace import PartFile, Workspace
 from staging._errors import DownloadError, Reason, RejectedError, StagingError, WorkspaceError
 from staging._filenames import disposition_filename, safe_name, url_filename
 from staging._media import observe
@@ -32,7 +33,6 @@ from staging._policy import Target, UrlPolicy, next_target
 from staging._text import bare_url, format_size, one_line
 from staging._threads import Hops, in_thread
 from staging._transport import Request, Response, Send
-from staging._workspace import PartFile, Workspace
 
 BUFFER = 448 * 1024  # one thread hop for each; with all else, 8 downloads at once stay under 8 MB
 BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, give or take half

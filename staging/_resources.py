@@ -10,11 +10,11 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from staging._budget import Budget
+from staging._disk.workspace import prepare_root, sweep
 from staging._models import Limits, to_bytes
 from staging._policy import UrlPolicy
 from staging._threads import Hops, in_thread
 from staging._transport import Send, Transport
-from staging._workspace import prepare_root, sweep
 
 if TYPE_CHECKING:
     import httpx

@@ -28,6 +28,7 @@ import anyio
 from staging._budget import Budget, Reservation
 from staging._claims.intake import intake, unusable
 from staging._context import cleanup_line, context, download_line, failure_line, notice
+from staging._disk.workspace import Removal, Workspace
 from staging._download import Terms, display_name, download, expires_at
 from staging._errors import DownloadError, RejectedError, StageClosedError, StagingError, WorkspaceError
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle
@@ -38,7 +39,6 @@ from staging._policy import target as admitted
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
 from staging._threads import in_thread
-from staging._workspace import Removal, Workspace
 
 if TYPE_CHECKING:
     import httpx

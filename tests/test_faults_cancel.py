@@ -20,7 +20,7 @@ import trio
 from conftest import LOOPS
 
 from staging import AttachmentStage, Limits, StageClosedError, _stage
-from staging._workspace import Workspace
+from staging._disk.workspace import Workspace
 from staging.testing import Chunked, Drip, FakeCDN, Hold, Reply, Reset, assert_empty
 
 RANDOM_CANCELLATIONS = int(os.environ.get("STAGING_CANCELLATIONS", "150"))  # 10,000 were run for the README

@@ -19,7 +19,7 @@ FLOORS = {
     "_budget": 1, "_events": 1, "_threads": 1,
     "_models": 0, "_errors": 0, "_text": 0,
     # on their way into a folder
-    "_bars": 6, "_workspace": 2, "_client": 2, "_transport": 2, "_dial": 2, "_lease": 2, "_policy": 2,
+    "_bars": 6, "_client": 2, "_transport": 2, "_dial": 2, "_policy": 2,
     "_filenames": 2, "_media": 2,
 }  # fmt: skip
 
@@ -31,8 +31,8 @@ NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("_disk", "_claims"),  # a file's name, and the bytes that tell its type
     # on their way into a folder
     ("_cli", "_bars"), ("_dial", "_policy"), ("_client", "_transport"), ("_transport", "_dial"), ("_client", "_policy"),
-    ("_transport", "_policy"), ("_claims", "_media"), ("_workspace", "_filenames"), ("_workspace", "_lease"),
-    ("_workspace", "_media"), ("_disk", "_filenames"), ("_disk", "_media"),
+    ("_transport", "_policy"), ("_claims", "_media"),
+    ("_disk", "_filenames"), ("_disk", "_media"),
 }  # fmt: skip
 
 HTTPX_USERS = {"_client", "_net/client", "_policy", "_net/urls", "_net/policy", "_resources", "_stage", "_area"}

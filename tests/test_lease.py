@@ -13,8 +13,8 @@ import time
 
 import pytest
 
-from staging import _lease
-from staging._lease import Lease
+from staging._disk import lease as _lease
+from staging._disk.lease import Lease
 
 
 @pytest.fixture
@@ -41,7 +41,7 @@ def run_python(code, *arguments, **options):
 
 HOLD = """
 import os, sys
-from staging._lease import Lease
+from staging._disk.lease import Lease
 lease = Lease(sys.argv[1])
 print("held", flush=True)
 sys.stdin.readline()
@@ -127,7 +127,7 @@ def test_P04_forked_child_shares_it_and_cannot_take_it_away(place):
     """While the child lives the lease is held, whatever the child does with its copy: documented."""
     forks = """
 import os, sys
-from staging._lease import Lease
+from staging._disk.lease import Lease
 lease = Lease(sys.argv[1])
 child = os.fork()
 if not child and sys.argv[2] == "releases":

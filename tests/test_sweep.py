@@ -19,10 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from staging import _lease, _workspace
+from staging._disk import lease as _lease
+from staging._disk import workspace as _workspace
+from staging._disk.lease import Lease
+from staging._disk.workspace import Removal, Workspace, _new_name, sweep
 from staging._errors import WorkspaceError
-from staging._lease import Lease
-from staging._workspace import Removal, Workspace, _new_name, sweep
 
 
 @pytest.fixture
@@ -443,7 +444,7 @@ def test_P02_killed_between_every_two_system_calls_of_making_and_removing(root):
 def test_processes_that_share_nothing(root):
     """The same with an interpreter of its own, killed while it holds a workspace."""
     code = (
-        "import sys, pathlib\nfrom staging._workspace import Workspace\n"
+        "import sys, pathlib\nfrom staging._disk.workspace import Workspace\n"
         "workspace = Workspace.create(pathlib.Path(sys.argv[1]))\nprint('made', flush=True)\nsys.stdin.read()"
     )
     with subprocess.Popen(

@@ -19,10 +19,11 @@ from pathlib import Path
 
 import pytest
 
-from staging import _lease, _workspace
+from staging._disk import lease as _lease
+from staging._disk import workspace as _workspace
+from staging._disk.workspace import Removal, Workspace, prepare_root, storage_error, sweep
 from staging._errors import WorkspaceError
 from staging._media import HEAD_BYTES
-from staging._workspace import Removal, Workspace, prepare_root, storage_error, sweep
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534
@@ -82,7 +83,7 @@ def as_nobody(code, *arguments):
     place = tempfile.mkdtemp(prefix="for-nobody-")
     drop = f"os.chown(place, {NOBODY}, {NOBODY}); os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})"
     prologue = (
-        "import os, sys, stat\nfrom pathlib import Path\nfrom staging._workspace import *\n"
+        "import os, sys, stat\nfrom pathlib import Path\nfrom staging._disk.workspace import *\n"
         f"place = Path(sys.argv[1])\n{drop if ROOT else ''}\n"
     )
     try:
