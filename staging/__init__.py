@@ -12,7 +12,7 @@ from staging._errors import DownloadError, Reason, RejectedError, StageClosedErr
 from staging._events import Event, Finished, Progress, Removed, Started
 from staging._filenames import safe_name
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile
-from staging._policy import UrlPolicy
+from staging._net.policy import UrlPolicy
 from staging._stage import AttachmentStage
 
 __all__ = [

@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Self
 from staging._errors import StageClosedError
 from staging._events import Event
 from staging._models import Limits, require_number
-from staging._policy import UrlPolicy
+from staging._net.policy import UrlPolicy
 from staging._resources import Resources, open_resources
 from staging._stage import AttachmentStage, Refresh, lend, require_arguments
 

@@ -29,10 +29,10 @@ from staging._errors import DownloadError, Reason, RejectedError, StagingError, 
 from staging._filenames import disposition_filename, safe_name, url_filename
 from staging._media import observe
 from staging._models import Attachment, Limits, StagedFile, describe_limit
-from staging._policy import Target, UrlPolicy, next_target
+from staging._net.policy import Target, UrlPolicy, next_target
+from staging._net.transport import Request, Response, Send
 from staging._text import bare_url, format_size, one_line
 from staging._threads import Hops, in_thread
-from staging._transport import Request, Response, Send
 
 BUFFER = 448 * 1024  # one thread hop for each; with all else, 8 downloads at once stay under 8 MB
 BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, give or take half

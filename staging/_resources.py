@@ -12,9 +12,9 @@ import anyio
 from staging._budget import Budget
 from staging._disk.workspace import prepare_root, sweep
 from staging._models import Limits, to_bytes
-from staging._policy import UrlPolicy
+from staging._net.policy import UrlPolicy
+from staging._net.transport import Send, Transport
 from staging._threads import Hops, in_thread
-from staging._transport import Send, Transport
 
 if TYPE_CHECKING:
     import httpx
@@ -71,7 +71,7 @@ async def open_resources(
 
 
 def _through(client: "httpx.AsyncClient") -> Send:
-    from staging._client import through  # noqa: PLC0415  # imports httpx, which only who has a client needs
+    from staging._net.client import through  # noqa: PLC0415  # imports httpx, which only who has a client needs
 
     return through(client)
 

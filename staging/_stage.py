@@ -34,8 +34,8 @@ from staging._errors import DownloadError, RejectedError, StageClosedError, Stag
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle
 from staging._media import contradicts
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
-from staging._policy import UrlPolicy, plain_target
-from staging._policy import target as admitted
+from staging._net.policy import UrlPolicy, plain_target
+from staging._net.policy import target as admitted
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
 from staging._threads import in_thread

@@ -56,7 +56,7 @@ import anyio.from_thread
 import anyio.lowlevel
 from anyio.abc import TaskGroup
 
-from staging._policy import UrlPolicy
+from staging._net.policy import UrlPolicy
 from staging._text import one_line
 
 if sys.platform != "win32":

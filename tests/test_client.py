@@ -12,10 +12,11 @@ import h11
 import httpx
 import pytest
 
-from staging import AttachmentStage, DownloadError, Limits, RejectedError, UrlPolicy, _transport
-from staging._client import PinnedTransport
-from staging._policy import Origin, target
-from staging._transport import Parser, Request, Transport, ordinary_head
+from staging import AttachmentStage, DownloadError, Limits, RejectedError, UrlPolicy
+from staging._net import transport as _transport
+from staging._net.client import PinnedTransport
+from staging._net.policy import Origin, target
+from staging._net.transport import Parser, Request, Transport, ordinary_head
 from staging.testing import Drip, FakeCDN, Hold, Length, Raw, Reply, Reset, assert_empty
 
 ONCE = Limits(retries=0)

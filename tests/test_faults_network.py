@@ -14,8 +14,9 @@ import anyio
 import anyio.lowlevel
 import pytest
 
-from staging import Attachment, AttachmentStage, DownloadError, Limits, StagedFile, StagingArea, UrlPolicy, _dial
-from staging._policy import Origin
+from staging import Attachment, AttachmentStage, DownloadError, Limits, StagedFile, StagingArea, UrlPolicy
+from staging._net import dial as _dial
+from staging._net.policy import Origin
 from staging.testing import (
     Chunked,
     Drip,

@@ -19,7 +19,7 @@ FLOORS = {
     "_budget": 1, "_events": 1, "_threads": 1,
     "_models": 0, "_errors": 0, "_text": 0,
     # on their way into a folder
-    "_bars": 6, "_client": 2, "_transport": 2, "_dial": 2, "_policy": 2,
+    "_bars": 6,
     "_filenames": 2, "_media": 2,
 }  # fmt: skip
 
@@ -30,13 +30,11 @@ NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("_batch", "_download"), ("_batch", "_resources"), ("_batch", "_context"),
     ("_disk", "_claims"),  # a file's name, and the bytes that tell its type
     # on their way into a folder
-    ("_cli", "_bars"), ("_dial", "_policy"), ("_client", "_transport"), ("_transport", "_dial"), ("_client", "_policy"),
-    ("_transport", "_policy"), ("_claims", "_media"),
-    ("_disk", "_filenames"), ("_disk", "_media"),
+    ("_cli", "_bars"), ("_claims", "_media"), ("_disk", "_filenames"), ("_disk", "_media"),
 }  # fmt: skip
 
-HTTPX_USERS = {"_client", "_net/client", "_policy", "_net/urls", "_net/policy", "_resources", "_stage", "_area"}
-H11_USERS = {"_transport", "_net/http1"}
+HTTPX_USERS = {"_net/client", "_net/urls", "_net/policy", "_resources", "_stage", "_area"}
+H11_USERS = {"_net/http1"}
 
 
 def room(path: Path) -> str:

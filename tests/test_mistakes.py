@@ -8,8 +8,9 @@ import sys
 import httpx
 import pytest
 
-from staging import AttachmentStage, Limits, StageClosedError, StagingArea, UrlPolicy, WorkspaceError, _dial, llm, sweep
+from staging import AttachmentStage, Limits, StageClosedError, StagingArea, UrlPolicy, WorkspaceError, llm, sweep
 from staging._cli import _for_a_terminal
+from staging._net import dial as _dial
 from staging.testing import FakeCDN, assert_empty
 
 URL = "https://cdn.discordapp.com/attachments/1/2/a.png"

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from staging._errors import RejectedError
-from staging._policy import MAX_URL_LENGTH, UrlPolicy, origin
+from staging._net.policy import MAX_URL_LENGTH, UrlPolicy, origin
 
 DISCORD = UrlPolicy.discord()
 PUBLIC = UrlPolicy.public()

@@ -44,9 +44,9 @@ from staging import (
     testing,
 )
 from staging._context import context, notice
-from staging._dial import MAX_RAW
 from staging._download import BUFFER
 from staging._models import MB, describe_limit
+from staging._net.dial import MAX_RAW
 from staging._stage import REMOVAL_SECONDS
 from staging.testing import FakeCDN, Hold, Reply, assert_empty
 

@@ -17,9 +17,10 @@ import trustme
 from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSStream
 
-from staging import AttachmentStage, DownloadError, Limits, UrlPolicy, _dial
-from staging._dial import Resolver, TlsStream, connect, dial
-from staging._policy import Origin
+from staging import AttachmentStage, DownloadError, Limits, UrlPolicy
+from staging._net import dial as _dial
+from staging._net.dial import Resolver, TlsStream, connect, dial
+from staging._net.policy import Origin
 from staging.testing import FakeCDN
 
 POLICY = UrlPolicy.only("localhost", private=True)

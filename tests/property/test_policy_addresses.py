@@ -5,9 +5,9 @@ from ipaddress import IPv4Address, IPv6Address, ip_network
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from staging import _policy
 from staging._errors import RejectedError
-from staging._policy import UrlPolicy
+from staging._net import policy as _policy
+from staging._net.policy import UrlPolicy
 
 PUBLIC = UrlPolicy.public()
 PRIVATE = UrlPolicy(None, ("https",), None, private=True)

@@ -8,7 +8,7 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from staging import RejectedError, UrlPolicy
-from staging._policy import _PLAIN_URL, plain_target, target, target_of
+from staging._net.policy import _PLAIN_URL, plain_target, target, target_of
 
 ANY = UrlPolicy(None, ("http", "https"), None, private=True)
 POLICIES = (ANY, UrlPolicy.discord(), UrlPolicy.public(), UrlPolicy.only("*.example.org", "10.0.0.5", private=True))

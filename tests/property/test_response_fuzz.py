@@ -44,14 +44,14 @@ from staging import (
     safe_name,
 )
 from staging._budget import Budget, Reservation
-from staging._dial import Stream, TlsStream
 from staging._disk.workspace import Workspace
 from staging._download import Terms, download
 from staging._errors import DownloadError
-from staging._policy import target
+from staging._net.dial import Stream, TlsStream
+from staging._net.policy import target
+from staging._net.transport import Transport, ordinary_head, persists
 from staging._stage import _failure
 from staging._threads import Hops
-from staging._transport import Transport, ordinary_head, persists
 from staging.testing import FakeCDN, Length, assert_empty
 
 URL = "http://cdn.test/a/photo.png?sig=s3cret"

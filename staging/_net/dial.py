@@ -31,7 +31,7 @@ from typing import Any, NamedTuple, cast
 import anyio
 
 from staging._errors import DownloadError
-from staging._policy import Origin, UrlPolicy
+from staging._net.policy import Origin, UrlPolicy
 from staging._text import one_line
 from staging._threads import in_thread
 

@@ -13,9 +13,9 @@ import anyio.lowlevel
 import httpx
 
 from staging._errors import DownloadError, StagingError
-from staging._policy import target_of
+from staging._net.policy import target_of
+from staging._net.transport import CHUNK, Request, Response, Send, Transport
 from staging._text import one_line
-from staging._transport import CHUNK, Request, Response, Send, Transport
 
 _CLOSE_SECONDS = 1.0
 

@@ -25,9 +25,9 @@ from typing import Any, Final, NamedTuple, Protocol
 
 import anyio
 
-from staging._dial import Resolver, Stream, dial
 from staging._errors import DownloadError
-from staging._policy import Origin, Target, UrlPolicy
+from staging._net.dial import Resolver, Stream, dial
+from staging._net.policy import Origin, Target, UrlPolicy
 from staging._text import one_line
 from staging._threads import in_thread
 
