@@ -7,10 +7,10 @@ take and return. `staging.llm` hands staged files to language models, `staging.t
 from types import FunctionType
 
 from staging._area import StagingArea
+from staging._claims.filenames import safe_name
 from staging._disk.workspace import sweep
 from staging._errors import DownloadError, Reason, RejectedError, StageClosedError, StagingError, WorkspaceError
 from staging._events import Event, Finished, Progress, Removed, Started
-from staging._filenames import safe_name
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile
 from staging._net.policy import UrlPolicy
 from staging._stage import AttachmentStage

@@ -24,10 +24,10 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 
 from staging._budget import Reservation
+from staging._claims.filenames import disposition_filename, safe_name, url_filename
+from staging._claims.media import observe
 from staging._disk.workspace import PartFile, Workspace
 from staging._errors import DownloadError, Reason, RejectedError, StagingError, WorkspaceError
-from staging._filenames import disposition_filename, safe_name, url_filename
-from staging._media import observe
 from staging._models import Attachment, Limits, StagedFile, describe_limit
 from staging._net.policy import Target, UrlPolicy, next_target
 from staging._net.transport import Request, Response, Send

@@ -27,12 +27,12 @@ import anyio
 
 from staging._budget import Budget, Reservation
 from staging._claims.intake import intake, unusable
+from staging._claims.media import contradicts
 from staging._context import cleanup_line, context, download_line, failure_line, notice
 from staging._disk.workspace import Removal, Workspace
 from staging._download import Terms, display_name, download, expires_at
 from staging._errors import DownloadError, RejectedError, StageClosedError, StagingError, WorkspaceError
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle
-from staging._media import contradicts
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
 from staging._net.policy import UrlPolicy, plain_target
 from staging._net.policy import target as admitted

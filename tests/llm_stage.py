@@ -10,7 +10,7 @@ from pathlib import Path
 import PIL.Image
 
 from staging import Attachment, Failure, Outcome, RejectedError, Skipped, StageClosedError, StagedFile
-from staging._media import HEAD_BYTES, TAIL_BYTES, observe
+from staging._claims.media import HEAD_BYTES, TAIL_BYTES, observe
 
 
 @dataclass

@@ -6,7 +6,7 @@ import unicodedata
 
 import pytest
 
-from staging._filenames import UniqueNames, disposition_filename, safe_name, url_filename
+from staging._claims.filenames import UniqueNames, disposition_filename, safe_name, url_filename
 
 FAMILY = "👨\u200d👩\u200d👧.png"
 

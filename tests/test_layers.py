@@ -20,7 +20,6 @@ FLOORS = {
     "_models": 0, "_errors": 0, "_text": 0,
     # on their way into a folder
     "_bars": 6,
-    "_filenames": 2, "_media": 2,
 }  # fmt: skip
 
 NEIGHBOURS = {  # imports on one floor that the table's sense allows
@@ -30,7 +29,7 @@ NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("_batch", "_download"), ("_batch", "_resources"), ("_batch", "_context"),
     ("_disk", "_claims"),  # a file's name, and the bytes that tell its type
     # on their way into a folder
-    ("_cli", "_bars"), ("_claims", "_media"), ("_disk", "_filenames"), ("_disk", "_media"),
+    ("_cli", "_bars"),
 }  # fmt: skip
 
 HTTPX_USERS = {"_net/client", "_net/urls", "_net/policy", "_resources", "_stage", "_area"}

@@ -18,7 +18,7 @@ import zlib
 
 import pytest
 
-from staging._media import (
+from staging._claims.media import (
     HEAD_BYTES,
     OBSERVABLE,
     TAIL_BYTES,

@@ -19,11 +19,11 @@ from pathlib import Path
 
 import pytest
 
+from staging._claims.media import HEAD_BYTES
 from staging._disk import lease as _lease
 from staging._disk import workspace as _workspace
 from staging._disk.workspace import Removal, Workspace, prepare_root, storage_error, sweep
 from staging._errors import WorkspaceError
-from staging._media import HEAD_BYTES
 
 ROOT = os.geteuid() == 0
 NOBODY = 65534

@@ -33,10 +33,10 @@ from functools import wraps
 from pathlib import Path
 from typing import Any, Concatenate, NamedTuple, ParamSpec, TypeVar
 
+from staging._claims.filenames import UniqueNames, safe_name
+from staging._claims.media import HEAD_BYTES, TAIL_BYTES, wants_tail
 from staging._disk.lease import BY_DESCRIPTOR, Lease, is_at, open_own_directory, own_mode
 from staging._errors import WorkspaceError
-from staging._filenames import UniqueNames, safe_name
-from staging._media import HEAD_BYTES, TAIL_BYTES, wants_tail
 from staging._text import format_size, one_line
 
 _log = logging.getLogger("staging")

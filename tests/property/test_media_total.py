@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staging._media import (
+from staging._claims.media import (
     HEAD_BYTES,
     OBSERVABLE,
     contradicts,

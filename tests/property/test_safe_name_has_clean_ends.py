@@ -4,7 +4,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import claims, fallbacks, long_names
 
-from staging._filenames import safe_name
+from staging._claims.filenames import safe_name
 
 ENDS = st.text(" .-~\u200b\xa0\u3000\n\u2028", max_size=4)
 

@@ -3,7 +3,7 @@
 from hypothesis import given
 from strategies import claims, fallbacks
 
-from staging._filenames import safe_name
+from staging._claims.filenames import safe_name
 
 
 @given(claims, fallbacks)

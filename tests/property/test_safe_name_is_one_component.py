@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import claims, fallbacks, ordinary_names
 
-from staging._filenames import safe_name
+from staging._claims.filenames import safe_name
 
 
 @given(claims, fallbacks)

@@ -5,7 +5,7 @@ import unicodedata
 from hypothesis import given
 from strategies import UNPRINTABLE, claims, fallbacks
 
-from staging._filenames import safe_name
+from staging._claims.filenames import safe_name
 
 
 @given(claims, fallbacks)

@@ -3,7 +3,7 @@
 from hypothesis import given
 from strategies import claims, ordinary_names
 
-from staging._filenames import safe_name
+from staging._claims.filenames import safe_name
 
 
 @given(ordinary_names)

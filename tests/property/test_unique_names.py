@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import MAX_BYTES, claims, long_names, ordinary_names
 
-from staging._filenames import UniqueNames, safe_name
+from staging._claims.filenames import UniqueNames, safe_name
 
 FOLDS = (
     lambda name: unicodedata.normalize("NFC", name).casefold(),  # the contract
