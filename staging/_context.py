@@ -7,7 +7,8 @@ from itertools import chain
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Any, Literal, get_args
 
-from staging._claims.media import contradicts, kind_of, kind_of_name
+from staging._claims.contradictions import contradicts
+from staging._claims.kinds import kind_of, kind_of_name
 from staging._errors import Reason
 from staging._models import Attachment, Failure, Kind, Outcome, Skipped, StagedFile
 from staging._text import bare_url, one_line

@@ -24,7 +24,8 @@ from urllib.parse import parse_qs, urlsplit
 import anyio
 
 from staging._budget import Reservation
-from staging._claims.filenames import disposition_filename, safe_name, url_filename
+from staging._claims.disposition import disposition_filename, url_filename
+from staging._claims.filenames import safe_name
 from staging._claims.media import observe
 from staging._disk.workspace import PartFile, Workspace
 from staging._errors import DownloadError, Reason, RejectedError, StagingError, WorkspaceError

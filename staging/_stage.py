@@ -26,8 +26,8 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import anyio
 
 from staging._budget import Budget, Reservation
+from staging._claims.contradictions import contradicts
 from staging._claims.intake import intake, unusable
-from staging._claims.media import contradicts
 from staging._context import cleanup_line, context, download_line, failure_line, notice
 from staging._disk.workspace import Removal, Workspace
 from staging._download import Terms, display_name, download, expires_at

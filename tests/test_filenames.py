@@ -6,7 +6,8 @@ import unicodedata
 
 import pytest
 
-from staging._claims.filenames import UniqueNames, disposition_filename, safe_name, url_filename
+from staging._claims.disposition import disposition_filename, url_filename
+from staging._claims.filenames import UniqueNames, safe_name
 
 FAMILY = "👨\u200d👩\u200d👧.png"
 

@@ -18,19 +18,10 @@ import zlib
 
 import pytest
 
-from staging._claims.media import (
-    HEAD_BYTES,
-    OBSERVABLE,
-    TAIL_BYTES,
-    _inflate,
-    contradicts,
-    kind_of,
-    kind_of_name,
-    media_type_of_name,
-    observe,
-    text_charset,
-    wants_tail,
-)
+from staging._claims.containers import _inflate
+from staging._claims.contradictions import contradicts
+from staging._claims.kinds import kind_of, kind_of_name, media_type_of_name
+from staging._claims.media import HEAD_BYTES, OBSERVABLE, TAIL_BYTES, observe, text_charset, wants_tail
 
 OPC = "application/vnd.openxmlformats-officedocument."
 ODF = "application/vnd.oasis.opendocument."

@@ -14,7 +14,7 @@ import re
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
-from staging._claims.media import kind_of, kind_of_name
+from staging._claims.kinds import kind_of, kind_of_name
 from staging._models import Attachment, Kind
 from staging._text import bare_url, last_segment, one_line
 

@@ -16,7 +16,7 @@ from typing import Any, TypeVar
 import anyio
 import anyio.to_thread
 
-from staging._claims.media import kind_of
+from staging._claims.kinds import kind_of
 from staging._models import MB, Failure, Outcome, Skipped, StagedFile, to_bytes
 from staging._text import format_size, one_line
 from staging.llm._files import Stage, UnreadableError, reading, staged

@@ -3,17 +3,9 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staging._claims.media import (
-    HEAD_BYTES,
-    OBSERVABLE,
-    contradicts,
-    kind_of,
-    kind_of_name,
-    media_type_of_name,
-    observe,
-    text_charset,
-    wants_tail,
-)
+from staging._claims.contradictions import contradicts
+from staging._claims.kinds import kind_of, kind_of_name, media_type_of_name
+from staging._claims.media import HEAD_BYTES, OBSERVABLE, observe, text_charset, wants_tail
 
 MARKS = st.sampled_from([
     b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"ID3\3", b"\xff\xfb\x90\0", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0",

@@ -6,7 +6,8 @@ from hypothesis import given
 from hypothesis import strategies as st
 from strategies import claims, ordinary_names
 
-from staging._claims.filenames import disposition_filename, safe_name, url_filename
+from staging._claims.disposition import disposition_filename, url_filename
+from staging._claims.filenames import safe_name
 
 PIECES = (
     b"attachment", b"inline", b";", b" ", b"\t", b"\r\n ", b"=", b"\0", b'"', b"\\", b"'", b"''", b"*", b"%", b"%2F",

@@ -1,0 +1,228 @@
+"""Read the names that servers claim, in a ``Content-Disposition`` header or in the URL itself."""
+
+import binascii
+import re
+from collections.abc import Iterator
+from encodings.aliases import aliases
+from itertools import count
+from typing import NamedTuple
+from urllib.parse import unquote_to_bytes
+
+from staging._text import last_segment
+
+
+def url_filename(url: str) -> str | None:
+    """Return the last path segment of `url`, percent-decoded, as a claim; None if there is none. Never raises on text.
+
+    Query and fragment are not looked at: signatures have no place in a name. Bytes that are not UTF-8 are read as
+    windows-1252. The result still has to pass through `safe_name`: ``%2F`` is a slash by now.
+    """
+    segment = last_segment(url)
+    if segment.isascii() and "%" not in segment:
+        return segment or None
+    return _guess(unquote_to_bytes(segment.encode(errors="replace"))) or None
+
+
+# Content-Disposition. RFC 6266 is what a server should send; browsers read far more, and so does this.
+
+# The value is handled as ISO-8859-1, where the last byte of a UTF-8 "à" is a space to `str`: hence ASCII throughout.
+# A quoted value ends at its first bare quote; if the text up to the semicolon ends in another (`""a" b"`), at that.
+# One that never ends swallows the rest. Possessive, because a long run of backslashes must cost linear time.
+_PARAMETER = re.compile(
+    r"""(?P<key> [^;=]*+ )
+        (?: = [ ]*+
+            (?: " (?P<quoted> (?: \\. | [^"\\] )*+ (?: (?: "[^";\\]++ )* (?= " [ ]*+ (?: ; | \Z ) ) | (?=") ) ) "
+            | " .*+
+            | (?P<bare> [^;]*+ )
+            )
+        )?+
+        [^;]*+ (?: ; | \Z )""",
+    re.ASCII | re.DOTALL | re.VERBOSE,
+)
+_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+# In `filename=foo extension=bla` the second is no part of the first.
+_MISSING_SEMICOLON = re.compile(r" [\w*-]++ *+=", re.ASCII)
+_WITHOUT_TYPE = re.compile(r'filename *+= *+[^" ]', re.IGNORECASE)
+_SEGMENT = re.compile(r"filename\*(0|[1-9][0-9]{0,2})(\*?)")
+_EXTENDED_TEXT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[^%\x80-\xff])*+")
+_TOKEN = re.compile(" +|[^ ]+")
+_ENCODED_WORD = re.compile(r"=\?([^?]++)\?(?:([bB])\?([^?]*+)|[qQ]\?((?:=[0-9A-Fa-f]{2}|[^=?])*+))\?=")
+
+# Charsets that are supersets of ASCII and nothing else, by all their names. Never the codec registry: it knows zlib,
+# rot13 and utf-7, and imports whatever module a sender names.
+_CODECS = (
+    "ascii", "utf_8", "latin_1", *(f"iso8859_{part}" for part in range(2, 17) if part != 12),
+    *(f"cp{page}" for page in range(1250, 1259)), "koi8_r", "koi8_u",
+    "big5", "euc_jp", "euc_kr", "gb18030", "gb2312", "gbk", "shift_jis",
+)  # fmt: skip
+_CHARSETS = {
+    alias.replace("_", ""): codec
+    for alias, codec in (*aliases.items(), *((codec, codec) for codec in _CODECS))
+    if codec in _CODECS
+}
+
+
+def disposition_filename(header: bytes) -> str | None:
+    """Return the file name that a ``Content-Disposition`` value claims, or None. Never raises, in linear time.
+
+    In order: ``filename*`` in UTF-8 or ISO-8859-1 (RFC 6266 section 4.3, RFC 8187), continuations (RFC 2231 section
+    3; a gap ends them, and so does a repeated number), ``filename``, and last ``filename*`` in another charset, which
+    no sender should use. Of equal parameters the first counts. An extended value that does not decode, or that stands
+    in quotes, is as if it were not there.
+
+    ISO-8859-1 is read as windows-1252 (WHATWG Encoding). A plain value is read as RFC 2047 words if it begins with
+    one, is percent-decoded if that gives UTF-8 (both as in Chromium), and is UTF-8 before it is windows-1252.
+
+    Args:
+        header: the raw field value. Not text: one stray byte makes httpx decode all headers as ISO-8859-1.
+
+    Returns:
+        The raw claim, which still has to pass through `safe_name`; empty if the parameter is.
+    """
+    text = header.rstrip(b"\0 \t\r\n").translate(_UNFOLD).decode("latin-1")
+    if "\0" in text or text.startswith('"'):  # no field value, or none that has a disposition type
+        return None
+    parameters = list(_parameters(text if _WITHOUT_TYPE.match(text) else text.partition(";")[2]))
+    first = {parameter.key: parameter for parameter in reversed(parameters)}
+    extended, plain = first.get("filename*"), first.get("filename")
+    name = _extended(extended) if extended else None
+    if name is None:
+        name = _continued(parameters)
+    if name is None and plain:
+        name = _plain(plain.value)
+    if name is None and extended:
+        name = _extended(extended, legacy=True)
+    return name
+
+
+_UNFOLD = bytes.maketrans(b"\t\r\n", b"   ")  # RFC 9112 section 5.2
+
+
+class _Parameter(NamedTuple):
+    key: str
+    value: str
+    quoted: bool
+
+
+def _parameters(text: str) -> Iterator[_Parameter]:
+    for match in _PARAMETER.finditer(text):
+        key = match["key"].strip(" ").lower()
+        if match["quoted"] is not None:
+            yield _Parameter(key, _QUOTED_PAIR.sub(r"\1", match["quoted"]), quoted=True)
+        elif match["bare"] is not None:
+            yield _Parameter(key, _MISSING_SEMICOLON.split(match["bare"])[0].strip(" "), quoted=False)
+
+
+def _plain(value: str) -> str | None:
+    if value.startswith("=?"):
+        return _words(value)
+    octets = value.encode("latin-1")
+    decoded = _decode("utf_8", unquote_to_bytes(octets))
+    return _guess(octets) if decoded is None else decoded
+
+
+def _extended(parameter: _Parameter, *, legacy: bool = False) -> str | None:
+    charset, mark, text = _split_extended(parameter.value)
+    if not mark:  # `filename*=b`: meant as a plain one
+        return _plain(parameter.value)
+    codec, octets = _codec(charset), _octets(text)
+    standard = codec in {"utf_8", "latin_1"}
+    if parameter.quoted or octets is None or codec is None or standard is legacy:
+        return None
+    return octets.decode(codec, "replace") if legacy else _decode(codec, octets)
+
+
+def _continued(parameters: list[_Parameter]) -> str | None:
+    segments: dict[int, tuple[str, str]] = {}
+    for key, value, _ in parameters:
+        if match := _SEGMENT.fullmatch(key):
+            if int(match[1]) in segments:
+                break
+            segments[int(match[1])] = (match[2], value)
+    if 0 not in segments:
+        return None
+    charset = ""
+    if segments[0][0]:
+        charset, _, text = _split_extended(segments[0][1])
+        segments[0] = ("*", text)
+    octets = b""
+    for star, value in _in_order(segments):
+        part = _octets(value) if star else value.encode("latin-1")
+        if part is None:
+            return None
+        octets += part
+    codec = _codec(charset)
+    return _decode(codec, octets) if codec else None if charset else _guess(octets)
+
+
+def _in_order(segments: dict[int, tuple[str, str]]) -> Iterator[tuple[str, str]]:
+    for number in count():
+        if number not in segments:
+            return
+        yield segments[number]
+
+
+def _split_extended(value: str) -> tuple[str, str, str]:
+    """Split ``charset'language'text``; some leave out one of the two marks."""
+    charset, mark, rest = value.partition("'")
+    language, second, text = rest.partition("'")
+    return charset, mark, text if second else language
+
+
+def _octets(text: str) -> bytes | None:
+    return unquote_to_bytes(text.encode("latin-1")) if _EXTENDED_TEXT.fullmatch(text) else None
+
+
+def _words(value: str) -> str | None:
+    """Decode RFC 2047 words; white space after one does not count, and one broken word voids the value."""
+    text, after_word = "", False
+    for token in _TOKEN.findall(value):
+        if token.startswith("=?"):
+            word = _word(token)
+            if word is None:
+                return None
+            text, after_word = text + word, True
+        elif not (after_word and token.startswith(" ")):
+            text, after_word = text + _guess(token.encode("latin-1")), False
+    return text
+
+
+def _word(token: str) -> str | None:
+    match = _ENCODED_WORD.fullmatch(token)
+    codec = _codec(match[1]) if match else None
+    if match is None or codec is None:
+        return None
+    try:
+        octets = (
+            binascii.a2b_base64(match[3].encode("latin-1"), strict_mode=True)
+            if match[2]
+            else unquote_to_bytes(match[4].replace("%", "=25").replace("=", "%").replace("_", " ").encode("latin-1"))
+        )
+    except binascii.Error:
+        return None
+    return _decode(codec, octets)
+
+
+def _codec(charset: str) -> str | None:
+    return _CHARSETS.get(re.sub(r"[-_.:]", "", charset.lower()))
+
+
+def _decode(codec: str, octets: bytes) -> str | None:
+    if codec == "latin_1":
+        return _western(octets)
+    try:
+        return octets.decode(codec)
+    except UnicodeDecodeError:
+        return None
+
+
+def _guess(octets: bytes) -> str:
+    text = _decode("utf_8", octets)
+    return _western(octets) if text is None else text
+
+
+def _western(octets: bytes) -> str:
+    try:
+        return octets.decode("cp1252")
+    except UnicodeDecodeError:  # five bytes have no meaning there
+        return octets.decode("latin-1")
