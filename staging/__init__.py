@@ -8,7 +8,7 @@ from types import FunctionType
 
 from staging._area import StagingArea
 from staging._claims.filenames import safe_name
-from staging._disk.workspace import sweep
+from staging._disk.sweep import sweep
 from staging._errors import DownloadError, Reason, RejectedError, StageClosedError, StagingError, WorkspaceError
 from staging._events import Event, Finished, Progress, Removed, Started
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile

@@ -27,7 +27,8 @@ from staging._budget import Reservation
 from staging._claims.disposition import disposition_filename, url_filename
 from staging._claims.filenames import safe_name
 from staging._claims.media import observe
-from staging._disk.workspace import PartFile, Workspace
+from staging._disk.part import PartFile
+from staging._disk.workspace import Workspace
 from staging._errors import DownloadError, Reason, RejectedError, StagingError, WorkspaceError
 from staging._models import Attachment, Limits, StagedFile, describe_limit
 from staging._net.policy import Target, UrlPolicy, next_target
@@ -187,7 +188,7 @@ class _Job:
         self, attachment: Attachment, target: Target, terms: Terms, reservation: Reservation, progress: Progress
     ) -> None:
         self.attempts = 0
-        self.part: PartFile = terms.workspace.part(min_free=terms.limits.min_free_bytes)
+        self.part = PartFile(terms.workspace, min_free=terms.limits.min_free_bytes)
         self._attachment = attachment
         self._target = target
         self._terms = terms

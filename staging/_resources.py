@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, NamedTuple
 import anyio
 
 from staging._budget import Budget
-from staging._disk.workspace import prepare_root, sweep
+from staging._disk.root import prepare_root
+from staging._disk.sweep import sweep
 from staging._models import Limits, to_bytes
 from staging._net.policy import UrlPolicy
 from staging._net.transport import Send, Transport

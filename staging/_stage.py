@@ -29,7 +29,8 @@ from staging._budget import Budget, Reservation
 from staging._claims.contradictions import contradicts
 from staging._claims.intake import intake, unusable
 from staging._context import cleanup_line, context, download_line, failure_line, notice
-from staging._disk.workspace import Removal, Workspace
+from staging._disk.removal import Removal
+from staging._disk.workspace import Workspace
 from staging._download import Terms, display_name, download, expires_at
 from staging._errors import DownloadError, RejectedError, StageClosedError, StagingError, WorkspaceError
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle

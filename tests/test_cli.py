@@ -403,7 +403,8 @@ def test_errors_that_cannot_be_written_change_no_exit_code(command, arguments, c
 
 def test_what_could_not_be_removed_is_told(command, cdn):
     program = patched("""if True:
-        from staging._disk.workspace import Removal, Workspace
+        from staging._disk.removal import Removal
+        from staging._disk.workspace import Workspace
         remove = Workspace.remove
         Workspace.remove = lambda self: Removal(remove(self).files, (("a\\x1b", "busy"),))
     """)

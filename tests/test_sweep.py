@@ -19,10 +19,14 @@ from pathlib import Path
 
 import pytest
 
-from staging._disk import lease as _lease
-from staging._disk import workspace as _workspace
+from staging._disk import lease as lease_module
+from staging._disk import removal as removal_module
 from staging._disk.lease import Lease
-from staging._disk.workspace import Removal, Workspace, _new_name, sweep
+from staging._disk.part import PartFile
+from staging._disk.removal import Removal
+from staging._disk.root import new_name
+from staging._disk.sweep import sweep
+from staging._disk.workspace import Workspace
 from staging._errors import WorkspaceError
 
 
@@ -54,7 +58,7 @@ def end_of(child):
 def orphan(root, *, extra=False):
     """Leave behind what a killed process leaves behind."""
     workspace = Workspace.create(root)
-    part = workspace.part()
+    part = PartFile(workspace)
     part.append(b"half")
     if extra:
         (workspace.directory / "deep" / "er").mkdir(parents=True)
@@ -87,7 +91,7 @@ def test_the_living_stay(root):
     orphan(root)
     assert sweep(root) == 1
     assert os.listdir(root) == [alive.directory.name]
-    part = alive.part()
+    part = PartFile(alive)
     part.append(b"x")
     part.commit("a")
     assert alive.remove() == Removal(1, ())
@@ -95,7 +99,7 @@ def test_the_living_stay(root):
 
 def test_P03_half_made_or_half_removed(root):
     """Whatever a kill left inside: the name tells that it is ours, the lease that nobody lives in it."""
-    empty, full, closed = (root / _new_name() for _ in range(3))
+    empty, full, closed = (root / new_name() for _ in range(3))
     for path in (empty, full, closed):
         path.mkdir(0o700)
     (full / ".lease").touch()
@@ -107,7 +111,7 @@ def test_P03_half_made_or_half_removed(root):
 
 def test_names_that_were_not_given_by_us_do_not_pass(root):
     """One character more, less or other than in a name of ours: the check sum does not hold."""
-    ours = _new_name()
+    ours = new_name()
     others = {ours[:n] + letter + ours[n + 1 :] for n in range(8, 24) for letter in "abz27"} - {ours}
     others |= {ours[:-1], ours + "a", ours.upper(), ours.replace("staging", "Staging"), ours + ".bak", "x" + ours}
     for name in others:
@@ -151,10 +155,10 @@ def test_another_users_workspace_is_theirs_to_sweep(root):
 
 
 def test_no_symbolic_link_and_no_file_is_taken_for_a_workspace(root, tmp_path):
-    victim = stranger(tmp_path, _new_name())
-    (root / _new_name()).symlink_to(victim)
-    (root / _new_name()).touch()
-    os.mkfifo(root / _new_name())
+    victim = stranger(tmp_path, new_name())
+    (root / new_name()).symlink_to(victim)
+    (root / new_name()).touch()
+    os.mkfifo(root / new_name())
     assert sweep(root) == 0
     assert len(os.listdir(root)) == 3
     assert os.listdir(victim) == ["precious"]
@@ -171,15 +175,15 @@ def test_only_direct_children(root):
 
 def test_F07_an_orphan_swapped_for_a_link_before_it_is_opened(root, tmp_path, monkeypatch):
     path = orphan(root)
-    victim = stranger(tmp_path, _new_name())
-    real = _lease.open_own_directory
+    victim = stranger(tmp_path, new_name())
+    real = lease_module.open_own_directory
 
     def swap_and_open(place, above=None):
         os.rename(place, root / "moved")
         Path(place).symlink_to(victim)
         return real(place, above)
 
-    monkeypatch.setattr(_lease, "open_own_directory", swap_and_open)
+    monkeypatch.setattr(lease_module, "open_own_directory", swap_and_open)
     assert sweep(root) == 0
     assert path.is_symlink()
     assert os.listdir(victim) == ["precious"]
@@ -205,7 +209,7 @@ def test_P07_where_nothing_can_be_locked_nothing_is_swept(root, monkeypatch):
         raise OSError(errno.ENOLCK, "no locks available")
 
     with monkeypatch.context() as patch:
-        patch.setattr(_lease, "_lock", refuse)
+        patch.setattr(lease_module, "_lock", refuse)
         unleased = Workspace.create(root)
         assert sweep(root) == 0
         assert unleased.remove() == Removal(0, ())
@@ -317,7 +321,7 @@ def test_P06_fifty_processes_start_work_sweep_and_end_on_one_root(root):
     def live():
         for n in range(8):
             workspace = Workspace.create(root)
-            part = workspace.part()
+            part = PartFile(workspace)
             part.append(b"%d" % n)
             path = part.commit("a").path
             sweep(root)
@@ -333,7 +337,7 @@ def test_P06_fifty_processes_start_work_sweep_and_end_on_one_root(root):
 def test_P02_killed_at_sixty_random_instants(root):
     """SIGKILL, at any call from the first to the last: each sweep takes all that is left, and spares the living."""
     alive = Workspace.create(root)
-    part = alive.part()
+    part = PartFile(alive)
     part.append(b"alive")
     path = part.commit("a").path
     chance = random.Random(20261123)
@@ -343,7 +347,7 @@ def test_P02_killed_at_sixty_random_instants(root):
         while True:
             workspace = Workspace.create(root)
             for n in range(3):
-                part = workspace.part(min_free=1)
+                part = PartFile(workspace, min_free=1)
                 part.append(b"x" * 10_000)
                 part.append(b"x" * 10_000)
                 part.commit(f"file {n}")
@@ -370,7 +374,7 @@ def test_P02_P06_kills_in_the_middle_of_a_storm(root):
     def live():
         for _ in range(30):
             workspace = Workspace.create(root)
-            part = workspace.part()
+            part = PartFile(workspace)
             part.append(b"x")
             path = part.commit("a").path
             sweep(root)
@@ -422,10 +426,10 @@ def test_P02_killed_between_every_two_system_calls_of_making_and_removing(root):
         for name in functions:
             setattr(os, name, deadly(getattr(os, name)))
         workspace = Workspace.create(root)
-        part = workspace.part()
+        part = PartFile(workspace)
         part.append(b"x")
         part.commit("a")
-        part = workspace.part()
+        part = PartFile(workspace)
         part.append(b"y")
         (workspace.directory / "body" / "below").mkdir(parents=True)
         (workspace.directory / "body" / "below" / "extra").touch()
@@ -460,7 +464,7 @@ def test_processes_that_share_nothing(root):
 def test_a_sweep_that_cannot_remove_does_not_count(root, monkeypatch):
     path = orphan(root)
     with monkeypatch.context() as patch:
-        patch.setattr(_workspace, "_remove_directory", lambda *args: ((".", "stubborn"),))
+        patch.setattr(removal_module, "_remove_directory", lambda *args: ((".", "stubborn"),))
         assert sweep(root) == 0
     assert Lease(os.fspath(path)).release() is None
     assert sweep(root) == 1

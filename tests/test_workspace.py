@@ -19,10 +19,17 @@ from pathlib import Path
 
 import pytest
 
-from staging._claims.media import HEAD_BYTES
-from staging._disk import lease as _lease
-from staging._disk import workspace as _workspace
-from staging._disk.workspace import Removal, Workspace, prepare_root, storage_error, sweep
+from staging._claims.media import HEAD_BYTES, TAIL_BYTES
+from staging._disk import lease as lease_module
+from staging._disk import part as part_module
+from staging._disk import removal as removal_module
+from staging._disk import workspace as workspace_module
+from staging._disk.errors import storage_error
+from staging._disk.part import PartFile
+from staging._disk.removal import Removal
+from staging._disk.root import prepare_root
+from staging._disk.sweep import sweep
+from staging._disk.workspace import Workspace
 from staging._errors import WorkspaceError
 
 ROOT = os.geteuid() == 0
@@ -52,7 +59,7 @@ def workspace(root):
 
 
 def put(workspace, name="a.txt", content=b"content"):
-    part = workspace.part()
+    part = PartFile(workspace)
     part.append(content)
     return part.commit(name).path
 
@@ -83,7 +90,9 @@ def as_nobody(code, *arguments):
     place = tempfile.mkdtemp(prefix="for-nobody-")
     drop = f"os.chown(place, {NOBODY}, {NOBODY}); os.setgroups([]); os.setgid({NOBODY}); os.setuid({NOBODY})"
     prologue = (
-        "import os, sys, stat\nfrom pathlib import Path\nfrom staging._disk.workspace import *\n"
+        "import os, sys, stat\nfrom pathlib import Path\nfrom staging import WorkspaceError, sweep\n"
+        "from staging._disk.part import PartFile\nfrom staging._disk.root import prepare_root\n"
+        "from staging._disk.workspace import Workspace\n"
         f"place = Path(sys.argv[1])\n{drop if ROOT else ''}\n"
     )
     try:
@@ -232,7 +241,7 @@ def test_mode_whatever_the_umask():
 for umask in (0, 0o777):
     os.umask(umask)
     workspace = Workspace.create(place)
-    part = workspace.part()
+    part = PartFile(workspace)
     part.append(b"x")
     path = part.commit("a").path
     print(oct(stat.S_IMODE(workspace.directory.stat().st_mode)), stat.S_IMODE(path.stat().st_mode) & 0o177)
@@ -243,7 +252,7 @@ for umask in (0, 0o777):
 
 def test_half_made_directory_taken_by_a_sweep_is_made_again(root, monkeypatch):
     """The window between making the directory and holding its lease belongs to the sweeps; it costs one more try."""
-    real, thefts = _workspace._lease_new, []
+    real, thefts = workspace_module._lease_new, []
 
     def meddle(directory):
         if len(thefts) < 3:
@@ -251,7 +260,7 @@ def test_half_made_directory_taken_by_a_sweep_is_made_again(root, monkeypatch):
             assert sweep(root) == 1
         return real(directory)
 
-    monkeypatch.setattr(_workspace, "_lease_new", meddle)
+    monkeypatch.setattr(workspace_module, "_lease_new", meddle)
     made = Workspace.create(root)
     assert os.listdir(root) == [made.directory.name]
     assert os.fspath(made.directory) not in thefts
@@ -259,14 +268,14 @@ def test_half_made_directory_taken_by_a_sweep_is_made_again(root, monkeypatch):
 
 
 def test_half_made_directory_locked_by_a_sweep_is_left_to_it(root, monkeypatch):
-    real, sweepers = _workspace._lease_new, []
+    real, sweepers = workspace_module._lease_new, []
 
     def meddle(directory):
         if not sweepers:
-            sweepers.append(_lease.Lease(os.fspath(directory)))
+            sweepers.append(lease_module.Lease(os.fspath(directory)))
         return real(directory)
 
-    monkeypatch.setattr(_workspace, "_lease_new", meddle)
+    monkeypatch.setattr(workspace_module, "_lease_new", meddle)
     made = Workspace.create(root)
     assert len(os.listdir(root)) == 2
     sweepers[0].release()
@@ -295,7 +304,7 @@ def test_F01_F05_making_fails_with_nothing_left(root, monkeypatch, function, cod
 
 
 def test_a_file_has_its_name_only_when_it_is_complete(workspace):
-    part = workspace.part()
+    part = PartFile(workspace)
     assert hidden(workspace) == []
     part.append(b"one", memoryview(b"two"), bytearray(b"three"))
     part.append(b"four")
@@ -311,21 +320,21 @@ def test_a_file_has_its_name_only_when_it_is_complete(workspace):
 
 
 def test_empty_file(workspace):
-    done = workspace.part().commit("empty")
+    done = PartFile(workspace).commit("empty")
     assert (done.size, done.head, done.tail, done.path.read_bytes()) == (0, b"", b"", b"")
 
 
 def test_head_and_tail_are_for_the_type(workspace):
-    part = workspace.part()
+    part = PartFile(workspace)
     content = b"PK\3\4" + os.urandom(200_000)
     part.append(content)
     done = part.commit("a.zip")
-    assert done.head == content[: _workspace.HEAD_BYTES]
-    assert done.tail == content[-_workspace.TAIL_BYTES :]
+    assert done.head == content[:HEAD_BYTES]
+    assert done.tail == content[-TAIL_BYTES:]
 
 
 def test_restart_forgets_every_byte(workspace):
-    part = workspace.part()
+    part = PartFile(workspace)
     part.restart()
     part.append(b"the first version")
     part.restart()
@@ -356,7 +365,7 @@ def test_F12_claimed_names_do_not_depend_on_who_is_first(workspace):
     names = [workspace.claim("a.png") for _ in range(3)]
     paths = {}
     for name in reversed(names):
-        part = workspace.part()
+        part = PartFile(workspace)
         part.append(name.encode())
         paths[name] = part.commit(name, claimed=True).path
     assert names == ["a.png", "a-2.png", "a-3.png"]
@@ -411,7 +420,7 @@ def test_F01_F02_F05_a_failing_file_leaves_its_siblings(  # noqa: PLR0917  # one
     workspace, monkeypatch, function, code, reason, words
 ):
     sibling = put(workspace, "sibling")
-    part = workspace.part()
+    part = PartFile(workspace)
     if function == "close":
         close_and_fail(monkeypatch, code)
     else:
@@ -454,7 +463,7 @@ def test_F01_a_disk_that_is_really_full(tmp_path):
     with mounted(tmp_path, "size=1m") as place:
         workspace = Workspace.create(prepare_root(place))
         put(workspace, "sibling", b"x" * 500_000)
-        part = workspace.part()
+        part = PartFile(workspace)
         with pytest.raises(WorkspaceError) as caught:
             for _ in range(20):
                 part.append(b"x" * 65_536)
@@ -481,16 +490,16 @@ def test_F01_a_disk_without_a_free_inode(tmp_path):
 
 def test_free_space_must_remain(workspace):
     free = os.statvfs(workspace.directory)
-    part = workspace.part(min_free=free.f_bavail * free.f_frsize + 2**40)
+    part = PartFile(workspace, min_free=free.f_bavail * free.f_frsize + 2**40)
     with pytest.raises(WorkspaceError, match=r"disk full: .* free, of which .* must remain") as caught:
         part.append(b"x")
     assert (caught.value.reason, hidden(workspace)) == ("disk_full", [])
 
 
 def test_free_space_is_asked_before_every_append(workspace, monkeypatch):
-    part = workspace.part(min_free=1000)
+    part = PartFile(workspace, min_free=1000)
     part.append(b"x")
-    monkeypatch.setattr(_workspace, "_free_space", lambda *place: 1500)
+    monkeypatch.setattr(workspace_module, "_free_space", lambda *place: 1500)
     part.append(b"x" * 500)
     with pytest.raises(WorkspaceError):
         part.append(b"x" * 501)
@@ -501,7 +510,7 @@ def test_free_space_is_asked_before_every_append(workspace, monkeypatch):
 def test_a_file_system_that_does_not_tell_is_not_full(workspace, monkeypatch):
     silent = os.statvfs_result((4096, 4096, 0, 0, 0, 0, 0, 0, 0, 255))
     monkeypatch.setattr(os, "fstatvfs", lambda descriptor: silent)
-    part = workspace.part(min_free=1000)
+    part = PartFile(workspace, min_free=1000)
     part.append(b"x")
     part.abandon()
 
@@ -510,7 +519,7 @@ def test_a_file_system_that_does_not_tell_is_not_full(workspace, monkeypatch):
 
 
 def test_abandoned_before_during_and_after(workspace):
-    never, open_one, named = workspace.part(), workspace.part(), workspace.part()
+    never, open_one, named = PartFile(workspace), PartFile(workspace), PartFile(workspace)
     open_one.append(b"x")
     path = named.commit("named").path
     for part in (never, open_one, named):
@@ -558,7 +567,7 @@ def work(part):
 def test_given_up_while_a_worker_hangs_in_the_disk(root, monkeypatch, function, after, end):
     """Whatever call the worker hangs in: nobody waits for it, and it leaves no file, descriptor or name behind."""
     workspace = Workspace.create(root)
-    part = workspace.part()
+    part = PartFile(workspace)
     stuck = Stuck(monkeypatch, function, after=after)
     worker = threading.Thread(target=work, args=(part,))
     worker.start()
@@ -579,7 +588,7 @@ def test_given_up_while_a_worker_hangs_in_the_disk(root, monkeypatch, function, 
 def test_the_lease_lasts_as_long_as_a_worker_is_inside(root, monkeypatch):
     """Otherwise a descriptor that was closed under it would soon be somebody else's file."""
     workspace = Workspace.create(root)
-    part = workspace.part()
+    part = PartFile(workspace)
     stuck = Stuck(monkeypatch, "write", after=False)
     worker = threading.Thread(target=work, args=(part,))
     worker.start()
@@ -598,15 +607,15 @@ def test_the_lease_lasts_as_long_as_a_worker_is_inside(root, monkeypatch):
 
 def test_given_up_when_the_file_has_just_got_its_name(workspace, monkeypatch):
     """The worker is still inside, so nobody will ever hear of the file."""
-    inside, go, real = threading.Event(), threading.Event(), _workspace.Committed
+    inside, go, real = threading.Event(), threading.Event(), part_module.Committed
 
     def slow(*args):
         inside.set()
         assert go.wait(30)
         return real(*args)
 
-    monkeypatch.setattr(_workspace, "Committed", slow)
-    part = workspace.part()
+    monkeypatch.setattr(part_module, "Committed", slow)
+    part = PartFile(workspace)
     worker = threading.Thread(target=work, args=(part,))
     worker.start()
     assert inside.wait(30)
@@ -620,7 +629,7 @@ def test_given_up_when_the_file_has_just_got_its_name(workspace, monkeypatch):
 def test_no_descriptor_is_closed_or_used_twice(root, tmp_path):
     """Its number belongs to somebody else by then: to another download, say, or to the caller."""
     workspace = Workspace.create(root)
-    named, forgotten = workspace.part(), workspace.part()
+    named, forgotten = PartFile(workspace), PartFile(workspace)
     named.append(b"x")
     number = named._fd
     named.commit("a")
@@ -642,7 +651,7 @@ def test_no_descriptor_is_closed_or_used_twice(root, tmp_path):
 
 def test_used_after_the_end(root):
     workspace = Workspace.create(root)
-    part = workspace.part()
+    part = PartFile(workspace)
     path = put(workspace)
     workspace.remove()
     for call in (lambda: part.append(b"x"), lambda: part.commit("x"), lambda: workspace.keep(path, root / "kept")):
@@ -654,7 +663,7 @@ def test_used_after_the_end(root):
 def test_P04_forked_child_neither_deletes_nor_uses_it(root):
     """A child that ends in its own way, unwinding the parent's scope for one, leaves the parent's stage alone."""
     workspace = Workspace.create(root)
-    part = workspace.part()
+    part = PartFile(workspace)
     part.append(b"before")
     path = put(workspace)
     child = fork(lambda: in_child(workspace, part, path))
@@ -808,7 +817,7 @@ def test_a_worker_that_names_its_file_meanwhile_does_not_disturb(workspace, root
 
 def test_F06_gone_underneath_is_fine(root):
     workspace = Workspace.create(root)
-    part = workspace.part()
+    part = PartFile(workspace)
     part.append(b"x")
     shutil.rmtree(workspace.directory)
     part.append(b"still written to the open file")
@@ -816,7 +825,7 @@ def test_F06_gone_underneath_is_fine(root):
         part.commit("a")
     part.abandon()
     with pytest.raises(WorkspaceError, match="not there"):
-        workspace.part().append(b"x")
+        PartFile(workspace).append(b"x")
     assert workspace.remove() == Removal(0, ())
     assert os.listdir(root) == []
 
@@ -970,7 +979,7 @@ def test_F02_EIO_on_rmdir(root, monkeypatch):
 
 def test_what_a_worker_makes_while_the_rest_is_removed_goes_too(root, monkeypatch):
     """Seen in a soak: an abandoned worker opened its part file between the last look and the rmdir."""
-    sweep, made = _workspace._Broom.sweep, []
+    sweep, made = removal_module._Broom.sweep, []
 
     def sweep_and_make(broom):
         left = sweep(broom)
@@ -978,7 +987,7 @@ def test_what_a_worker_makes_while_the_rest_is_removed_goes_too(root, monkeypatc
             made.append(os.close(os.open(f".{len(made)}.part", os.O_CREAT | os.O_WRONLY, dir_fd=broom._top)))
         return left
 
-    monkeypatch.setattr(_workspace._Broom, "sweep", sweep_and_make)
+    monkeypatch.setattr(removal_module._Broom, "sweep", sweep_and_make)
     workspace = Workspace.create(root)
     (workspace.directory / "made by the body").touch()
     assert workspace.remove().leftovers == ()
@@ -1016,7 +1025,7 @@ def test_F05_no_descriptor_left_in_the_process(root, extra):
         (workspace.directory / "extra").touch()
     with no_descriptors():
         with pytest.raises(WorkspaceError, match="EMFILE"):
-            workspace.part().append(b"x")
+            PartFile(workspace).append(b"x")
         removal = workspace.remove()
     assert removal.files == 2
     if extra:
@@ -1182,12 +1191,12 @@ def test_F10_links_and_open_descriptors_survive(root, tmp_path):
 
 def test_where_directories_have_no_descriptors(root, tmp_path, monkeypatch):
     """The road that Windows takes, walked here as far as Linux lets it: by path, closed before it is removed."""
-    monkeypatch.setattr(_lease, "BY_DESCRIPTOR", False)
+    monkeypatch.setattr(lease_module, "BY_DESCRIPTOR", False)
     workspace, orphan = Workspace.create(root), Workspace.create(root)
     assert sweep(root) == 0
     path, kept = put(workspace, "a"), put(workspace, "b")
     (workspace.directory / "extra").mkdir()
-    part = workspace.part(min_free=1)
+    part = PartFile(workspace, min_free=1)
     part.append(b"x")
     part.abandon()
     assert workspace.keep(kept, tmp_path / "kept").read_bytes() == path.read_bytes() == b"content"

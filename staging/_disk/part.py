@@ -1,0 +1,188 @@
+"""Bytes on their way to a file."""
+
+import os
+from collections.abc import Callable
+from contextlib import suppress
+from functools import wraps
+from pathlib import Path
+from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+
+from staging._claims.media import HEAD_BYTES, TAIL_BYTES, wants_tail
+from staging._disk.errors import storage_error
+from staging._disk.workspace import Workspace
+from staging._errors import WorkspaceError
+
+P = ParamSpec("P")
+T = TypeVar("T")
+
+
+class Committed(NamedTuple):
+    """A complete file under its final name.
+
+    Attributes:
+        path: where it is.
+        size: bytes on disk.
+        head: its first bytes, for `observe`.
+        tail: its last bytes, where the head wants them; else empty.
+    """
+
+    path: Path
+    size: int
+    head: bytes
+    tail: bytes
+
+
+def _turn(method: Callable[Concatenate["PartFile", P], T]) -> Callable[Concatenate["PartFile", P], T]:
+    """Let the method be the part file's one worker, which cleans up as it leaves if it was abandoned meanwhile."""
+
+    @wraps(method)
+    def run(part: "PartFile", /, *args: P.args, **kwargs: P.kwargs) -> T:
+        part.enter()
+        try:
+            return method(part, *args, **kwargs)
+        except WorkspaceError:
+            raise
+        except OSError as error:
+            raise storage_error(error) from error
+        finally:
+            part.leave()
+
+    return run
+
+
+class PartFile:
+    """Bytes on their way to a file: hidden until they are complete, gone if they are given up.
+
+    `append`, `restart` and `commit` block and are called by one worker thread at a time. `abandon` and `discard` do not
+    wait and may be called at any time, also while a worker is inside: then that worker cleans up (deer-flow#4268).
+
+    Args:
+        workspace: where it lies; nothing is opened yet.
+        min_free: bytes that must remain free on the disk.
+
+    Attributes:
+        size: bytes written.
+    """
+
+    __slots__ = ("_busy", "_fd", "_head", "_min_free", "_name", "_named", "_over", "_workspace", "size")
+
+    def __init__(self, workspace: Workspace, *, min_free: int = 0) -> None:
+        self._workspace = workspace
+        self._min_free = min_free
+        self._fd = -1
+        self._name = ""
+        self._head = b""
+        self._busy = self._named = self._over = False
+        self.size = 0
+
+    @_turn
+    def append(self, *views: bytes | bytearray | memoryview) -> None:
+        """Write all of `views`.
+
+        Raises:
+            WorkspaceError: ``disk_full`` or ``storage``; the part file is of no further use.
+        """
+        self._write(*views)
+
+    @_turn
+    def restart(self) -> None:
+        """Forget every byte: the next `append` writes the first one.
+
+        Raises:
+            WorkspaceError: ``storage``.
+        """
+        if self._fd >= 0:
+            os.ftruncate(self._fd, 0)
+            os.lseek(self._fd, 0, os.SEEK_SET)
+        self._head = b""
+        self.size = 0
+
+    @_turn
+    def commit(self, name: str, *rest: bytes | bytearray | memoryview, claimed: bool = False) -> Committed:
+        """Give the file its final name in one step, and return it; without any bytes, an empty file.
+
+        The name is taken only if nothing has it; otherwise its next free form is.
+
+        Args:
+            name: a result of `safe_name`.
+            rest: its last bytes, appended first.
+            claimed: `name` is a result of `Workspace.claim`, made for this file.
+
+        Raises:
+            WorkspaceError: ``disk_full`` or ``storage``.
+        """
+        if rest:
+            self._write(*rest)
+        descriptor, head = self._opened(), self._head
+        tail = self._read(max(0, self.size - TAIL_BYTES), TAIL_BYTES) if wants_tail(head) else b""
+        self._fd = -1
+        os.close(descriptor)  # first: quotas and network disks report here, and Windows renames no open file
+        self._name = self._workspace.give_name(self._name, name if claimed else self._workspace.claim(name))
+        self._named = True
+        return Committed(self._workspace.directory / self._name, self.size, head, tail)
+
+    def abandon(self) -> None:
+        """Give up whatever is not complete; a file that has its name stays. Never waits, never raises."""
+        if not self._named or self._busy:
+            self.discard()
+
+    def discard(self) -> None:
+        """Give up everything, the file under its final name too. Never waits, never raises."""
+        if os.getpid() != self._workspace.owner:
+            return
+        with self._workspace.lock:
+            self._over = True
+            busy = self._busy
+        if not busy:
+            self._let_go()
+
+    def enter(self) -> None:
+        """Begin a worker's turn.
+
+        Raises:
+            WorkspaceError: if the part file was given up, or has its name.
+        """
+        self._workspace.enter()
+        with self._workspace.lock:
+            refused = self._over or self._named
+            self._busy = self._busy or not refused
+        if refused:
+            self._workspace.leave()
+            raise WorkspaceError("storage", "the part file was given up or has its name")
+
+    def leave(self) -> None:
+        """End a worker's turn; if it was abandoned, it cleans up, and stays busy so that nobody else does."""
+        with self._workspace.lock:
+            self._busy = over = self._over
+        if over:
+            self._let_go()
+        self._workspace.leave()
+
+    def _write(self, *views: bytes | bytearray | memoryview) -> None:
+        data = memoryview(views[0] if len(views) == 1 else b"".join(views)).cast("B")
+        if self._min_free:
+            self._workspace.require_space(len(data), self._min_free)
+        descriptor, left = self._opened(), data
+        while left:
+            left = left[os.write(descriptor, left) :]
+        self.size += len(data)
+        if len(self._head) < HEAD_BYTES:
+            self._head += data[: HEAD_BYTES - len(self._head)]
+
+    def _opened(self) -> int:
+        if self._fd < 0:
+            self._name, self._fd = self._workspace.next_part()
+        return self._fd
+
+    def _read(self, offset: int, size: int) -> bytes:
+        os.lseek(self._fd, offset, os.SEEK_SET)
+        return os.read(self._fd, size)
+
+    def _let_go(self) -> None:
+        descriptor, self._fd = self._fd, -1
+        name, self._name = self._name, ""
+        if descriptor >= 0:
+            with suppress(OSError):
+                os.close(descriptor)
+        if name:
+            self._workspace.unlink(name)

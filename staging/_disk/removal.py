@@ -1,0 +1,151 @@
+"""A workspace goes from here, by descriptor and with everything in it."""
+
+import errno
+import itertools
+import os
+import shutil
+from typing import NamedTuple
+
+from staging._disk.errors import describe
+from staging._disk.lease import Lease, is_at, open_own_directory
+from staging._text import one_line
+
+_PASSES = 100  # some file systems skip entries while others are removed: read again
+_MAX_LEFTOVERS = 100  # enough for a person
+_TOP = "."  # the workspace itself, in a list of leftovers
+_NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST}
+
+
+class Removal(NamedTuple):
+    """What became of a workspace.
+
+    Attributes:
+        files: how many staged files were deleted; neither what the stage's body added nor what was gone before.
+        leftovers: what could not be deleted, as (path relative to the workspace, reason), at most 100.
+    """
+
+    files: int
+    leftovers: tuple[tuple[str, str], ...]
+
+
+def remove_workspace(path: str, lease: Lease) -> tuple[tuple[str, str], ...]:
+    """Remove a workspace whose lease is ours; return the leftovers."""
+    if lease.directory is not None:
+        return _remove_directory(path, lease.directory)
+    lease.release()  # Windows removes no open file
+    shutil.rmtree(path, ignore_errors=True)
+    return ((_TOP, "not everything could be removed"),) if os.path.lexists(path) else ()
+
+
+def _remove_directory(path: str, directory: int) -> tuple[tuple[str, str], ...]:
+    """Remove an open workspace, if it still bears its name; return the leftovers."""
+    left: dict[str, str] = {}
+    error = _remove_empty(path, directory)  # as it mostly is: the staged files are gone, and nothing else was there
+    for _ in range(_PASSES):
+        if error is None:
+            break
+        left = _Broom(directory).sweep()
+        error = _remove_empty(path, directory)
+        if left or error is None or error.errno != errno.ENOTEMPTY:  # else a worker has just made its file
+            break
+    return () if error is None else tuple(left.items()) or ((_TOP, describe(error)),)
+
+
+def _remove_empty(path: str, directory: int) -> OSError | None:
+    """Remove an open directory, if it still bears its name, and return why not; if it is gone already, that is fine."""
+    try:
+        if not is_at(path, directory):
+            return OSError(errno.EEXIST, "something else has the workspace's name; it was not touched")
+        os.rmdir(path)  # noqa: PTH106  # the path is text here
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return error
+    return None
+
+
+class _Broom:
+    """Empties one open directory; two further descriptors are enough for any depth."""
+
+    __slots__ = ("_left", "_moved", "_progress", "_top")
+
+    def __init__(self, top: int) -> None:
+        self._top = top
+        self._left: dict[str, str] = {}
+        self._moved = itertools.count(1)
+        self._progress = False
+
+    def sweep(self) -> dict[str, str]:
+        """Remove until nothing more goes; return what the last reading left, and why."""
+        for _ in range(_PASSES):
+            self._left.clear()
+            self._progress = False
+            self._pass()
+            if not self._progress:
+                break
+        return self._left
+
+    def _pass(self) -> None:
+        try:
+            pending = self._empty(self._top, "")
+        except OSError as error:
+            self._note(_TOP, error)
+            return
+        while pending:
+            name = pending.pop()
+            try:
+                pending += self._empty_below(name)
+            except OSError as error:
+                self._note(name, error)
+
+    def _empty_below(self, name: str) -> list[str]:
+        directory = open_own_directory(name, self._top)
+        try:
+            moved = self._empty(directory, f"{name}/")
+        finally:
+            os.close(directory)
+        self._rmdir(name, self._top)
+        return moved
+
+    def _empty(self, directory: int, prefix: str) -> list[str]:
+        """Remove what goes at once; return the directories at the top that are to be emptied next."""
+        pending: list[str] = []
+        with os.scandir(directory) as entries:
+            for entry in entries:
+                try:
+                    if not entry.is_dir(follow_symlinks=False):
+                        os.unlink(entry.name, dir_fd=directory)
+                        self._progress = True
+                    elif not self._rmdir(entry.name, directory):
+                        pending.append(self._move_up(entry.name, directory))
+                except OSError as error:
+                    self._note(prefix + entry.name, error)
+        return pending
+
+    def _rmdir(self, name: str, directory: int) -> bool:
+        """Remove an empty directory. A mount point raises EBUSY, before anything below it could be deleted."""
+        try:
+            os.rmdir(name, dir_fd=directory)
+        except OSError as error:
+            if error.errno not in _NOT_EMPTY:
+                raise
+            return False
+        self._progress = True
+        return True
+
+    def _move_up(self, name: str, directory: int) -> str:
+        """Bring a directory to the top; return its name there."""
+        if directory == self._top:
+            return name
+        target = f".removing-{next(self._moved)}"
+        try:
+            os.rename(name, target, src_dir_fd=directory, dst_dir_fd=self._top)
+        except PermissionError:  # moving a directory writes its "..", which takes write permission on itself
+            os.close(open_own_directory(name, directory))
+            os.rename(name, target, src_dir_fd=directory, dst_dir_fd=self._top)
+        self._progress = True
+        return target
+
+    def _note(self, path: str, error: OSError) -> None:
+        if not isinstance(error, FileNotFoundError) and len(self._left) < _MAX_LEFTOVERS:
+            self._left[one_line(path)] = describe(error)
