@@ -78,6 +78,11 @@ def _entry(number: int, outcome: Outcome, urls: Urls, places: Sequence[tuple[Pur
     url = "" if urls == "hide" else _url(outcome.attachment, full=urls == "full")
     if url:
         yield f"   URL: {url}"
+    yield from claim_lines(outcome)
+
+
+def claim_lines(outcome: Outcome) -> Iterator[str]:
+    """Yield the lines about the sender's own words: a type that the bytes contradict, and the description."""
     if isinstance(outcome, StagedFile) and contradicts(outcome.claimed_media_type, outcome.media_type):
         claimed = one_line(outcome.claimed_media_type or "", limit=100)
         yield f"   Type: {one_line(outcome.media_type, limit=100)} (claimed {claimed})"
@@ -165,28 +170,33 @@ def notice(outcomes: Sequence[Outcome]) -> str:
     of a usual extension: ``evil.com`` is a link in some chats. Links and embeds need no download and do not count.
     """
     wanted = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
-    complaints = [_complaint(outcome) for outcome in wanted if isinstance(outcome, Failure)]
+    return sentence([complaint(outcome) for outcome in wanted if isinstance(outcome, Failure)], len(wanted))
+
+
+def sentence(complaints: Sequence[str], wanted: int) -> str:
+    """Return the complaints about some of `wanted` attachments as one sentence of bounded length; empty for none."""
     if not complaints:
         return ""
-    text = f"{len(complaints)} of {len(wanted)} attachments could not be used: {complaints[0]}"
-    for shown, complaint in enumerate(complaints[1:], 1):
-        if len(text) + len(complaint) > _MAX_NOTICE - 30:
+    text = f"{len(complaints)} of {wanted} attachments could not be used: {complaints[0]}"
+    for shown, more in enumerate(complaints[1:], 1):
+        if len(text) + len(more) > _MAX_NOTICE - 30:
             return f"{text}; … and {len(complaints) - shown} more."
-        text += f"; {complaint}"
+        text += f"; {more}"
     return text + "."
 
 
-def _complaint(failure: Failure) -> str:
-    name = _inert(failure.name) or "an attachment"
+def complaint(failure: Failure) -> str:
+    """Return what the person who sent it is told about a failure."""
+    name = inert(failure.name) or "an attachment"
     limit = _LIMIT.search(failure.detail)
     if failure.reason == "too_large" and limit:
         return f"{name} is larger than {limit[1]}"
-    return name + (_COMPLAINTS.get(failure.reason) or f": {_inert(failure.detail)}")
+    return name + (_COMPLAINTS.get(failure.reason) or f": {inert(failure.detail)}")
 
 
-def _inert(text: str) -> str:
+def inert(text: str, *, limit: int = 60) -> str:
     """Return text that no chat acts on."""
-    text = one_line(" ".join(text.split()), limit=60)
+    text = one_line(" ".join(text.split()), limit=limit)
     pieces = (piece.translate(_INERT) for piece in _INNER_UNDERSCORE.split(text))
     stem, dot, extension = "_".join(pieces).rpartition(".")
     usual = len(extension) == 1 or extension.lower() in _EXTENSIONS or kind_of_name(f".{extension}") is not None
