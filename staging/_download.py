@@ -31,8 +31,10 @@ from staging._disk.part import PartFile
 from staging._disk.workspace import Workspace
 from staging._errors import DownloadError, Reason, RejectedError, StagingError, WorkspaceError
 from staging._models import Attachment, Limits, StagedFile, describe_limit
-from staging._net.policy import Target, UrlPolicy, next_target
-from staging._net.transport import Request, Response, Send
+from staging._net.http1 import Request
+from staging._net.policy import UrlPolicy, next_target
+from staging._net.transport import Response, Send
+from staging._net.urls import Target
 from staging._text import bare_url, format_size, one_line
 from staging._threads import Hops, in_thread
 

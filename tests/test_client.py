@@ -2,21 +2,19 @@
 
 import subprocess
 import sys
-import threading
-import types
 
 import anyio
 import anyio.lowlevel
-import anyio.to_thread
-import h11
 import httpx
 import pytest
 
 from staging import AttachmentStage, DownloadError, Limits, RejectedError, UrlPolicy
-from staging._net import transport as _transport
+from staging._net.body import FramedResponse
 from staging._net.client import PinnedTransport
-from staging._net.policy import Origin, target
-from staging._net.transport import Parser, Request, Transport, ordinary_head
+from staging._net.http1 import Parser, Request, ordinary_head
+from staging._net.policy import target
+from staging._net.transport import Transport
+from staging._net.urls import Origin
 from staging.testing import Drip, FakeCDN, Hold, Length, Raw, Reply, Reset, assert_empty
 
 ONCE = Limits(retries=0)
@@ -154,7 +152,7 @@ def test_httpx_is_imported_by_who_needs_it_alone():
     program = """
 import sys, tempfile, anyio
 from staging import AttachmentStage, UrlPolicy
-heavy = {"httpx", "httpcore", "h2", "h11", "trio", "rich", "PIL", "pypdf", "anthropic", "openai"}
+heavy = {"httpx", "httpcore", "h2", "trio", "rich", "PIL", "pypdf", "anthropic", "openai"}
 assert not heavy & set(sys.modules), heavy & set(sys.modules)
 async def main():
     policy = UrlPolicy.only("localhost", ports=(1,), private=True)
@@ -181,34 +179,6 @@ def test_a_request_shows_neither_its_fields_nor_its_signature():
     assert repr(request) == "<Request <Target https://cdn.discordapp.com/a>>"
 
 
-async def test_a_parser_that_another_thread_is_loading_is_waited_for(tmp_path, monkeypatch):
-    """Several odd responses at once, the first ones of a process: none meets a half-loaded h11."""
-    begun, go_on = threading.Event(), threading.Event()
-    monkeypatch.setitem(sys.modules, "gate", types.SimpleNamespace(begun=begun, go_on=go_on))
-    (tmp_path / "h11.py").write_text("import gate\ngate.begun.set()\ngate.go_on.wait(30)\nConnection = 'whole'\n")
-    monkeypatch.syspath_prepend(tmp_path)
-    for name in [name for name in sys.modules if name.partition(".")[0] == "h11"]:
-        monkeypatch.delitem(sys.modules, name)
-    _transport._h11.cache_clear()
-    found = []
-
-    async def load():
-        found.append((await _transport._load_h11()).Connection)
-
-    try:
-        async with anyio.create_task_group() as group:
-            group.start_soon(load)
-            await anyio.to_thread.run_sync(begun.wait)
-            group.start_soon(load)
-            await anyio.wait_all_tasks_blocked()
-            go_on.set()
-    finally:
-        go_on.set()
-        _transport._h11.cache_clear()
-        sys.modules.pop("h11", None)
-    assert found == ["whole", "whole"]
-
-
 class Fast:
     """A stream on which everything is there already: an endless body, and one in chunks of a byte."""
 
@@ -225,9 +195,9 @@ class Fast:
 async def test_a_body_that_is_all_there_leaves_the_others_their_turns(framing):
     """What comes without waiting is no reason not to let go; under TLS each byte may be a record of its own."""
     head = b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % framing
-    parser = Parser(h11, Fast.origin)
+    parser = Parser(Fast.origin)
     parser.feed(head)
-    response = _transport._Response(Fast(), ordinary_head(head) or parser.head(), lambda stream: None)
+    response = FramedResponse(Fast(), ordinary_head(head) or parser.head(), lambda stream: None)
     turns, over = 0, False
 
     async def other():

@@ -16,7 +16,8 @@ import pytest
 
 from staging import Attachment, AttachmentStage, DownloadError, Limits, StagedFile, StagingArea, UrlPolicy
 from staging._net import dial as _dial
-from staging._net.policy import Origin
+from staging._net import tls as _tls
+from staging._net.urls import Origin
 from staging.testing import (
     Chunked,
     Drip,
@@ -684,12 +685,12 @@ async def test_S26_the_environment_changes_nothing(tmp_path, monkeypatch):
             "SSL_CERT_FILE": authority,
         }.items():
             monkeypatch.setenv(name, str(value))
-        _dial._build_tls.cache_clear()
+        _tls._build_tls.cache_clear()
         try:
             async with AttachmentStage(tmp_path / "root", limits=ONCE, policy=cdn.policy) as stage:
                 assert (await fails(stage, cdn.serve("/a", b"x")))[0] == "connect"  # SSL_CERT_FILE is not believed
         finally:
-            _dial._build_tls.cache_clear()
+            _tls._build_tls.cache_clear()
         async with AttachmentStage(tmp_path / "root", limits=ONCE, policy=cdn.policy, tls=cdn.client_tls) as stage:
             assert (await stage.download(cdn.url("/a")))[0].downloaded
         assert proxy.connections == 0

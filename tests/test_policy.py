@@ -9,7 +9,8 @@ import httpx
 import pytest
 
 from staging._errors import RejectedError
-from staging._net.policy import MAX_URL_LENGTH, UrlPolicy, origin
+from staging._net.policy import UrlPolicy
+from staging._net.urls import MAX_URL_LENGTH, origin
 
 DISCORD = UrlPolicy.discord()
 PUBLIC = UrlPolicy.public()

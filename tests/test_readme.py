@@ -46,7 +46,7 @@ from staging import (
 from staging._context import context, notice
 from staging._download import BUFFER
 from staging._models import MB, describe_limit
-from staging._net.dial import MAX_RAW
+from staging._net.stream import MAX_RAW
 from staging._stage import REMOVAL_SECONDS
 from staging.testing import FakeCDN, Hold, Reply, assert_empty
 

@@ -18,9 +18,11 @@ from anyio.streams.buffered import BufferedByteReceiveStream
 from anyio.streams.tls import TLSStream
 
 from staging import AttachmentStage, DownloadError, Limits, UrlPolicy
-from staging._net import dial as _dial
-from staging._net.dial import Resolver, TlsStream, connect, dial
-from staging._net.policy import Origin
+from staging._net import stream as _stream
+from staging._net import tls as _tls
+from staging._net.dial import Resolver, connect, dial
+from staging._net.stream import TlsStream
+from staging._net.urls import Origin
 from staging.testing import FakeCDN
 
 POLICY = UrlPolicy.only("localhost", private=True)
@@ -214,7 +216,7 @@ async def test_a_trust_store_that_cannot_be_read_fails_its_attachments_only(tmp_
     broken.write_text("no certificate")
     paths = ssl.get_default_verify_paths()._replace(openssl_cafile=str(broken), openssl_capath="")
     monkeypatch.setattr(ssl, "get_default_verify_paths", lambda: paths)
-    _dial._build_tls.cache_clear()
+    _tls._build_tls.cache_clear()
     try:
         async with FakeCDN(host="localhost", tls=True) as cdn, FakeCDN() as plain:
             policy = UrlPolicy.only("localhost", "127.0.0.1", schemes=("http", "https"), ports=None, private=True)
@@ -223,7 +225,7 @@ async def test_a_trust_store_that_cannot_be_read_fails_its_attachments_only(tmp_
                 assert (outcomes[0].reason, outcomes[0].attempts, outcomes[1].downloaded) == ("connect", 1, True)
                 assert outcomes[0].detail.startswith("the system's trust store cannot be read: ")
     finally:
-        _dial._build_tls.cache_clear()
+        _tls._build_tls.cache_clear()
 
 
 async def test_the_peer_learns_that_it_is_not_trusted(authority):
@@ -288,7 +290,7 @@ async def test_a_server_that_wants_new_keys_in_the_middle_gets_them(tmp_path, au
 
 async def test_records_without_data_do_not_keep_the_loop(tmp_path, authority, trusting, monkeypatch):
     """A server may send session tickets for ever (RFC 8446 section 4.6.1): the others get their turn meanwhile."""
-    monkeypatch.setattr(_dial, "MIN_RAW", 2048)
+    monkeypatch.setattr(_stream, "MIN_RAW", 2048)
     async with (
         s_server(tmp_path, authority, "-num_tickets", "20000") as (port, _, _),
         dialled(Origin("https", "localhost", port), trusting) as stream,

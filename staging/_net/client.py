@@ -13,8 +13,10 @@ import anyio.lowlevel
 import httpx
 
 from staging._errors import DownloadError, StagingError
-from staging._net.policy import target_of
-from staging._net.transport import CHUNK, Request, Response, Send, Transport
+from staging._net.http1 import Request
+from staging._net.stream import CHUNK
+from staging._net.transport import Response, Send, Transport
+from staging._net.urls import target_of
 from staging._text import one_line
 
 _CLOSE_SECONDS = 1.0

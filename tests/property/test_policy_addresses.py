@@ -6,13 +6,13 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from staging._errors import RejectedError
-from staging._net import policy as _policy
+from staging._net import addresses
 from staging._net.policy import UrlPolicy
 
 PUBLIC = UrlPolicy.public()
 PRIVATE = UrlPolicy(None, ("https",), None, private=True)
-NEVER = [ip_network(cidr) for cidr, *_ in (*_policy._NOWHERE, *_policy._METADATA)]
-SPECIAL = [*NEVER, *(ip_network(cidr) for cidr, *_ in _policy._SPECIAL)]
+NEVER = [ip_network(cidr) for cidr, *_ in (*addresses._NOWHERE, *addresses._METADATA)]
+SPECIAL = [*NEVER, *(ip_network(cidr) for cidr, *_ in addresses._SPECIAL)]
 V4 = st.integers(0, 2**32 - 1)
 V6 = st.integers(0, 2**128 - 1)
 ANY_BITS = st.integers(0, 2**64 - 1)

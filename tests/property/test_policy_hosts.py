@@ -7,7 +7,8 @@ from hypothesis import assume, example, given
 from hypothesis import strategies as st
 
 from staging._errors import RejectedError
-from staging._net.policy import UrlPolicy, origin
+from staging._net.policy import UrlPolicy
+from staging._net.urls import origin
 
 LETTERS = "abcdefghijklmnopqrstuvwxyz"
 LABELS = st.from_regex(r"[a-z]([a-z0-9_-]{0,10}[a-z0-9])?", fullmatch=True).filter(lambda text: text[2:4] != "--")

@@ -8,7 +8,8 @@ from hypothesis import example, given
 from hypothesis import strategies as st
 
 from staging import RejectedError, UrlPolicy
-from staging._net.policy import _PLAIN_URL, plain_target, target, target_of
+from staging._net.policy import plain_target, target
+from staging._net.urls import PLAIN_URL, target_of
 
 ANY = UrlPolicy(None, ("http", "https"), None, private=True)
 POLICIES = (ANY, UrlPolicy.discord(), UrlPolicy.public(), UrlPolicy.only("*.example.org", "10.0.0.5", private=True))
@@ -35,7 +36,7 @@ def both_ways(policy, url):
     return found
 
 
-@given(st.from_regex(_PLAIN_URL, fullmatch=True) | URLS)
+@given(st.from_regex(PLAIN_URL, fullmatch=True) | URLS)
 @example("https://cdn.discordapp.com/a/./b/../c?d")
 @example("http://a.example:80/?")
 @example("https://a.example/%e2%82%ac?x=%20/?")
@@ -46,7 +47,7 @@ def test_both_ways_lead_to_the_same_target_or_the_same_refusal(url):
         assert short == long
 
 
-@given(st.from_regex(_PLAIN_URL, fullmatch=True))
+@given(st.from_regex(PLAIN_URL, fullmatch=True))
 def test_a_target_is_its_urls_normal_form(url):
     try:
         found = plain_target(ANY, url)

@@ -38,18 +38,20 @@ from staging import (
     StagedFile,
     StagingError,
     UrlPolicy,
-    _dial,
     _download,
-    _transport,
     safe_name,
 )
 from staging._budget import Budget, Reservation
 from staging._disk.workspace import Workspace
 from staging._download import Terms, download
 from staging._errors import DownloadError
-from staging._net.dial import Stream, TlsStream
+from staging._net import http1
+from staging._net import stream as _stream
+from staging._net import transport as _transport
+from staging._net.http1 import ordinary_head, persists
 from staging._net.policy import target
-from staging._net.transport import Transport, ordinary_head, persists
+from staging._net.stream import Stream, TlsStream
+from staging._net.transport import Transport
 from staging._stage import _failure
 from staging._threads import Hops
 from staging.testing import FakeCDN, Length, assert_empty
@@ -59,10 +61,10 @@ POLICY = UrlPolicy.only("cdn.test", "*.cdn.test", schemes=("http", "https"), por
 LIMITS = Limits(max_mb=0.01, timeout=2, idle_timeout=0.25, retries=2, min_free_mb=0)
 SMALL = {
     (_download, "BUFFER"): 4096,
-    (_transport, "CHUNK"): 1024,
-    (_transport, "MAX_HEAD"): 4096,
-    (_dial, "MIN_RAW"): 512,
-    (_dial, "MAX_RAW"): 2048,
+    (_stream, "CHUNK"): 1024,
+    (http1, "MAX_HEAD"): 4096,
+    (_stream, "MIN_RAW"): 512,
+    (_stream, "MAX_RAW"): 2048,
 }  # all bounds are near
 ENDLESS_BYTES = 40_000  # far over every one of them
 HANG_SECONDS = 20

@@ -1,0 +1,245 @@
+"""Bytes to and from one peer, on a non-blocking socket, plain or through TLS.
+
+Theory of operation. A reader brings the buffer that its data is meant for. `Stream.read_now` tries without waiting, and
+only when nothing is there is the event loop asked (`Stream.readable`). TLS is fed from memory. OpenSSL on a socket asks
+the kernel twice for every record of 16 KB, and each time the kernel answers the peer. A quarter of a megabyte at once
+costs one copy more and less in all. A peer decides what it sends, so the work of one call is bounded: `read_now` asks
+the kernel once and opens a few records, and records that are not data are not taken for ever.
+"""
+
+import contextlib
+import socket
+import ssl
+from collections.abc import Callable
+from typing import cast
+
+import anyio
+
+from staging._errors import DownloadError
+from staging._net.urls import Origin
+
+CHUNK = 65_536  # bytes received at once where nobody has a better buffer
+MIN_RAW, MAX_RAW = 65_536, 262_144  # bytes asked of the kernel at once, under TLS; a stream keeps as much memory
+_READS = 32  # records in one turn: a quarter of a megabyte in full ones, and little work in tiny ones
+_SHARE = 32  # of the bytes under TLS, one in so many is data at least; in records of one byte it is one in 23
+_FLOOD = 131_072  # bytes beyond that: no honest peer has so many certificates, tickets and keys (RFC 8446 section 4)
+
+
+class Stream:
+    """Bytes to and from one peer. Reading never blocks: 0 is the end, None is nothing yet."""
+
+    __slots__ = ("_sock", "origin")
+
+    def __init__(self, sock: socket.socket, origin: Origin) -> None:
+        self._sock = sock
+        self.origin = origin
+
+    def read_now(self, view: memoryview) -> int | None:
+        """Read some of what is there into `view`.
+
+        Raises:
+            OSError: if the connection broke; for TLS also if it ended without a close_notify (RFC 8446 section 6.1).
+        """
+        try:
+            return self._sock.recv_into(view)
+        except BlockingIOError:
+            return None
+
+    def receive_now(self, size: int) -> bytes | None:
+        """Receive some of what is there, up to `size` bytes; as `read_now`, but b"" is the end.
+
+        Raises:
+            OSError: as `read_now`.
+        """
+        try:
+            return self._sock.recv(size)
+        except BlockingIOError:
+            return None
+
+    async def readable(self) -> None:
+        """Wait until it is worth asking `read_now` again.
+
+        Raises:
+            OSError: as `read_now`.
+        """
+        await anyio.wait_readable(self._sock)
+
+    async def send(self, data: bytes) -> None:
+        """Send all of `data`."""
+        while data:
+            try:
+                data = data[self._sock.send(data) :]
+            except BlockingIOError:
+                await anyio.wait_writable(self._sock)
+
+    def silent(self) -> bool:
+        """Whether an idle connection is as it should be: open, and with nothing to say (RFC 9112 section 9.3)."""
+        try:
+            self._sock.recv(1, socket.MSG_PEEK)
+        except BlockingIOError:
+            return True
+        except OSError:
+            return False
+        return False
+
+    def close(self) -> None:
+        """Close at once; nothing is waited for."""
+        self._sock.close()
+
+
+class TlsStream(Stream):
+    """The same through TLS, verified against the origin's host name."""
+
+    __slots__ = ("_incoming", "_outgoing", "_overhead", "_raw", "_tls")
+
+    def __init__(self, sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> None:
+        super().__init__(sock, origin)
+        self._incoming, self._outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+        self._tls = context.wrap_bio(self._incoming, self._outgoing, server_hostname=origin.host)
+        self._raw = MIN_RAW
+        self._overhead = 0
+
+    def read_now(self, view: memoryview) -> int | None:
+        count, size, fetched = 0, len(view), False
+        read = cast("Callable[[int, memoryview], int]", self._tls.read)
+        try:
+            for _ in range(_READS):
+                try:
+                    new = read(size - count, view[count:])
+                except ssl.SSLWantReadError:
+                    if fetched or not self._fetch():  # once: what brings no data may go on for ever
+                        break
+                    fetched = True
+                else:
+                    count += new
+                    if not new or count == size:
+                        self._make_up(count)
+                        return count
+        except OSError:
+            if not count:
+                raise  # else the next call meets it again
+        self._make_up(count)
+        return count or None
+
+    def receive_now(self, size: int) -> bytes | None:
+        for fetched in (False, True):
+            try:
+                data = self._tls.read(size)
+            except ssl.SSLWantReadError:
+                if fetched or not self._fetch():
+                    break
+            else:
+                self._make_up(len(data))
+                return data
+        return None
+
+    def _make_up(self, count: int) -> None:
+        """So many bytes of data excuse what came without any."""
+        self._overhead = max(0, self._overhead - _SHARE * count)
+
+    def _fetch(self) -> bool:
+        """Hand OpenSSL what the kernel has; return whether that was anything.
+
+        Raises:
+            OSError: as `read_now`. OpenSSL has asked for more, so there was no close_notify before this end: what it
+                makes of that itself differs by version, and one bug of Python 3.11 made it nothing.
+        """
+        if self._overhead > _FLOOD:
+            raise ConnectionAbortedError("records without data, one after the other")
+        if self._outgoing.pending:
+            return False  # the answer to what has come goes first, by `readable`
+        try:
+            data = self._sock.recv(self._raw)
+        except BlockingIOError:
+            return False
+        if not data:
+            raise ssl.SSLEOFError(ssl.SSL_ERROR_EOF, "the connection ended without a close_notify")
+        self._incoming.write(data)
+        self._overhead += len(data)
+        if len(data) == self._raw:
+            self._raw = min(2 * self._raw, MAX_RAW)  # the peer is faster than we are
+        return True
+
+    async def readable(self) -> None:
+        await self._flush()
+        if not self._incoming.pending:
+            await super().readable()
+            self._raw = MIN_RAW
+            self._fetch()  # before OpenSSL is asked, which would only say that it has nothing
+
+    async def send(self, data: bytes) -> None:
+        while data:
+            try:
+                data = data[self._tls.write(data) :]
+            except ssl.SSLWantReadError:
+                await self.readable()
+        await self._flush()
+
+    async def _flush(self) -> None:
+        if self._outgoing.pending:
+            await super().send(self._outgoing.read())
+
+    def silent(self) -> bool:
+        # what has been fetched already lies where a look at the socket does not find it
+        return not self._tls.pending() and not self._incoming.pending and super().silent()
+
+    def close(self) -> None:
+        if self._outgoing.pending:
+            with contextlib.suppress(OSError):
+                self._sock.send(self._outgoing.read())  # an alert: the peer learns why (RFC 8446 section 6.2)
+        super().close()
+
+    async def handshake(self) -> None:
+        """Agree with the peer on keys, and believe its certificate.
+
+        Raises:
+            OSError: if it cannot be.
+        """
+        while True:
+            try:
+                self._tls.do_handshake()
+            except ssl.SSLWantReadError:
+                await self.readable()
+            else:
+                return await self._flush()
+
+
+async def awaited(stream: Stream) -> bytes:
+    """Wait for the next bytes, and return them; none at the end."""
+    while True:
+        await stream.readable()
+        if (data := stream.receive_now(CHUNK)) is not None:
+            return data
+
+
+async def received(stream: Stream) -> bytes:
+    """Return the next bytes, none at the end; a fast peer does not keep the loop to itself."""
+    if (data := stream.receive_now(CHUNK)) is None:
+        return await awaited(stream)
+    await checkpoint()
+    return data
+
+
+async def receive_more(stream: Stream) -> bytes:
+    """Return the next bytes.
+
+    Raises:
+        DownloadError: ``interrupted``, if there are none.
+    """
+    try:
+        data = await received(stream)
+    except OSError as error:
+        raise broken(stream.origin) from error
+    if not data:
+        raise broken(stream.origin)
+    return data
+
+
+async def checkpoint() -> None:
+    """Give the others their turn."""
+    await anyio.sleep(0)  # noqa: ASYNC115  # `anyio.lowlevel` would be a millisecond of `import staging`
+
+
+def broken(origin: Origin) -> DownloadError:
+    """Return the error for a connection that ended in the middle."""
+    return DownloadError("interrupted", f"the connection to {origin} broke", retryable=True)

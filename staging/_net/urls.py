@@ -1,0 +1,202 @@
+"""URLs as text: one narrow grammar, and what the client's parser makes of the same text.
+
+Theory of operation. Several parsers read one URL, and each difference between two of them is a way in. So a URL is not
+repaired and not interpreted. Its authority must match a grammar in which all parsers agree, and the client's own parser
+must then report the scheme, host and port that the grammar cut out of the text.
+
+The client's parser is httpx's. It is imported where it is asked, and a plain URL never asks it. Most of the time of
+``import staging`` would be spent on httpx, and a download of a plain URL without a caller's client never loads it.
+"""
+
+import contextlib
+import re
+from collections.abc import Iterable
+from ipaddress import IPv4Address, IPv6Address
+from typing import TYPE_CHECKING, NamedTuple
+
+from staging._errors import RejectedError
+from staging._text import bare_url, one_line
+
+if TYPE_CHECKING:
+    import httpx
+
+MAX_URL_LENGTH = 8000  # characters; what RFC 9110 section 4.1 asks every recipient to support
+DEFAULT_PORTS = {"http": 80, "https": 443}
+# re.ASCII, or re.IGNORECASE takes U+017F for "s" and U+212A for "k"
+URL = re.compile(
+    r"(?P<scheme>https?)://"
+    r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)"  # no userinfo, no percent sign, no zone id, nothing that IDNA would map
+    r"(?::(?P<port>[0-9]{0,5}))?"  # int() takes "-443", "4_43" and Arabic digits: the parser does too
+    r"(?:/[^\x00-\x20\x7f-\x9f\\]*"
+    r"|[?#][^\x00-\x20\x7f-\x9f\\@]*)?",  # curl once dialled what follows that @ (CVE-2016-8624)
+    re.ASCII | re.IGNORECASE,
+)
+# Narrower: what every parser leaves as it stands, so it may be dialled as it stands. Nearly every URL is of this kind.
+_TEXT = r"(?:[A-Za-z0-9._~!$&()*+,;=:@-]++|%[0-9A-Fa-f]{2})*+"
+PLAIN_URL = re.compile(
+    r"(?P<scheme>https?)://(?P<host>(?!(?:[^/]*\.)?xn--)[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
+    rf"(?P<path>(?:/(?!\.){_TEXT})++(?:\?(?:{_TEXT}[/?])*+{_TEXT})?)",  # a segment of dots would be resolved
+    re.ASCII,
+)
+_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\\]")  # a backslash is a slash to WHATWG and data to RFC 3986
+_SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,15})://", re.ASCII | re.IGNORECASE)
+# RFC 1123 section 2.1 and RFC 1035 section 2.3.4; the underscore is for real hosts (buckets, service records)
+_LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
+_NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
+_MAX_NAME = 253
+# WHATWG "ends in a number": what inet_aton, and so getaddrinfo, takes for an address in octal, hex or fewer parts
+_ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
+# names that only a local network or a cloud's own resolver answers
+_INTERNAL_NAMES = (
+    ".localhost",  # RFC 6761
+    ".local", ".intranet", ".internal", ".private", ".corp", ".home", ".lan",  # RFC 6762 and its appendix G
+    ".home.arpa",  # RFC 8375
+    ".localdomain",  # /etc/hosts of many systems
+    ".metadata.goog", ".metadata.tencentyun.com",  # cloud metadata under public suffixes
+)  # fmt: skip
+
+
+class Origin(NamedTuple):
+    """Scheme, host and port: what connections and credentials are keyed by (RFC 6454 section 4); never an address.
+
+    The host is in lower case and without brackets, the port is never left out.
+    """
+
+    scheme: str
+    host: str
+    port: int
+
+    def __str__(self) -> str:
+        return self.host
+
+
+class Target(NamedTuple):
+    """What a request goes to.
+
+    Args:
+        origin: whom it asks.
+        path: path and query in the form in which they are sent (RFC 9112 section 3.2.1, origin-form).
+    """
+
+    origin: Origin
+    path: str
+
+    @property
+    def authority(self) -> str:
+        """Host and port as the Host field has them: without the scheme's own port (RFC 9110 section 7.2)."""
+        scheme, host, port = self.origin
+        host = f"[{host}]" if ":" in host else host
+        return host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
+
+    @property
+    def url(self) -> str:
+        """The absolute URL, signature and all."""
+        return f"{self.origin.scheme}://{self.authority}{self.path}"
+
+    def __repr__(self) -> str:
+        return f"<Target {bare_url(self.url)}>"
+
+
+def target_of(url: "httpx.URL") -> Target:
+    """Return what the client asks for when it is given `url`."""
+    return Target(origin(url), url.raw_path.decode("ascii"))
+
+
+def origin(url: "httpx.URL") -> Origin:
+    """Return whom the client asks when it is given `url`."""
+    port = DEFAULT_PORTS.get(url.scheme, 0) if url.port is None else url.port
+    return Origin(url.scheme, url.raw_host.decode("ascii").lower(), port)
+
+
+def not_allowed(detail: str) -> RejectedError:
+    return RejectedError("not_allowed", one_line(detail))
+
+
+def parsed(url: "str | httpx.URL", expected: Origin) -> "httpx.URL":
+    """Return the client's reading of a URL, if it is the expected one."""
+    import httpx  # noqa: PLC0415  # see the theory of operation
+
+    with contextlib.suppress(httpx.InvalidURL, UnicodeError):
+        parsed = url if isinstance(url, httpx.URL) else httpx.URL(url)
+        # `host` decodes A-labels, and raises for a false one: better here than when it is dialled
+        if origin(parsed) == expected and not parsed.userinfo and parsed.host:
+            return parsed
+    raise not_allowed("malformed URL: the client reads it differently")
+
+
+def what_is_wrong(text: str, schemes: tuple[str, ...]) -> str:
+    """Return in words why a URL is outside the grammar. The words decide nothing, and show no more than a scheme."""
+    if len(text) > MAX_URL_LENGTH:
+        return f"URL of {len(text):,} characters; the limit is {MAX_URL_LENGTH:,}"
+    if _UNPRINTABLE.search(text):
+        return "URL with a control character, space or backslash"
+    scheme = _SCHEME.match(text)
+    if scheme is None:
+        return f"not an absolute URL; it must start with {' or '.join(f'{s}://' for s in schemes)}"
+    if scheme[1].lower() not in DEFAULT_PORTS:
+        return f"scheme {scheme[1].lower()!r} is not admitted; admitted: {listed(schemes)}"
+    return _what_is_wrong_with_authority(re.split("[/?#]", text[scheme.end() :], maxsplit=1)[0])
+
+
+def _what_is_wrong_with_authority(authority: str) -> str:
+    if not authority:
+        return "URL without a host"
+    if "@" in authority:
+        return "URL with a user name or password"
+    if "%" in authority:
+        return "percent sign in the host"
+    if not authority.isascii():
+        return "host with non-ASCII characters; write it with A-labels (xn--...)"
+    return "malformed host or port, or '@' in a URL without a path"
+
+
+def location_fault(text: str) -> str | None:
+    """Return in words why the value of a Location field is no usable reference; None if it is one."""
+    if not text:
+        return "empty Location"
+    if len(text) > MAX_URL_LENGTH:
+        return f"Location of {len(text):,} characters; the limit is {MAX_URL_LENGTH:,}"
+    if not text.isascii():
+        return "Location with non-ASCII characters"
+    if _UNPRINTABLE.search(text):
+        return "Location with a control character, space or backslash"
+    return None
+
+
+def joined(current: "httpx.URL", location: str) -> "str | httpx.URL":
+    """Return the absolute form of a reference; only a path, query or fragment is resolved, the rest stands as it is."""
+    if location.startswith("//"):
+        return f"{current.scheme}:{location}"
+    if ":" in re.split("[/?#]", location, maxsplit=1)[0]:  # RFC 3986 section 4.2: a colon here can only end a scheme
+        return location
+    import httpx  # noqa: PLC0415  # see the theory of operation
+
+    try:
+        return current.join(location)
+    except httpx.InvalidURL:
+        raise RejectedError("redirects", "redirect to nowhere: malformed Location") from None
+
+
+def literal(host: str) -> IPv4Address | IPv6Address | None:
+    """Return the address that a lower-case host is, or None if it is a name.
+
+    Raises:
+        ValueError: if it is neither: a number in any form but the dotted quad, or brackets around something else.
+    """
+    if host.startswith("["):
+        if not host.endswith("]") or "%" in host:
+            raise ValueError("not an IPv6 address")
+        return IPv6Address(host[1:-1])
+    return IPv4Address(host) if _ENDS_IN_NUMBER.fullmatch(host) else None
+
+
+def is_name(host: str) -> bool:
+    return len(host) <= _MAX_NAME and _NAME.fullmatch(host) is not None
+
+
+def is_internal(name: str) -> bool:
+    return "." not in name or f".{name}".endswith(_INTERNAL_NAMES)
+
+
+def listed(values: Iterable[object] | None) -> str:
+    return "any" if values is None else ", ".join(map(str, values))
