@@ -19,8 +19,8 @@ from pathlib import Path
 
 import pytest
 
-from staging import _cli
 from staging.__main__ import main
+from staging._cli import orders
 from staging.testing import Drip, FakeCDN, Hold, Stall, assert_empty
 
 MODULE = (sys.executable, "-m", "staging")
@@ -282,7 +282,7 @@ def test_limits_are_kept_and_the_sum_of_what_was_asked_for_is_none(command, cdn)
     done = command("get", cdn.serve("/slow", bytes(9), Stall(at=3)), "--timeout", "1.5", cdn.serve("/a", b"x"))
     assert re.search(r"staging: slow: .*1\.5 s", done.stderr)
     assert done.stdout == f"{command.into}/a\n"
-    order = _cli._get_order(["--into", "x", "--max-mb", "400", "u", "u", "u"])
+    order = orders.get_order(["--into", "x", "--max-mb", "400", "u", "u", "u"])
     assert order.limits.max_total_mb == float("inf")
 
 
@@ -497,9 +497,9 @@ def test_version(capfd):
 
 
 def test_options_may_stand_between_urls():
-    order = _cli._run_order(["a", "--max-mb", "2", "b", "--", "x", "--max-mb", "--", "{}"])
+    order = orders.run_order(["a", "--max-mb", "2", "b", "--", "x", "--max-mb", "--", "{}"])
     assert (order.urls, order.command, order.limits.max_mb) == (["a", "b"], ["x", "--max-mb", "--", "{}"], 2)
-    assert _cli._get_order(["a", "--into", "d", "b"]).urls == ["a", "b"]
+    assert orders.get_order(["a", "--into", "d", "b"]).urls == ["a", "b"]
 
 
 # ── signals ──────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -554,7 +554,7 @@ def test_a_signal_that_kills_the_command_leaves_nothing(command, cdn, number, co
 
 def test_a_command_that_ignores_sigterm_is_killed_so_that_nothing_is_left(command, cdn):
     deaf = python("import signal; signal.signal(15, signal.SIG_IGN); print('up', flush=True); signal.pause()")
-    program = patched("import staging._cli; staging._cli.GRACE = 0.2")
+    program = patched("import staging._cli.perform; staging._cli.perform.GRACE = 0.2")
     with command.started("run", cdn.serve("/a", b"x"), "--", *deaf, program=program) as process:
         assert process.stdout.readline() == "up\n"
         process.terminate()

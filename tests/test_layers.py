@@ -18,8 +18,6 @@ FLOORS = {
     "_net": 2, "_disk": 2, "_claims": 2,
     "_budget": 1, "_events": 1, "_threads": 1,
     "_models": 0, "_errors": 0, "_text": 0,
-    # on their way into a folder
-    "_bars": 6,
 }  # fmt: skip
 
 NEIGHBOURS = {  # imports on one floor that the table's sense allows
@@ -28,8 +26,6 @@ NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("_models", "_errors"), ("_models", "_text"),
     ("_batch", "_download"), ("_batch", "_resources"), ("_batch", "_context"),
     ("_disk", "_claims"),  # a file's name, and the bytes that tell its type
-    # on their way into a folder
-    ("_cli", "_bars"),
 }  # fmt: skip
 
 HTTPX_USERS = {"_net/client", "_net/urls", "_net/policy", "_resources", "_stage", "_area"}

@@ -9,7 +9,7 @@ import httpx
 import pytest
 
 from staging import AttachmentStage, Limits, StageClosedError, StagingArea, UrlPolicy, WorkspaceError, llm, sweep
-from staging._cli import _for_a_terminal
+from staging._cli.output import _for_a_terminal
 from staging._net import dial as _dial
 from staging.testing import FakeCDN, assert_empty
 

@@ -39,10 +39,10 @@ from staging import (
     StagedFile,
     StagingArea,
     UrlPolicy,
-    _cli,
     llm,
     testing,
 )
+from staging._cli import orders
 from staging._context import context, notice
 from staging._download import BUFFER
 from staging._models import MB, describe_limit
@@ -423,12 +423,12 @@ def test_the_shell_lines_are_understood(tmp_path, monkeypatch):
     """The command takes each line as it stands."""
     monkeypatch.chdir(tmp_path)
     run, get, sweep = (shlex.split(line, comments=True) for line in shell()[2:])
-    order = _cli._run_order(["--partial", *run[2:]])
+    order = orders.run_order(["--partial", *run[2:]])
     assert [*order.urls] == ["https://cdn.discordapp.com/attachments/1/2/scan.pdf"]
     assert [*order.command] == ["llm", "what is this?", "-a", "{}"]
-    order = _cli._get_order(get[2:])
+    order = orders.get_order(get[2:])
     assert order.policy.check(order.urls[0]).host == "files.example.com"
-    assert _cli._sweep_parser().parse_args(sweep[2:]).root == "/var/tmp/bot"
+    assert orders.sweep_parser().parse_args(sweep[2:]).root == "/var/tmp/bot"
     assert [line[:2] for line in (run, get, sweep)] == [["staging", name] for name in ("run", "get", "sweep")]
 
 

@@ -18,7 +18,6 @@ import anyio.lowlevel
 import httpx
 import pytest
 
-from staging import testing
 from staging.testing import (
     Chunked,
     Drip,
@@ -33,6 +32,7 @@ from staging.testing import (
     Truncate,
     assert_empty,
     gzip_bomb,
+    server,
 )
 
 MB = 1_048_576
@@ -663,7 +663,7 @@ async def test_a_close_on_tls_says_farewell_unless_truncated(faults, farewell):
 
 async def test_tls_without_trustme_says_what_to_install(monkeypatch):
     monkeypatch.setitem(sys.modules, "trustme", None)
-    testing._authority.cache_clear()
+    server._authority.cache_clear()
     with pytest.raises(RuntimeError, match="pip install trustme"):
         async with FakeCDN(tls=True):
             pass

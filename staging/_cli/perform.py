@@ -1,0 +1,234 @@
+"""Carry an order out, from the first signal that can be received to the exit code.
+
+Theory of operation. An order is carried out inside one cancel scope, beside one task that receives the signals. While
+attachments are downloaded a signal cancels that scope, and the stage removes everything on the way out. While the
+command runs a signal is handed on to it. The command is waited for, so its files are there for as long as it lives.
+"""
+
+import errno
+import logging
+import os
+import re
+import shutil
+import signal
+import sys
+import tempfile
+from collections.abc import Sequence
+from contextlib import ExitStack, suppress
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import anyio
+from anyio.abc import Process, TaskStatus
+
+from staging import AttachmentStage, Failure, Outcome, StagedFile, StagingError, WorkspaceError, sweep
+from staging._cli.orders import Order, get_order, run_order, sweep_parser, top_parser
+from staging._cli.output import complain, complain_of_leftovers, is_at_work_on, open_display, print_line, report, words
+from staging._text import bare_url
+
+GRACE = 5.0  # seconds that a command has to end after SIGTERM; supervisors kill after ten or more
+_PLACE = re.compile(r"((?:-[^={}\s]+=)?)\{\}")  # of the paths in a command: {} or --option={}
+
+
+def main(argv: Sequence[str] | None = None) -> int:
+    """Carry out a command line and return its exit code; ``staging --help`` tells what there is.
+
+    Args:
+        argv: the arguments; None: the process's own.
+
+    Raises:
+        SystemExit: with 2 for wrong usage, with 0 after a help text.
+    """
+    logging.getLogger("staging").addHandler(logging.NullHandler())  # what it would tell is told here, once
+    try:
+        return _carry_out(list(sys.argv[1:] if argv is None else argv))
+    except KeyboardInterrupt:  # before the signals are ours, after that, or on Windows
+        return 128 + signal.SIGINT
+    except (StagingError, OSError) as error:
+        complain(words(error))
+        return 1
+
+
+def _carry_out(argv: list[str]) -> int:
+    parser = top_parser()
+    match parser.parse_args(argv[:1]).command:
+        case "run":
+            order = run_order(argv[1:])
+            if error := _why_not_found(order.command[0]):
+                return _cannot_start(order.command[0], error)
+        case "get":
+            order = get_order(argv[1:])
+        case "sweep":
+            root = sweep_parser().parse_args(argv[1:]).root
+            print_line(str(sweep(tempfile.gettempdir() if root is None else root)))
+            return 0
+        case None:
+            parser.error("say what to do: run, get or sweep")
+        case other:
+            parser.error(f"say what to do: run, get or sweep, not {bare_url(other, limit=100)!r}")
+    return anyio.run(_perform, order)
+
+
+async def _perform(order: Order) -> int:
+    return await _Job(order).run()  # made here, since a cancel scope is made on a running loop
+
+
+class _Job:
+    """One order, from the first signal that can be received to the exit code."""
+
+    def __init__(self, order: Order) -> None:
+        self._order = order
+        self._scope = anyio.CancelScope()
+        self._signal = 0
+        self._handed_on = False
+        self._process: Process | None = None
+
+    async def run(self) -> int:
+        """Carry it out and return the exit code."""
+        code = 1
+        async with anyio.create_task_group() as group:
+            await group.start(self._receive_signals)
+            with self._scope:
+                code = await self._attempt()
+            group.cancel_scope.cancel()
+        return self._exit_code(code)
+
+    def _exit_code(self, code: int) -> int:
+        went_on = self._signal == signal.SIGINT and self._process is not None and not self._handed_on and code == 0
+        return 128 + self._signal if self._signal and not went_on else code
+
+    async def _attempt(self) -> int:
+        """Stage and do what is to be done; an error is one line and 1, and no `ExceptionGroup` ever comes of it."""
+        order = self._order
+        with ExitStack() as display:
+            show = display.enter_context(open_display(quiet=order.quiet, count=len(order.urls)))
+            stage = AttachmentStage(order.temp_dir, limits=order.limits, policy=order.policy, on_event=show)
+            try:
+                async with stage:
+                    await stage.download(order.urls)
+                    display.close()  # from here on the terminal belongs to the results, and to the command
+                    return await (self._run_command(stage) if order.into is None else _keep_all(stage, order))
+            except (StagingError, OSError) as error:
+                display.close()
+                complain(words(error))
+                return 1
+            finally:
+                complain_of_leftovers(stage)
+
+    async def _run_command(self, stage: AttachmentStage) -> int:
+        for outcome in stage.outcomes:
+            report(outcome, as_json=self._order.json)
+        if stage.failures and not self._order.partial:
+            complain(f"{self._order.command[0]} was not started; with --partial it gets what arrived")
+            return 1
+        context = stage.context() if sys.platform == "win32" else stage.context().encode()  # UTF-8 in every locale
+        environment: Any = {**os.environ, "STAGING_CONTEXT": context, "STAGING_DIR": str(stage.directory)}
+        command = _expanded(self._order.command, stage.paths)
+        try:
+            process = await anyio.open_process(command, stdin=None, stdout=None, stderr=None, env=environment)
+        except OSError as error:
+            return _cannot_start(command[0], error)
+        async with process:  # kills it if the scope is cancelled
+            self._process = process
+            code = await process.wait()
+        return 128 - code if code < 0 else code
+
+    async def _receive_signals(self, *, task_status: TaskStatus[None]) -> None:
+        if sys.platform == "win32":  # no event loop there receives them: Ctrl-C is a KeyboardInterrupt, which cancels
+            task_status.started()
+            return
+        numbers = [signal.SIGINT, signal.SIGTERM]
+        if signal.getsignal(signal.SIGHUP) is not signal.SIG_IGN:  # under nohup it stays ignored
+            numbers.append(signal.SIGHUP)
+        with anyio.open_signal_receiver(*numbers) as received:
+            task_status.started()
+            async for number in received:
+                self._take(number)
+
+    def _take(self, number: signal.Signals) -> None:
+        self._signal = number
+        if self._process is None:
+            self._scope.cancel()
+            return
+        if number != signal.SIGINT:
+            self._scope.deadline = min(self._scope.deadline, anyio.current_time() + GRACE)
+        elif _is_in_foreground():
+            return  # the terminal has sent Ctrl-C to the command too; some take a second one for impatience
+        self._handed_on = True
+        with suppress(ProcessLookupError):
+            self._process.send_signal(number)
+
+
+def _is_in_foreground() -> bool:
+    """Tell whether a terminal's Ctrl-C goes to this process group, which the command is a member of."""
+    with suppress(OSError):
+        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
+        try:
+            return is_at_work_on(terminal)
+        finally:
+            os.close(terminal)
+    return False
+
+
+def _expanded(command: Sequence[str], paths: Sequence[Path]) -> list[str]:
+    """Return the command with its files; its first word stays: what was sent is not to be executed.
+
+    No other braces than ``{}`` and ``--option={}`` mean anything: they are in the code of shells, of jq and of Python,
+    where a name that a stranger chose is not to be.
+    """
+    arguments = [command[0]]
+    for word in command[1:]:
+        place = _PLACE.fullmatch(word)
+        arguments += [word] if place is None else [f"{place[1]}{path}" for path in paths]
+    return arguments
+
+
+def _why_not_found(command: str) -> OSError | None:
+    """Return why the command will not start, if that is certain: to be told before anything is downloaded."""
+    if shutil.which(command) is not None:
+        return None
+    code = errno.EACCES if os.sep in command and Path(command).exists() else errno.ENOENT
+    return OSError(code, os.strerror(code))
+
+
+def _cannot_start(command: str, error: OSError) -> int:
+    if isinstance(error, FileNotFoundError):
+        complain(f"{command}: command not found")
+        return 127
+    hint = "; stage fewer files at once" if error.errno == errno.E2BIG else ""
+    complain(f"{command} cannot be started: {error.strerror}{hint}")
+    return 126
+
+
+async def _keep_all(stage: AttachmentStage, order: Order) -> int:
+    """Keep what arrived, telling of each as it happens, so that an interrupt leaves nothing unsaid."""
+    into = order.into or Path()
+    if stage.files:
+        await anyio.Path(into).mkdir(parents=True, exist_ok=True)
+    kept: dict[Path, Outcome] = {}
+    for outcome in stage.outcomes:
+        result: Outcome = outcome
+        if isinstance(outcome, StagedFile):  # identical URLs have one file
+            result = kept.get(outcome.path) or await _keep(stage, outcome, into)
+            kept[outcome.path] = result
+        report(result, as_json=order.json, show_path=True)
+    return 1 if stage.failures or any(isinstance(result, Failure) for result in kept.values()) else 0
+
+
+async def _keep(stage: AttachmentStage, file: StagedFile, into: Path) -> Outcome:
+    try:
+        return replace(file, path=await stage.keep(file, into))
+    except FileExistsError:
+        error = WorkspaceError("storage", f"{into} has a file of that name already; not overwritten")
+    except WorkspaceError as why:
+        error = why
+    return Failure(
+        attachment=file.attachment,
+        name=file.path.name,
+        reason=error.reason,
+        detail=error.detail,
+        retryable=False,
+        attempts=0,
+        error=error,
+    )
