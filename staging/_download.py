@@ -36,7 +36,7 @@ from staging._net.policy import UrlPolicy, next_target
 from staging._net.transport import Response, Send
 from staging._net.urls import Target
 from staging._text import bare_url, format_size, one_line
-from staging._threads import Hops, in_thread
+from staging._threads import DiskQueue, in_thread
 
 BUFFER = 448 * 1024  # one thread hop for each; with all else, 8 downloads at once stay under 8 MB
 BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, give or take half
@@ -81,14 +81,14 @@ class Terms(NamedTuple):
         policy: what may be contacted.
         limits: the numbers.
         workspace: where the files go.
-        hops: the way to the disk.
+        disk: the stage's way to the disk.
     """
 
     send: Send
     policy: UrlPolicy
     limits: Limits
     workspace: Workspace
-    hops: Hops
+    disk: DiskQueue
 
 
 async def download(
@@ -383,7 +383,7 @@ class _Job:
 
     async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
         self._clock.await_disk()
-        return await self._terms.hops.run(function, *args)
+        return await self._terms.disk.run(function, *args)
 
     async def _wait_or_give_up(self, error: DownloadError) -> None:
         """Wait until the next attempt is due.

@@ -15,7 +15,7 @@ from staging._disk.sweep import sweep
 from staging._models import Limits, to_bytes
 from staging._net.policy import UrlPolicy
 from staging._net.transport import Send, Transport
-from staging._threads import Hops, in_thread
+from staging._threads import in_thread
 
 if TYPE_CHECKING:
     import httpx
@@ -29,7 +29,6 @@ class Resources(NamedTuple):
         policy: what may be contacted; one for all, because warm connections are shared.
         send: a request in, a response with its body unread out.
         turns: downloads at once.
-        hops: the way to the disk.
         budget: bytes on disk, over all stages.
     """
 
@@ -37,7 +36,6 @@ class Resources(NamedTuple):
     policy: UrlPolicy
     send: Send
     turns: "anyio.Semaphore"
-    hops: Hops
     budget: Budget
 
 
@@ -64,7 +62,6 @@ async def open_resources(
             policy=policy,
             send=transport.send if client is None else _through(client),
             turns=anyio.Semaphore(limits.concurrency, fast_acquire=True),
-            hops=Hops(),
             budget=Budget(to_bytes(float("inf") if max_total_mb is None else max_total_mb), "the process"),
         )
     finally:

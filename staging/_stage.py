@@ -39,7 +39,7 @@ from staging._net.policy import UrlPolicy, plain_target
 from staging._net.policy import target as admitted
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
-from staging._threads import in_thread
+from staging._threads import DiskQueue, in_thread, outlast
 
 if TYPE_CHECKING:
     import httpx
@@ -127,16 +127,20 @@ class AttachmentStage:
         if self._state != "new":
             raise StageClosedError("a stage lives once: make a new one for each use")
         self._state = "open"
+        made: list[Workspace] = []
         try:
             resources = await self._scope.enter_async_context(self._open())
-            self._workspace = await in_thread(Workspace.create, resources.root)
+            await in_thread(lambda: made.append(Workspace.create(resources.root)))
+            self._workspace = made[0]
         except BaseException:
             self._state = "closed"
+            for workspace in made:
+                await outlast(in_thread, workspace.remove)
             await self._scope.aclose()
             raise
         self._turns, self._process_budget = resources.turns, resources.budget
         self._budget = Budget(self._limits.max_total_bytes, "the stage")
-        self._terms = Terms(resources.send, self._policy, self._limits, self._workspace, resources.hops)
+        self._terms = Terms(resources.send, self._policy, self._limits, self._workspace, DiskQueue())
         return self
 
     async def __aexit__(
@@ -165,8 +169,7 @@ class AttachmentStage:
         with anyio.move_on_after(REMOVAL_SECONDS):
             await self._end_calls()
             try:
-                own_thread = anyio.CapacityLimiter(1)  # the shared ones may all hang on that disk
-                return await in_thread(self._workspace.remove, abandon=True, limiter=own_thread)
+                return await in_thread(self._workspace.remove, abandon=True)
             except Exception as error:  # noqa: BLE001  # it would mask the body's
                 return Removal(0, ((".", f"{type(error).__name__}: {error}"),))
         return Removal(0, ((".", f"removal took over {REMOVAL_SECONDS:g} seconds"),))

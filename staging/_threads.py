@@ -18,6 +18,7 @@ of 16 KB cost 240 us of CPU each, and 490 to 540 with a trip for each file.
 """
 
 import asyncio
+import contextlib
 import contextvars
 import copy
 import errno
@@ -167,10 +168,8 @@ async def in_thread(function: Callable[..., T], *args: Any, abandon: bool = Fals
 
 
 def _tell(wake: Callable[[Callable[[], object]], object], function: Callable[[], object]) -> None:
-    try:
+    with contextlib.suppress(RuntimeError):  # the loop has ended, and with it all that waited
         wake(function)
-    except RuntimeError:
-        pass  # the loop has ended, and with it everyone who waited
 
 
 async def outlast(function: Callable[..., Awaitable[T]], *args: Any, seconds: float = float("inf")) -> T | None:
@@ -189,9 +188,7 @@ async def outlast(function: Callable[..., Awaitable[T]], *args: Any, seconds: fl
     return await _outlast_on_asyncio(function, args, seconds)
 
 
-async def _outlast_on_asyncio(
-    function: Callable[..., Awaitable[T]], args: tuple[Any, ...], seconds: float
-) -> T | None:
+async def _outlast_on_asyncio(function: Callable[..., Awaitable[T]], args: tuple[Any, ...], seconds: float) -> T | None:
     loop = asyncio.get_running_loop()
     end, cancelled = loop.time() + seconds, None
     task: asyncio.Task[T] | None = None

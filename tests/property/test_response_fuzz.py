@@ -53,7 +53,7 @@ from staging._net.policy import target
 from staging._net.stream import Stream, TlsStream
 from staging._net.transport import Transport
 from staging._stage import _failure
-from staging._threads import Hops
+from staging._threads import DiskQueue
 from staging.testing import FakeCDN, Length, assert_empty
 
 URL = "http://cdn.test/a/photo.png?sig=s3cret"
@@ -216,7 +216,7 @@ async def fetch(root, peers, size=None):
 
     attachment = Attachment(URL, size=size)
     workspace, transport, tasks = Workspace.create(root), Transport(POLICY), _tasks()
-    terms = Terms(transport.send, POLICY, LIMITS, workspace, Hops())
+    terms = Terms(transport.send, POLICY, LIMITS, workspace, DiskQueue())
     reservation = Reservation(Budget(LIMITS.max_total_bytes, "the stage"))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_transport, "dial", dial)
