@@ -1,5 +1,6 @@
 """A file that was made to hurt costs less than 100 MB and 10 seconds, and becomes one line."""
 
+import functools
 import io
 import itertools
 import json
@@ -10,6 +11,7 @@ import sys
 import time
 import zipfile
 import zlib
+from typing import IO
 
 import anyio
 import PIL.Image
@@ -18,8 +20,10 @@ from llm_stage import XML, docx, encoded, flate, image, pdf, pdf_of, stage_of, s
 
 from staging import llm
 from staging._models import MB
-from staging.llm import _process, _worker
+from staging.llm import _process
+from staging.llm._converter import output
 from staging.llm._files import UnreadableError, staged
+from staging.llm._frames import Frames
 from staging.llm.extract import text_of
 
 WORKER_SECONDS = 10.0
@@ -84,10 +88,10 @@ TEXT_BOMBS = {
 }
 
 REFUSED = {
-    "docx of 150 MB": _worker.RATIO,
-    "docx of a billion laughs": _worker.ENTITIES,
-    "docx with an external entity": _worker.ENTITIES,
-    "xlsx of 190 MB": _worker.RATIO,
+    "docx of 150 MB": output.RATIO,
+    "docx of a billion laughs": output.ENTITIES,
+    "docx with an external entity": output.ENTITIES,
+    "xlsx of 190 MB": output.RATIO,
 }
 
 SCALED_BOMBS = {
@@ -98,19 +102,21 @@ SCALED_BOMBS = {
 }
 
 
-def cost_of(content: bytes, *task: str) -> tuple[int, float, float]:
-    """Run the converter alone; return its exit status, its seconds, and the most memory it had, in MB."""
+def cost_of(content: IO[bytes], task: str, **options) -> tuple[str, float, float]:
+    """Run the converter alone; return what it was refused for, its seconds, and the most memory it had, in MB."""
     script = (
         "import json,resource,subprocess,sys,time;t=time.perf_counter();"
-        "p=subprocess.run(sys.argv[1:],stdin=0,stdout=subprocess.DEVNULL,stderr=subprocess.DEVNULL);"
-        "print(json.dumps([p.returncode,time.perf_counter()-t,"
+        "p=subprocess.run(sys.argv[1:],stdin=0,stdout=subprocess.PIPE,stderr=subprocess.DEVNULL);"
+        "print(json.dumps([p.stdout[-20:].decode('latin-1'),p.returncode,time.perf_counter()-t,"
         "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss/1024]))"
     )
-    command = [sys.executable, "-c", script, *_process._command(task)]
+    command = [sys.executable, "-c", script, *_process._command(task, options)]
     done = subprocess.run(
         command, input=None, stdin=content, capture_output=True, env=_process._environment(), check=True, timeout=60
     )
-    return tuple(json.loads(done.stdout))
+    said, status, seconds, memory = json.loads(done.stdout)
+    refused = [key for key in output.REASONS if said.endswith(output.frame(output.REFUSAL, key.encode()).decode())]
+    return refused[0] if refused else str(status), seconds, memory
 
 
 @pytest.mark.parametrize("name", TEXT_BOMBS)
@@ -118,17 +124,25 @@ def test_text_bomb_is_cheap(name, tmp_path):
     file = staged_file(tmp_path, "bomb", TEXT_BOMBS[name]())
     task = {"docx": "docx", "xlsx": "xlsx", "pdf": "pdf", "html": "html"}[name.partition(" ")[0]]
     with file.path.open("rb") as source:
-        status, seconds, memory = cost_of(source, task)
-    assert status == REFUSED.get(name, status)
-    assert (status != 0, seconds < WORKER_SECONDS, memory < WORKER_MB) == (True, True, True), (status, seconds, memory)
+        refused, seconds, memory = cost_of(source, task)
+    assert refused == REFUSED.get(name, refused)
+    assert (status != "0", seconds < WORKER_SECONDS, memory < WORKER_MB) == (True, True, True), (
+        status,
+        seconds,
+        memory,
+    )
 
 
 @pytest.mark.parametrize("name", SCALED_BOMBS)
 def test_pixel_bomb_is_cheap(name, tmp_path):
     file = staged_file(tmp_path, "bomb", SCALED_BOMBS[name]())
     with file.path.open("rb") as source:
-        status, seconds, memory = cost_of(source, "picture", "2000", str(4 * MB))
-    assert (status != 0, seconds < WORKER_SECONDS, memory < WORKER_MB) == (True, True, True), (status, seconds, memory)
+        refused, seconds, memory = cost_of(source, "picture", side=2000, max_bytes=4 * MB)
+    assert (status != "0", seconds < WORKER_SECONDS, memory < WORKER_MB) == (True, True, True), (
+        status,
+        seconds,
+        memory,
+    )
 
 
 @pytest.mark.parametrize(
@@ -138,8 +152,8 @@ def test_the_largest_picture_that_needs_no_proof_is_cheap_too(mode, size, tmp_pa
     """Just under the limit a small file is converted, and costs no more than a bomb may."""
     file = staged_file(tmp_path, "flat.png", image("PNG", (size, size), mode))
     with file.path.open("rb") as source:
-        status, seconds, memory = cost_of(source, "picture", "2000", str(4 * MB))
-    assert (status, seconds < WORKER_SECONDS, memory < WORKER_MB) == (0, True, True), (status, seconds, memory)
+        refused, seconds, memory = cost_of(source, "picture", side=2000, max_bytes=4 * MB)
+    assert (refused, seconds < WORKER_SECONDS, memory < WORKER_MB) == ("0", True, True), (refused, seconds, memory)
 
 
 async def test_every_bomb_is_one_line_and_its_neighbour_is_whole(tmp_path):
@@ -198,7 +212,9 @@ async def test_a_converter_that_hangs_is_killed_at_the_deadline(tmp_path, monkey
 async def test_a_cancelled_conversion_leaves_no_process(tmp_path, monkeypatch):
     """The converter says its number, and only then the call is cancelled."""
     script = tmp_path / "hang.py"
-    script.write_text("import os, time\nos.write(1, b'%d' % os.getpid())\ntime.sleep(60)\n")
+    script.write_text(
+        "import os, time\nn = b'%d' % os.getpid()\nos.write(1, b't' + len(n).to_bytes(4, 'big') + n)\ntime.sleep(60)\n"
+    )
     monkeypatch.setattr(_process, "SCRIPT", script)
     file = staged_file(tmp_path, "a.docx", docx())
     said, told = [], anyio.Event()
@@ -208,17 +224,19 @@ async def test_a_cancelled_conversion_leaves_no_process(tmp_path, monkeypatch):
         told.set()
 
     async with staged(file) as handle, anyio.create_task_group() as group:
-        group.start_soon(_process.convert, handle, take, 100, "docx")
+        group.start_soon(functools.partial(_process.convert, handle, "docx", limit=100, take=take))
         with anyio.fail_after(30):
             await told.wait()
         group.cancel_scope.cancel()
     with pytest.raises(ProcessLookupError):
-        os.kill(int(b"".join(said)), 0)
+        os.kill(int("".join(said)), 0)
 
 
 async def test_a_converter_that_writes_too_much_is_killed_at_once(tmp_path, monkeypatch):
     script = tmp_path / "spill.py"
-    script.write_text("import os, time\nfor _ in range(123): os.write(1, b'x' * 65536)\ntime.sleep(60)\n")
+    script.write_text(
+        "import os, time\nfor _ in range(153): os.write(1, b't\\0\\0\\xff\\xfb' + b'x' * 65531)\ntime.sleep(60)\n"
+    )
     monkeypatch.setattr(_process, "SCRIPT", script)
     monkeypatch.setattr(_process, "DEADLINE", 30)
     with anyio.fail_after(20), pytest.raises(UnreadableError, match="expands"):
@@ -242,7 +260,9 @@ async def test_a_converter_that_crashes_is_a_reason(crash, reason, tmp_path, mon
 
 
 @pytest.mark.parametrize("content", [image("BMP"), pdf("x")], ids=["image", "pdf"])
-@pytest.mark.parametrize("output", ["", "-1", "image/svg+xml 1 1\nAAAA", "9" * 30])
+@pytest.mark.parametrize(
+    "output", ["", "d\0\0\0\2-1", "d\0\0\0\x16image/svg+xml 1 1\nAAAA", "9" * 30, "d\0\0\0\x1e" + "9" * 30]
+)
 async def test_a_converter_that_was_taken_over_puts_nothing_into_a_block(content, output, tmp_path, monkeypatch):
     script = tmp_path / "evil.py"
     script.write_text(f"print({output!r}, end='')")
@@ -264,7 +284,7 @@ def test_the_converter_finds_no_secrets_in_its_environment(monkeypatch):
 
 def test_the_converter_may_write_no_file(tmp_path):
     code = (
-        "import resource,sys;sys.path.insert(0,sys.argv[1]);import _worker;_worker.limit_resources(100<<20)\n"
+        "import resource,sys;sys.path.insert(0,sys.argv[1]);import bounds;bounds.limit_resources(100<<20)\n"
         "try: open(sys.argv[2],'wb',buffering=0).write(b'x')\nexcept OSError as e: print(e.errno)"
     )
     folder = _process.SCRIPT.parent
@@ -273,16 +293,23 @@ def test_the_converter_may_write_no_file(tmp_path):
 
 
 def test_text_stops_at_the_soft_deadline_and_says_so(monkeypatch):
-    monkeypatch.setattr(_worker, "SOFT_SECONDS", -1.0)
-    out = io.BytesIO()
-    text = _worker.Text(out)
-    text.write("first")
-    text.until_full(["second"], unit="pages")
-    assert out.getvalue().decode() == "first\n[… the rest was not read, after 0 pages …]\n"
+    monkeypatch.setattr(output, "SOFT_SECONDS", -1.0)
+    pipe = io.BytesIO()
+    out = output.Output(pipe)
+    out.text("first")
+    out.until_full(["second"], unit="pages")
+    assert text_in(pipe) == "first\n[… the rest was not read, after 0 pages …]\n"
+
+
+def text_in(pipe: io.BytesIO) -> str:
+    found = []
+    frames = Frames(found.append, 1000)
+    frames.feed(pipe.getvalue())
+    return "".join(found)
 
 
 def test_nothing_by_the_soft_deadline_is_a_refusal(monkeypatch):
-    monkeypatch.setattr(_worker, "SOFT_SECONDS", -1.0)
-    with pytest.raises(_worker.RefusedError) as caught:
-        _worker.Text(io.BytesIO()).until_full(["", "second"], unit="pages")
-    assert caught.value.args == (_worker.SLOW,)
+    monkeypatch.setattr(output, "SOFT_SECONDS", -1.0)
+    with pytest.raises(output.RefusedError) as caught:
+        output.Output(io.BytesIO()).until_full(["", "second"], unit="pages")
+    assert caught.value.args == (output.SLOW,)

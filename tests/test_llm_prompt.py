@@ -10,7 +10,7 @@ import pytest
 from llm_stage import XML, docx, failure, image, link, pdf, stage_of, staged_file, xlsx
 
 from staging import StageClosedError, llm
-from staging.llm import _worker
+from staging.llm._converter.output import Output
 from staging.llm._files import UnreadableError
 from staging.llm.extract import text_of
 
@@ -257,8 +257,8 @@ async def test_an_encrypted_pdf_says_so_and_one_with_an_empty_password_is_read(t
 async def test_no_lone_surrogate_and_no_nul_reaches_the_prompt(tmp_path):
     """JSON for a provider takes neither."""
     out = io.BytesIO()
-    _worker.Text(out).write("a\ud800b\0c")
-    assert out.getvalue() == b"a?bc"
+    Output(out).text("a\ud800b\0c")
+    assert out.getvalue() == b"t\0\0\0\4a?bc"
 
 
 # What cannot be shown

@@ -1,10 +1,12 @@
 """The converter's process, seen from outside: started, bounded, and gone when the call returns."""
 
+import json
 import os
 import signal
 import subprocess
 import sys
 from collections.abc import Callable
+from dataclasses import dataclass
 from pathlib import Path
 from typing import IO
 
@@ -12,39 +14,61 @@ import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from staging.llm._converter.bounds import CPU_SECONDS
 from staging.llm._files import UnreadableError, error_code
-from staging.llm._worker import CPU_SECONDS, REASONS
+from staging.llm._frames import BROKE, Frames
 
-DEADLINE = 8.0  # seconds of wall time for one file, the interpreter's start included
-BROKE = "reading it broke the converter"
-SCRIPT = Path(__file__).with_name("_worker.py")
+DEADLINE = 15.0  # seconds of wall time for one file, the interpreter's start included
+SCRIPT = Path(__file__).parent / "_converter" / "__main__.py"
 
 _slots: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("_slots")
 
 
-async def convert(source: IO[bytes], take: Callable[[bytes], None], limit: int, *task: str) -> None:
-    """Run one task of `_worker` over `source`; hand what it writes to `take`, piece by piece.
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What a conversion gave besides its text.
+
+    Attributes:
+        remarks: what the reader says about the text, each on one line.
+        data: whole things of bytes, such as pictures.
+    """
+
+    remarks: tuple[str, ...] = ()
+    data: tuple[bytes, ...] = ()
+
+
+def _ignore(_: str) -> None:
+    """Drop text that nothing was asked of."""
+
+
+async def convert(
+    source: IO[bytes], task: str, *, limit: int, take: Callable[[str], None] = _ignore, **options: object
+) -> Answer:
+    """Run one task of the converter over `source`; hand its text to `take`, piece by piece.
 
     The process is gone when this returns, raises or is cancelled. At most one a processor, and never fewer than two,
-    run at once on an event loop; the deadline starts when a place is free.
+    run at once on an event loop; the deadline starts when a place is free. What is said may be anything, since a
+    converter may have been taken over: remarks are on one line, but no more is known about them.
 
     Args:
         source: an open regular file; the process reads it by its descriptor, so the path is looked up once.
-        take: called with every piece of output; not more than 64 KB at once.
+        task: a key of `TASKS`.
         limit: bytes of output that are accepted.
-        task: the task and its arguments.
+        take: called with every piece of text.
+        options: the reader's, as JSON has them.
 
     Raises:
         UnreadableError: if the file is refused, or costs more than its bounds.
     """
+    frames = Frames(take, limit)
     async with _limiter():
         with anyio.move_on_after(DEADLINE):
             try:
-                status = await _run(source, take, limit, task)
+                status = await _run(source, frames, _command(task, options))
             except OSError as error:
                 raise UnreadableError(f"the converter cannot be run ({error_code(error)})") from None
-            _judge(status)
-            return
+            _judge(status, frames)
+            return Answer(tuple(frames.remarks), tuple(frames.data))
     raise UnreadableError(f"reading it took longer than {DEADLINE:g} seconds")
 
 
@@ -56,24 +80,17 @@ def _limiter() -> anyio.CapacityLimiter:
         return _slots.get()
 
 
-async def _run(source: IO[bytes], take: Callable[[bytes], None], limit: int, task: tuple[str, ...]) -> int:
+async def _run(source: IO[bytes], frames: Frames, command: list[str]) -> int:
     async with await anyio.open_process(
-        _command(task), stdin=source, stderr=subprocess.DEVNULL, env=_environment()
+        command, stdin=source, stderr=subprocess.DEVNULL, env=_environment()
     ) as process:
         try:
-            await _drain(process, take, limit)
+            assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+            async for piece in process.stdout:
+                frames.feed(piece)
             return await process.wait()
         finally:
             _kill(process)  # whatever happened: leaving the block then waits for a process that is already dying
-
-
-async def _drain(process: anyio.abc.Process, take: Callable[[bytes], None], limit: int) -> None:
-    assert process.stdout is not None  # noqa: S101  # a pipe was asked for
-    async for piece in process.stdout:
-        limit -= len(piece)
-        if limit < 0:
-            raise UnreadableError("it expands to far more than its size")
-        take(piece)
 
 
 def _kill(process: anyio.abc.Process) -> None:
@@ -81,10 +98,10 @@ def _kill(process: anyio.abc.Process) -> None:
         process.kill()
 
 
-def _command(task: tuple[str, ...]) -> list[str]:
+def _command(task: str, options: dict[str, object]) -> list[str]:
     if not sys.executable or getattr(sys, "frozen", False):  # a frozen program would start itself again
         raise UnreadableError("reading it needs a Python interpreter of its own, and this program has none")
-    return [sys.executable, "-S", "-P", os.fspath(SCRIPT), *task]
+    return [sys.executable, "-S", "-P", os.fspath(SCRIPT), task, json.dumps(options)]
 
 
 def _environment() -> dict[str, str]:
@@ -93,11 +110,11 @@ def _environment() -> dict[str, str]:
     return {**needed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
 
 
-def _judge(status: int) -> None:
-    if status == 0:
-        return
-    if status in REASONS:
-        raise UnreadableError(REASONS[status])
+def _judge(status: int, frames: Frames) -> None:
+    if frames.refusal:
+        raise UnreadableError(frames.refusal)
     if status == -getattr(signal, "SIGXCPU", 0):
         raise UnreadableError(f"reading it took longer than {CPU_SECONDS} seconds of processor time")
-    raise UnreadableError(BROKE)
+    if status != 0:
+        raise UnreadableError(BROKE)
+    frames.end()

@@ -7,11 +7,12 @@ gives everything the provider's form; nothing before it knows one.
 """
 
 import binascii
+import io
 import re
 import time
 from collections.abc import Awaitable, Callable, Mapping
 from dataclasses import dataclass
-from typing import Any, TypeVar
+from typing import IO, Any, TypeVar
 
 import anyio
 import anyio.to_thread
@@ -20,9 +21,10 @@ from staging._claims.kinds import kind_of
 from staging._models import MB, Failure, Outcome, Skipped, StagedFile, to_bytes
 from staging._text import format_size, one_line
 from staging.llm._files import Stage, UnreadableError, reading, staged
+from staging.llm._frames import BROKE
 from staging.llm._images import image_facts
 from staging.llm._limits import ANTHROPIC, OPENAI, SCALED_BYTES, SCALED_SIDE, Provider
-from staging.llm._process import BROKE, convert
+from staging.llm._process import convert
 from staging.llm._shares import fair_shares
 from staging.llm.extract import PDF, Excerpt, has_text, require
 from staging.llm.prompt import check_budget, first_uses, quoted, read_texts, shown_text
@@ -203,10 +205,9 @@ async def _plan(file: StagedFile, provider: Provider, side: int) -> _Plan:
 async def _plan_pdf(file: StagedFile, provider: Provider) -> _Plan:
     if file.size > provider.max_pdf_bytes:
         raise _OversizeError(_too_large(file.size, provider.max_pdf_bytes))
-    answer: list[bytes] = []
     async with staged(file) as handle:
-        await convert(handle, answer.append, 20, "pdf_pages")
-    (pages,) = _told(b"".join(answer), rb"(\d+)")
+        answer = await convert(handle, "pdf_pages", limit=30)
+    (pages,) = _told(b"".join(answer.data), rb"(\d+)")
     return _Plan(file, file.size, pages=int(pages))
 
 
@@ -318,20 +319,24 @@ def _encode(file: StagedFile, data: str) -> _Media:
     then, without a copy): joining a list of pieces would take twice the memory and hold the GIL for 40 ms.
     """
     with reading(file) as handle:
-        for piece in iter(lambda: handle.read(_PIECE), b""):
-            data += binascii.b2a_base64(piece, newline=False).decode("ascii")
-            time.sleep(0)
-    return _Media(file.media_type, data)
+        return _Media(file.media_type, _base64(handle, data))
+
+
+def _base64(source: IO[bytes], data: str) -> str:
+    for piece in iter(lambda: source.read(_PIECE), b""):
+        data += binascii.b2a_base64(piece, newline=False).decode("ascii")
+        time.sleep(0)
+    return data
 
 
 async def _converted(file: StagedFile, limit: int, shape: _Shape) -> _Media:
-    pieces: list[bytes] = []
     async with staged(file) as handle:
-        await convert(handle, pieces.append, limit * 4 // 3 + 1024, "picture", str(SCALED_SIDE), str(limit))
-    line, _, data = b"".join(pieces).partition(b"\n")
+        answer = await convert(handle, "picture", limit=limit + 1024, side=SCALED_SIDE, max_bytes=limit)
+    line, _, data = b"".join(answer.data).partition(b"\n")
     media_type, width, height = _told(line, rb"(image/png|image/jpeg) (\d{1,5}) (\d{1,5})")
     remark = f"from {one_line(file.media_type)} to {media_type}, {int(width):,} x {int(height):,} pixels"
-    return _Media(media_type, shape.prefix(media_type) + data.decode("ascii", "replace"), remark)
+    text = await anyio.to_thread.run_sync(_base64, io.BytesIO(data), shape.prefix(media_type))
+    return _Media(media_type, text, remark)
 
 
 # What is told

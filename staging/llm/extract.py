@@ -4,7 +4,6 @@ Plain text is decoded in a worker thread, in pieces. Whatever needs a parser (PD
 that can be killed (`_process`), since hostile input can hold any parser for ever. Neither ever holds a whole file.
 """
 
-import codecs
 import importlib.util
 import time
 from collections import deque
@@ -16,9 +15,10 @@ import anyio.to_thread
 
 from staging._models import StagedFile
 from staging._text import one_line
+from staging.llm._converter.output import MAX_CHARS
+from staging.llm._converter.plain import charset_of_bom, text_pieces, utf8_or
 from staging.llm._files import UnreadableError, reading, staged
 from staging.llm._process import convert
-from staging.llm._worker import MAX_CHARS, charset_of_bom, text_pieces, utf8_or
 
 _OFFICE = "application/vnd.openxmlformats-officedocument."
 DOCX = _OFFICE + "wordprocessingml.document"
@@ -153,9 +153,8 @@ async def _convert(file: StagedFile, keep: int) -> Excerpt:
     if media_type in _EXTRAS:
         await anyio.to_thread.run_sync(require, *_EXTRAS[media_type])
     collector = _Collector(keep)
-    decode = codecs.getincrementaldecoder("utf-8")("replace").decode
     async with staged(file) as handle:
-        await convert(handle, lambda piece: collector.take(decode(piece)), 4 * MAX_CHARS + 1024, _TASKS[media_type])
+        await convert(handle, _TASKS[media_type], limit=5 * MAX_CHARS, take=collector.take)
     return collector.excerpt(_REMARKS[media_type], converted=True)
 
 

@@ -1,0 +1,8 @@
+"""What reads one hostile file: a program of its own that imports nothing of the rest of the house.
+
+Theory of operation. The parent (`staging.llm._process`) gives a task, its options and an open file. `tasks` names the
+reader of every task and the libraries that it needs; `bounds` limits what the process may use; the reader tells what
+it finds to an `output.Output`, which frames it for the parent: text, remarks, data, or a refusal by its key, so that no
+word of a hostile file ever becomes a message. To add a reader, write ``read(source, out, **options)`` in a module here
+and name it in `tasks.TASKS`.
+"""

@@ -1,0 +1,39 @@
+"""What a converter may use: memory, processor seconds, and no file of its own."""
+
+import contextlib
+import importlib
+import os
+
+MB = 1_048_576
+SOFT_SECONDS = 5.0
+"""Processor seconds after which text stops and says so: not wall time, so that the cut depends on the file alone."""
+CPU_SECONDS = 7
+"""Processor seconds after which the kernel ends the process (RLIMIT_CPU)."""
+
+
+def limit_resources(more: int) -> None:
+    """Bound this process: `more` bytes of data, CPU seconds, no file, no core; where the system can.
+
+    RLIMIT_DATA counts private memory only (Linux 4.7), so it is near to what is really used; RLIMIT_AS is the net
+    under it, wide enough for the libraries' own mappings.
+    """
+    with contextlib.suppress(ImportError):
+        resource = importlib.import_module("resource")
+        for name, value in (
+            ("RLIMIT_DATA", data_in_use() + more),
+            ("RLIMIT_AS", data_in_use() + more + 512 * MB),
+            ("RLIMIT_CPU", CPU_SECONDS),
+            ("RLIMIT_FSIZE", 0),
+            ("RLIMIT_CORE", 0),
+        ):
+            with contextlib.suppress(AttributeError, ValueError, OSError):
+                resource.setrlimit(getattr(resource, name), (value, value + (name == "RLIMIT_CPU")))
+
+
+def data_in_use() -> int:
+    """Return this process's bytes of data (proc_pid_statm(5)), or a usual number where the system does not tell."""
+    try:
+        with open("/proc/self/statm", encoding="ascii") as numbers:  # noqa: PTH123  # pathlib costs 10 ms to import
+            return int(numbers.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
+    except (OSError, IndexError):
+        return 32 * MB
