@@ -747,6 +747,94 @@ def test_asyncio_s_own_cancellation_is_passed_on():
     asyncio.run(main())
 
 
+async def test_it_may_be_left_in_another_task():
+    """As fixtures are, whose two halves run in tasks of their own."""
+    cdn = FakeCDN()
+    for half in (cdn.__aenter__, functools.partial(cdn.__aexit__, None, None, None)):
+        async with anyio.create_task_group() as group:
+            group.start_soon(half)
+        if half == cdn.__aenter__:
+            stream = await connect(cdn)
+            cdn.serve("/a", DATA, Stall(at=5))
+            await ask(stream)
+            await read_until(stream, HEAD_END + DATA[:5])
+    assert cdn.open_connections == 0
+    assert await read_all(stream) == (b"", "fin")
+    await stream.aclose()
+
+
+async def test_a_task_that_is_over_does_not_end_it():
+    """Neither its end nor the cancellation of its scope does."""
+    async with contextlib.AsyncExitStack() as stack:
+        with anyio.CancelScope() as scope:
+            cdn = await stack.enter_async_context(FakeCDN())
+            scope.cancel()
+        async with httpx.AsyncClient() as client:
+            assert (await get(client, cdn.serve("/a", DATA))).content == DATA
+
+
+@pytest.mark.parametrize("times", [1, 2, 10])
+def test_asyncio_s_own_cancellation_leaves_no_task_and_no_socket(times):
+    """Whenever it comes, and however often it comes again during the exit."""
+
+    async def stay():
+        async with FakeCDN() as cdn, await connect(cdn) as stream:
+            cdn.serve("/a", DATA, Stall())
+            await ask(stream)
+            await cdn.requested()
+            try:
+                await asyncio.sleep(3600)
+            finally:
+                again()
+
+    def again():
+        for _ in range(times - 1):
+            asyncio.get_running_loop().call_soon(asyncio.current_task().cancel)
+
+    async def main():
+        for step in range(20):
+            task = asyncio.create_task(stay())
+            for _ in range(step):
+                await asyncio.sleep(0)
+            task.cancel()
+            with pytest.raises(asyncio.CancelledError):
+                await task
+            assert asyncio.all_tasks() == {asyncio.current_task()}
+
+    asyncio.run(main())
+
+
+@pytest.mark.parametrize("loop", ["asyncio", "trio"])
+def test_a_loop_that_ends_first_closes_everything(loop):
+    """A server that is never left ends with its loop."""
+    cdn = FakeCDN()
+
+    async def main():
+        await cdn.__aenter__()
+        async with await connect(cdn) as stream:
+            await ask(stream)
+            await cdn.requested()
+
+    anyio.run(main, backend=loop)
+    assert cdn.open_connections == 0
+    with pytest.raises(ConnectionRefusedError):
+        socket.create_connection((cdn.host, cdn.port))
+
+
+async def test_a_reply_that_cannot_be_sent_is_an_error_of_the_test():
+    """Its exception is raised at the exit, but not in place of the body's own."""
+    with pytest.raises(ExceptionGroup) as caught:
+        async with FakeCDN() as cdn:
+            cdn.script("/a", Reply("no bytes", etag=None))
+            await wire(cdn)
+    assert caught.group_contains(TypeError)
+    with pytest.raises(ValueError, match="mine"):
+        async with FakeCDN() as cdn:
+            cdn.script("/a", Reply("no bytes", etag=None))
+            await wire(cdn)
+            raise ValueError("mine")
+
+
 async def test_a_client_that_vanishes_is_no_error():
     async with FakeCDN() as cdn:
         cdn.serve("/a", bytes(10 * MB))

@@ -17,9 +17,9 @@ from urllib.parse import quote
 
 import anyio
 import anyio.from_thread
-from anyio.abc import TaskGroup
 
 from staging._net.policy import UrlPolicy
+from staging.testing.background import Background
 from staging.testing.faults import Fault, Raw, Reply, Request, Script, TlsFault
 from staging.testing.plan import Message, compose, parse, plan
 from staging.testing.wire import GONE, Connection, TlsWire, Wire
@@ -64,27 +64,31 @@ class FakeCDN:
         self._names = tuple(names)
         self._scripts: dict[str, list[Script]] = {}
         self._open: set[int] = set()
+        self._changed = anyio.Event()
+        self._contexts: list[ssl.SSLContext] = []
+        self._background: Background | None = None
 
     async def __aenter__(self) -> Self:
-        """Listen; from now on `url` and `policy` are good."""
-        self._changed = anyio.Event()
+        """Listen; from now on `url` and `policy` are good.
+
+        No step of it can be cancelled, so that a server is either not begun or will be left.
+        """
+        self._changed = anyio.Event()  # of this loop
         self._contexts = self._make_contexts()
-        self._listener = _listen(self.host, self.port)
-        self.port = self._listener.getsockname()[1]
-        self._group: TaskGroup = anyio.create_task_group()
-        await self._group.__aenter__()
-        self._group.start_soon(self._accept)
+        listener = _listen(self.host, self.port)
+        self.port = listener.getsockname()[1]
+        self._background = Background(functools.partial(self._serve, listener), listener.close)
         return self
 
-    async def __aexit__(self, *_: object) -> None:
-        """Close the listener and every connection."""
-        scope = self._group.cancel_scope
-        scope.shield = True  # a cancellation that is under way must not keep the tasks from being awaited
-        scope.cancel()
-        try:
-            await self._group.__aexit__(None, None, None)  # not told of the body's exception, which it would wrap
-        finally:
-            self._listener.close()
+    async def __aexit__(self, *exception: object) -> None:
+        """Close the listener and every connection; this may be done in another task of the same loop."""
+        background, self._background = self._background, None
+        if background is not None:
+            try:
+                await background.stop()
+            except Exception:
+                if exception[0] is None:  # the body's own exception comes out as it is
+                    raise
 
     @classmethod
     @contextlib.contextmanager
@@ -210,18 +214,19 @@ class FakeCDN:
     def _scheme(self) -> str:
         return "https" if self._tls else "http"
 
-    async def _accept(self) -> None:
-        while True:
-            try:
-                client, _ = self._listener.accept()
-            except BlockingIOError:
-                await anyio.wait_readable(self._listener)
-            except OSError:  # out of descriptors, which is what some tests are about
-                await anyio.sleep(0.02)
-            else:
-                self.connections += 1
-                self._open.add(self.connections)
-                self._group.start_soon(self._handle, client, self.connections)
+    async def _serve(self, listener: socket.socket) -> None:
+        async with anyio.create_task_group() as group:
+            while True:
+                try:
+                    client, _ = listener.accept()
+                except BlockingIOError:
+                    await anyio.wait_readable(listener)
+                except OSError:  # out of descriptors, which is what some tests are about
+                    await anyio.sleep(0.02)
+                else:
+                    self.connections += 1
+                    self._open.add(self.connections)
+                    group.start_soon(self._handle, client, self.connections)
 
     async def _handle(self, client: socket.socket, number: int) -> None:
         try:
