@@ -12,6 +12,8 @@ from collections.abc import Awaitable, Callable
 
 import anyio
 
+from staging._threads import outlast
+
 
 class Background:
     """Run an async function beside the tasks of the loop until `stop`.
@@ -36,15 +38,7 @@ class Background:
             Exception: what ended the function before its time.
         """
         self._scope.cancel()
-        cancelled: BaseException | None = None
-        with anyio.CancelScope(shield=True):
-            while not self._ended.is_set():
-                try:
-                    await self._ended.wait()
-                except anyio.get_cancelled_exc_class() as error:  # asyncio's own goes through the shield
-                    cancelled = error
-        if cancelled is not None:
-            raise cancelled
+        await outlast(self._ended.wait)
         if self._error is not None:
             raise self._error
 
