@@ -126,11 +126,7 @@ def test_text_bomb_is_cheap(name, tmp_path):
     with file.path.open("rb") as source:
         refused, seconds, memory = cost_of(source, task)
     assert refused == REFUSED.get(name, refused)
-    assert (status != "0", seconds < WORKER_SECONDS, memory < WORKER_MB) == (True, True, True), (
-        status,
-        seconds,
-        memory,
-    )
+    assert (refused != "0", seconds < WORKER_SECONDS, memory < WORKER_MB) == (True, True, True), (seconds, memory)
 
 
 @pytest.mark.parametrize("name", SCALED_BOMBS)
@@ -138,11 +134,7 @@ def test_pixel_bomb_is_cheap(name, tmp_path):
     file = staged_file(tmp_path, "bomb", SCALED_BOMBS[name]())
     with file.path.open("rb") as source:
         refused, seconds, memory = cost_of(source, "picture", side=2000, max_bytes=4 * MB)
-    assert (status != "0", seconds < WORKER_SECONDS, memory < WORKER_MB) == (True, True, True), (
-        status,
-        seconds,
-        memory,
-    )
+    assert (refused != "0", seconds < WORKER_SECONDS, memory < WORKER_MB) == (True, True, True), (seconds, memory)
 
 
 @pytest.mark.parametrize(
