@@ -20,7 +20,7 @@ class FakeStage:
     outcomes: tuple[Outcome, ...]
     closed: bool = False
 
-    def context(self):
+    def context(self, **options):
         if self.closed:
             raise StageClosedError("the stage is closed, and its files are gone")
         return "[Attachments:]\n(the context block)" if self.outcomes else ""

@@ -5,21 +5,22 @@ import io
 import os
 import re
 import sys
+import threading
 
 import pytest
 from llm_stage import XML, docx, failure, image, link, pdf, stage_of, staged_file, xlsx
 
 from staging import StageClosedError, llm
+from staging._context import context
+from staging.llm import _texts
 from staging.llm._converter.output import Output
 from staging.llm._files import UnreadableError
 from staging.llm.extract import text_of
 
-FRAME = 150  # characters a file, and its name
-
 
 def contents(prompt: str) -> list[str]:
     """Return the blocks after the context block: each begins with a heading."""
-    return re.split(r"\n\n(?=\[Contents of attachment \d+, ')", prompt)[1:]
+    return re.split(r"\n\n(?=\[Contents of attachments? \d+[, ])", prompt)[1:]
 
 
 async def test_the_prompt_is_the_context_block_and_the_contents(tmp_path):
@@ -65,14 +66,17 @@ async def test_no_content_closes_its_fence(runs, tmp_path):
 
 
 async def test_the_fence_holds_across_the_place_that_is_cut(tmp_path):
-    (block,) = contents(await llm.prompt(stage_of(tmp_path, ("x.txt", b"`" * 1000)), max_chars=30))
-    lines = block.split("\n")
-    assert lines[1:] == ["`" * 21 + "text", "`" * 20, "[… 970 characters omitted …]", "`" * 10, "`" * 21]
+    (block,) = contents(await llm.prompt(stage_of(tmp_path, ("x.txt", b"`" * 1000)), max_chars=200))
+    opening, head, gap, tail, closing = block.split("\n")[1:]
+    assert opening == closing + "text"
+    assert len(closing) == len(head) + 1 > len(tail)
+    assert set(closing + head + tail) == {"`"}
+    assert gap == f"[… {1000 - len(head) - len(tail)} characters omitted …]"
 
 
 async def test_the_fence_is_longer_than_what_stands_at_the_end(tmp_path):
     content = b"a" * 1000 + b"\n````\nb"
-    (block,) = contents(await llm.prompt(stage_of(tmp_path, ("x.txt", content)), max_chars=30))
+    (block,) = contents(await llm.prompt(stage_of(tmp_path, ("x.txt", content)), max_chars=200))
     assert block.split("\n")[1] == "`````text"
 
 
@@ -147,39 +151,96 @@ async def test_a_character_across_two_pieces_is_whole(content, tmp_path):
 async def test_small_files_are_whole_and_large_ones_share_the_rest(tmp_path):
     files = [("small.txt", b"s" * 100), ("a.txt", b"a" * 5000), ("b.txt", b"b" * 9000)]
     prompt = await llm.prompt(stage_of(tmp_path, *files), max_chars=2100)
-    assert [prompt.count(letter * 100) >= 1 for letter in "sab"] == [True] * 3
-    assert [sum(map(len, re.findall("a{50,}", prompt))), sum(map(len, re.findall("b{50,}", prompt)))] == [1000, 1000]
-    assert "[… 4,000 characters omitted …]" in prompt
-    assert "[… 8,000 characters omitted …]" in prompt
+    assert prompt.count("s" * 100) == 1
+    shown = [sum(map(len, re.findall(f"{letter}{{50,}}", prompt))) for letter in "ab"]
+    assert 850 < shown[0] <= shown[1] <= shown[0] + 1
+    assert f"[… {5000 - shown[0]:,} characters omitted …]" in prompt
+    assert f"[… {9000 - shown[1]:,} characters omitted …]" in prompt
+    assert 2100 - 4 <= sum(len(block) + 2 for block in contents(prompt)) <= 2100
 
 
-@pytest.mark.parametrize("max_chars", [0, 1, 7, 1000, 10**9])
-async def test_the_budget_is_kept_to_within_the_frame_and_every_file_is_named(max_chars, tmp_path):
+@pytest.mark.parametrize("max_chars", [0, 1, 7, 100, 1000, 30_000, 10**9])
+async def test_the_budget_holds_headings_and_fences_and_every_file_is_named(max_chars, tmp_path):
     stage = stage_of(tmp_path, *((f"file{n}.txt", b"x" * 10**n) for n in range(6)), ("image.png", image()))
     prompt = await llm.prompt(stage, max_chars=max_chars)
-    assert len(prompt) <= min(max_chars, 111_111) + len(stage.context()) + sum(
-        FRAME + len(outcome.name) for outcome in stage.outcomes
-    )
-    assert all(f"'{outcome.name}'" in prompt for outcome in stage.outcomes)
-    assert len(re.findall("x", prompt.replace(".txt", "").replace("text", ""))) == min(max_chars, 111_111)
+    shown = [block for block in contents(prompt) if "\n" in block]
+    assert sum(len(block) + 2 for block in shown) <= max_chars
+    named = re.findall(r"attachments? (\d[\d, to]*)", prompt)
+    numbers = [range(int(a), int(b or a) + 1) for each in named for a, b in re.findall(r"(\d+)(?: to (\d+))?", each)]
+    assert sorted(number for some in numbers for number in some) == [1, 2, 3, 4, 5, 6, 7]
+    if max_chars >= 1000:
+        assert len(shown) == 6
+    if max_chars == 10**9:
+        assert sum(map(len, re.findall("^x+$", prompt, re.MULTILINE))) == 111_111
+
+
+async def test_what_there_is_no_room_for_is_one_line(tmp_path):
+    """A hundred lines that say the same would be longer than the budget."""
+    stage = stage_of(tmp_path, *((f"{n:03}.txt", b"x" * 500) for n in range(100)))
+    prompt = await llm.prompt(stage, max_chars=500)
+    (*shown, last) = contents(prompt)
+    assert len(shown) >= 3
+    reason = "there is no room for it within 500 characters"
+    assert last == f"[Contents of attachments {len(shown) + 1} to 100, not shown: {reason}]"
+    assert len(prompt) < 750
+
+
+@pytest.mark.parametrize("hand_off", [llm.prompt, llm.anthropic_blocks])
+async def test_a_budget_in_tokens_holds_what_is_counted(hand_off, tmp_path):
+    """Three words and a half a token, say, but by the caller's own count."""
+    counted = []
+
+    def count(text):
+        counted.append(threading.current_thread() is threading.main_thread())
+        return len(text.split())
+
+    words = [("small.txt", b"just four words here\n"), ("large.txt", b"word " * 5000), ("b.txt", b"word " * 900)]
+    found = await hand_off(stage_of(tmp_path, *words), max_tokens=1000, count=count)
+    texts = found if isinstance(found, str) else "\n\n".join(block["text"] for block in found[1:])
+    shown = texts.count("word ")
+    assert 900 <= shown <= 1000
+    assert len(texts.split()) - (6 if isinstance(found, str) else 0) <= 1000
+    assert "just four words here" in texts
+    assert not any(counted), "the caller's count may be slow"
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"max_tokens": 5}, ValueError, "max_tokens needs count"),
+        ({"count": len}, ValueError, "count does nothing without max_tokens"),
+        ({"max_tokens": -1, "count": len}, ValueError, "max_tokens"),
+        ({"max_tokens": 5, "count": 7}, TypeError, "count must be a function"),
+        ({"max_tokens": 5, "count": str}, TypeError, "count must return a number of tokens"),
+        ({"seconds": -1}, ValueError, "seconds"),
+        ({"seconds": "soon"}, ValueError, "seconds"),
+        ({"readers": [1]}, TypeError, "readers must be a mapping"),
+        ({"readers": {"audio": None}}, ValueError, "no media type"),
+        ({"readers": {"audio/*": len}}, TypeError, "must be an async function"),
+        ({"urls": "some"}, ValueError, "urls"),
+    ],
+)
+async def test_bad_arguments_are_one_line_at_the_call(options, error, words, tmp_path):
+    stage = stage_of(tmp_path, ("a.txt", b"text"))
+    stage.context = lambda **given: context((), **given)
+    with pytest.raises(error, match=words) as raised:
+        await llm.prompt(stage, **options)
+    assert "\n" not in str(raised.value)
 
 
 async def test_many_large_files_are_never_all_in_memory(tmp_path, monkeypatch):
     """Excerpts are cut as the shares shrink, not at the end."""
-    from staging.llm import prompt as _  # noqa: F401
-
-    module = sys.modules["staging.llm.prompt"]
     most = 0
-    real = module._share_out
+    real = _texts.share_out
 
-    def watched(found, max_chars):
+    def watched(found, keep):
         nonlocal most
-        real(found, max_chars)
+        real(found, keep)
         most = max(most, sum(text.kept for text in found.values()))
 
-    monkeypatch.setattr(module, "_share_out", watched)
+    monkeypatch.setattr(_texts, "share_out", watched)
     await llm.prompt(stage_of(tmp_path, *((f"{n}.txt", b"x" * 20_000) for n in range(30))), max_chars=10_000)
-    assert 0 < most <= 10_000
+    assert 0 < most <= 30 * 2000
 
 
 # Documents

@@ -1,17 +1,59 @@
 """The hand-off: from staged files to what a language model can read. Plain text and plain dicts; no SDK is imported.
 
-`prompt` gives one text, for any model; the others give content blocks for an API: text, pictures and PDFs. Each names
-every attachment, with its contents or the reason why they are missing. All take an open `AttachmentStage`::
+`parts` gives one neutral list of everything that was attached. The others are renderings of it: `prompt` one text for
+any model, `anthropic_blocks`, `openai_blocks`, `openai_chat_blocks` and `gemini_parts` the content of a message, and
+`uploaded` a scope in which the provider's Files API holds the files. Each names every attachment, with its contents or
+the reason why they are missing. All take an open `AttachmentStage`::
 
     content = [*await llm.anthropic_blocks(stage), {"type": "text", "text": question}]
 
-Contents of PDFs, spreadsheets and pictures of other formats take the extras ``pdf``, ``office``, ``images`` and
-``heif``: ``pip install 'attachment-staging[pdf,office,images,heif]'``.
+Contents of documents and pictures take extras: ``pip install 'attachment-staging[all]'``.
 """
 
-from staging.llm.blocks import anthropic_blocks as anthropic_blocks
-from staging.llm.blocks import openai_blocks as openai_blocks
-from staging.llm.blocks import openai_chat_blocks as openai_chat_blocks
+from staging.llm._values import AudioPart as AudioPart
+from staging.llm._values import DocumentPart as DocumentPart
+from staging.llm._values import ImagePart as ImagePart
+from staging.llm._values import Parts as Parts
+from staging.llm._values import TextPart as TextPart
+from staging.llm._values import Unread as Unread
+from staging.llm._values import VideoPart as VideoPart
+from staging.llm.limits import ANTHROPIC as ANTHROPIC
+from staging.llm.limits import ANTHROPIC_LONG as ANTHROPIC_LONG
+from staging.llm.limits import BEDROCK as BEDROCK
+from staging.llm.limits import COMPATIBLE as COMPATIBLE
+from staging.llm.limits import GEMINI as GEMINI
+from staging.llm.limits import OPENAI as OPENAI
+from staging.llm.limits import OPENAI_CHAT as OPENAI_CHAT
+from staging.llm.limits import OPENAI_DOCUMENTS as OPENAI_DOCUMENTS
+from staging.llm.limits import ProviderLimits as ProviderLimits
+from staging.llm.parts import parts as parts
 from staging.llm.prompt import prompt as prompt
+from staging.llm.shapes import anthropic_blocks as anthropic_blocks
+from staging.llm.shapes import gemini_parts as gemini_parts
+from staging.llm.shapes import openai_blocks as openai_blocks
+from staging.llm.shapes import openai_chat_blocks as openai_chat_blocks
 
-__all__ = ["anthropic_blocks", "openai_blocks", "openai_chat_blocks", "prompt"]
+__all__ = [
+    "ANTHROPIC",
+    "ANTHROPIC_LONG",
+    "BEDROCK",
+    "COMPATIBLE",
+    "GEMINI",
+    "OPENAI",
+    "OPENAI_CHAT",
+    "OPENAI_DOCUMENTS",
+    "AudioPart",
+    "DocumentPart",
+    "ImagePart",
+    "Parts",
+    "ProviderLimits",
+    "TextPart",
+    "Unread",
+    "VideoPart",
+    "anthropic_blocks",
+    "gemini_parts",
+    "openai_blocks",
+    "openai_chat_blocks",
+    "parts",
+    "prompt",
+]

@@ -6,7 +6,7 @@ import io
 import os
 import stat
 from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Protocol
+from typing import Any, Protocol
 
 import anyio.to_thread
 
@@ -22,7 +22,7 @@ class Stage(Protocol):
         """All outcomes, in order of intake."""
         ...
 
-    def context(self) -> str:
+    def context(self, **options: Any) -> str:
         """Return the context block; raises `StageClosedError` outside the stage's scope."""
         ...
 

@@ -164,9 +164,13 @@ def require(module: str, extra: str) -> None:
     Raises:
         UnreadableError: if it is not, naming what to install.
     """
-    try:
-        found = importlib.util.find_spec(module) is not None
-    except (ImportError, ValueError):
-        found = False
-    if not found:
+    if not is_there(module):
         raise UnreadableError(f"reading it needs: pip install 'attachment-staging[{extra}]'")
+
+
+def is_there(module: str) -> bool:
+    """Whether a library is installed; it is not imported."""
+    try:
+        return importlib.util.find_spec(module) is not None
+    except (ImportError, ValueError):
+        return False

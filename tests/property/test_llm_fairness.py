@@ -3,7 +3,7 @@
 from hypothesis import given
 from hypothesis import strategies as st
 
-from staging.llm._shares import fair_shares
+from staging.llm._budget import fair_shares
 from staging.llm.extract import Excerpt, _Collector
 
 budgets = st.integers(0, 10_000)

@@ -1,0 +1,301 @@
+"""`parts`: everything that was attached, as one provider takes it, in one list.
+
+Theory of operation. Each outcome has one way: a reader of the caller's, a block of the provider's, or text. All ways
+are gone at once, under one deadline. What is not there when it ends, and what no way leads to, is named with a reason.
+A PDF or document that the provider refuses is shown as its text.
+"""
+
+import inspect
+import logging
+from collections.abc import Awaitable, Callable, Mapping, Sequence
+from dataclasses import dataclass, field, replace
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import anyio
+
+from staging._claims.kinds import kind_of
+from staging._models import Failure, Outcome, Skipped, StagedFile, require_number, to_bytes
+from staging._text import one_line
+from staging._threads import in_thread
+from staging.llm._budget import Count, TextBudget, text_budget
+from staging.llm._files import Stage, UnreadableError
+from staging.llm._media import TextInsteadError, load_media
+from staging.llm._texts import Reading, fitted, read_texts
+from staging.llm._values import MediaPart, Part, Parts, TextPart, Unread
+from staging.llm.extract import Excerpt, has_text, text_of
+from staging.llm.limits import ANTHROPIC, PDF, ProviderLimits
+
+Reader = Callable[[StagedFile], Awaitable[str]]
+Readers = Mapping[str, Reader]
+
+NO_READERS: Readers = {}
+_log = logging.getLogger("staging")
+
+
+async def parts(
+    stage: Stage,
+    *,
+    limits: ProviderLimits = ANTHROPIC,
+    max_chars: float = 100_000,
+    max_tokens: float | None = None,
+    count: Count | None = None,
+    max_inline_mb: float = 20,
+    readers: Readers = NO_READERS,
+    seconds: float = 30,
+) -> Parts:
+    """Return everything that was attached as a model can be given it; every outcome is in it, or named with a reason.
+
+    The list is in order of intake. Nothing is dropped, cut, scaled or converted in silence: what was done to a file is
+    the `remark` of its part, and what is not there is in `Parts.unread`. The observed type decides, never the claimed
+    one. The same files give the same list. The event loop is never blocked.
+
+    Args:
+        stage: an open `AttachmentStage`.
+        limits: what the provider takes; a preset, or your own by `dataclasses.replace`.
+        max_chars: characters of text together, headings and fences included. It is shared max-min fairly: small files
+            whole, of large ones the beginning and the end around ``[… 12,345 characters omitted …]``.
+        max_tokens: the same in tokens, instead of `max_chars`; needs `count`.
+        count: returns how many tokens a text has; called in a worker thread.
+        max_inline_mb: raw MB of everything that is no text, shared fairly: pictures are scaled to their share, the rest
+            goes whole or not at all, smallest first. Never more than `limits` allow.
+        readers: async functions of your own that return the text of a `StagedFile`, by media type: ``{"audio/*":
+            transcribe}``. They go before everything of ours. One that raises, or is not done in time, is a line.
+        seconds: for all of it; what is not read by then is named with that reason.
+
+    Raises:
+        StageClosedError: if the stage is not open.
+        ValueError: if a number is nonsense, or one of `max_tokens` and `count` stands alone.
+        TypeError: if `limits` or a reader is something else than it should be.
+    """
+    require_limits(limits)
+    given = given_of(
+        limits=limits, max_chars=max_chars, max_tokens=max_tokens, count=count, max_inline_mb=max_inline_mb,
+        readers=readers, seconds=seconds,
+    )  # fmt: skip
+    return await gather(stage, given)
+
+
+@dataclass(frozen=True, slots=True)
+class Given:
+    """The arguments, checked.
+
+    Attributes:
+        limits: what the provider takes; None: text alone.
+        texts: how much text.
+        inline: raw bytes of everything else.
+        readers: the caller's own.
+        seconds: for all of it.
+    """
+
+    limits: ProviderLimits | None
+    texts: TextBudget
+    inline: int
+    readers: Readers
+    seconds: float
+
+
+def given_of(
+    *,
+    limits: ProviderLimits | None,
+    max_chars: float,
+    max_tokens: float | None,
+    count: Count | None,
+    max_inline_mb: float,
+    readers: Readers,
+    seconds: float,
+) -> Given:
+    """Return the arguments of a hand-off, checked.
+
+    Raises:
+        ValueError: if a number is nonsense.
+        TypeError: if something is of another kind than it should be.
+    """
+    if limits is not None:
+        require_limits(limits)
+    require_number("max_inline_mb", max_inline_mb, zero=True)
+    require_number("seconds", seconds, zero=True)
+    _require_readers(readers)
+    budget = text_budget(max_chars, max_tokens, count)
+    return Given(limits, budget, to_bytes(max_inline_mb), dict(readers), seconds)
+
+
+def require_limits(limits: Any) -> None:
+    """Raise `TypeError` for limits that are none."""
+    if not isinstance(limits, ProviderLimits):
+        raise TypeError(f"limits must be a preset such as llm.OPENAI; this is {one_line(repr(limits), limit=60)}")
+
+
+def _require_readers(readers: Any) -> None:
+    if not isinstance(readers, Mapping):
+        raise TypeError(
+            f"readers must be a mapping, {{'audio/*': transcribe}}; this is {one_line(repr(readers), limit=60)}"
+        )
+    for pattern, reader in readers.items():
+        if not isinstance(pattern, str) or pattern.count("/") != 1 or not all(pattern.split("/")):
+            raise ValueError(f"readers: {one_line(repr(pattern), limit=60)} is no media type such as 'audio/*'")
+        if not _is_async(reader):
+            raise TypeError(f"readers[{pattern!r}] must be an async function, since it is awaited")
+
+
+def _is_async(function: Any) -> bool:
+    while isinstance(function, partial):
+        function = function.func
+    call = getattr(type(function), "__call__", None)  # noqa: B004  # an object may be called like a function
+    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
+
+
+# What becomes of each
+
+
+@dataclass(slots=True)
+class _Found:
+    """What is there so far, by number.
+
+    Attributes:
+        media: parts that are no text, or why there are none.
+        texts: texts, or why there are none.
+    """
+
+    media: "dict[int, Sequence[MediaPart] | UnreadableError]" = field(default_factory=dict)
+    texts: dict[int, Excerpt | str] = field(default_factory=dict)
+
+
+async def gather(stage: Stage, given: Given) -> Parts:
+    """Return the parts of all outcomes.
+
+    Raises:
+        StageClosedError: if the stage is not open.
+    """
+    stage.context()  # raises when the stage is closed
+    outcomes = dict(enumerate(stage.outcomes, 1))
+    files, repeated = first_uses(outcomes)
+    found = _Found()
+    with anyio.move_on_after(given.seconds):
+        await _show(files, given, found)
+    excerpts = {number: text for number, text in found.texts.items() if isinstance(text, Excerpt)}
+    shown, left_out = await in_thread(fitted, files, excerpts, given.texts)
+    made: list[Part] = []
+    unread: list[Unread] = []
+    for number, outcome in outcomes.items():
+        media = found.media.get(number)
+        if number in shown:
+            made.append(_also(shown[number], media))
+        elif media is not None and not isinstance(media, UnreadableError):
+            made += media
+        else:
+            text = left_out.get(number) or repeated.get(number) or found.texts.get(number)
+            reason = _reason(outcome) or _why(media, text, given.seconds)
+            unread.append(Unread(number=number, outcome=outcome, reason=reason))
+    return Parts(made, unread=unread, outcomes=tuple(outcomes.values()))
+
+
+def first_uses(outcomes: Mapping[int, Outcome]) -> tuple[dict[int, StagedFile], dict[int, str]]:
+    """Return the staged files by number, each path once, and for every further use of a path a reason that says so.
+
+    Identical URLs are downloaded once and are two outcomes.
+    """
+    numbers: dict[Path, int] = {}
+    files: dict[int, StagedFile] = {}
+    repeated: dict[int, str] = {}
+    for number, outcome in outcomes.items():
+        if isinstance(outcome, StagedFile):
+            first = numbers.setdefault(outcome.path, number)
+            if first == number:
+                files[number] = outcome
+            else:
+                repeated[number] = f"it is the same file as attachment {first}"
+    return files, repeated
+
+
+def _also(part: TextPart, media: "Sequence[MediaPart] | UnreadableError | None") -> TextPart:
+    """Return the part with the reason why it is text."""
+    remarks = [str(media) if isinstance(media, UnreadableError) else "", part.remark]
+    return replace(part, remark="; ".join(filter(None, remarks)))
+
+
+def _reason(outcome: Outcome) -> str:
+    match outcome:
+        case Failure():
+            return f"not downloaded ({one_line(outcome.detail) or outcome.reason})"
+        case Skipped():
+            return f"a {outcome.reason}, not downloaded"
+    return ""
+
+
+def _why(media: "Sequence[MediaPart] | UnreadableError | None", text: Excerpt | str | None, seconds: float) -> str:
+    late = "" if text or (media and not isinstance(media, TextInsteadError)) else _late(seconds)
+    return "; ".join(str(reason) for reason in (media, text, late) if reason)
+
+
+def _late(seconds: float) -> str:
+    return f"it was not read within {seconds:g} seconds"
+
+
+async def _show(files: Mapping[int, StagedFile], given: Given, found: _Found) -> None:
+    """Go the way of each file."""
+    texts: dict[int, Reading] = {}
+    media: dict[int, StagedFile] = {}
+    for number, file in files.items():
+        pattern = _pattern(file.media_type, given.readers)
+        if pattern is not None:
+            texts[number] = partial(_from_reader, given.readers[pattern], file)
+        elif given.limits is not None and is_media(file, given.limits):
+            media[number] = file
+        elif has_text(file) or file.size == 0 or given.limits is None:
+            texts[number] = partial(text_of, file)
+        else:
+            found.texts[number] = f"{one_line(file.media_type)} cannot be given to this model"
+    async with anyio.create_task_group() as group:
+        group.start_soon(read_texts, texts, given.texts, found.texts)
+        if given.limits is not None and media:
+            group.start_soon(_show_media, media, given.limits, given, found)
+
+
+async def _show_media(files: Mapping[int, StagedFile], limits: ProviderLimits, given: Given, found: _Found) -> None:
+    """Load what is no text, and read the text of what is refused."""
+    await load_media(files, limits, given.inline, found.media)
+    refused = {n: file for n, file in files.items() if isinstance(found.media.get(n), TextInsteadError)}
+    readings: dict[int, Reading] = {n: partial(text_of, file) for n, file in refused.items() if has_text(file)}
+    await read_texts(readings, given.texts, found.texts)
+
+
+def is_media(file: StagedFile, limits: ProviderLimits) -> bool:
+    """Whether the provider takes the file as something else than text."""
+    if file.size == 0:
+        return False
+    match kind_of(file.media_type):
+        case "image":
+            return not has_text(file)  # a drawing in SVG is text
+        case "audio":
+            return file.media_type in limits.audio_types
+        case "video":
+            return file.media_type in limits.video_types
+    return (file.media_type == PDF and limits.pdf != "text") or file.media_type in limits.document_types
+
+
+# The caller's own readers
+
+
+def _pattern(media_type: str, readers: Readers) -> str | None:
+    """Return the pattern that fits best: the type itself, its kind, or everything."""
+    kind = media_type.partition("/")[0]
+    return next((pattern for pattern in (media_type, f"{kind}/*", "*/*") if pattern in readers), None)
+
+
+async def _from_reader(reader: Reader, file: StagedFile, keep: int) -> Excerpt:
+    if file.size == 0:
+        raise UnreadableError("it is empty")
+    media_type = one_line(file.media_type)
+    try:
+        text: Any = await reader(file)
+    except Exception as error:  # noqa: BLE001  # the caller's own code: the other files go on
+        _log.warning("The reader of %s raised %s", media_type, type(error).__name__)
+        raise UnreadableError(f"its reader failed ({type(error).__name__})") from None
+    if not isinstance(text, str):
+        raise UnreadableError(f"its reader returned no text but {type(text).__name__}")
+    text = text.replace("\0", "").encode("utf-8", "replace").decode()  # JSON takes neither NUL nor a lone surrogate
+    if not text.strip():
+        raise UnreadableError("its reader found no text in it")
+    return Excerpt(text, total=len(text), remark=f"the text of {media_type}", converted=True).cut(keep)
