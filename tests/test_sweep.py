@@ -176,14 +176,14 @@ def test_only_direct_children(root):
 def test_F07_an_orphan_swapped_for_a_link_before_it_is_opened(root, tmp_path, monkeypatch):
     path = orphan(root)
     victim = stranger(tmp_path, new_name())
-    real = lease_module.open_own_directory
+    real = lease_module.open_directory
 
     def swap_and_open(place, above=None):
         os.rename(place, root / "moved")
         Path(place).symlink_to(victim)
         return real(place, above)
 
-    monkeypatch.setattr(lease_module, "open_own_directory", swap_and_open)
+    monkeypatch.setattr(lease_module, "open_directory", swap_and_open)
     assert sweep(root) == 0
     assert path.is_symlink()
     assert os.listdir(victim) == ["precious"]

@@ -23,6 +23,7 @@ from staging._claims.media import HEAD_BYTES, TAIL_BYTES
 from staging._disk import lease as lease_module
 from staging._disk import part as part_module
 from staging._disk import removal as removal_module
+from staging._disk import root as root_module
 from staging._disk import workspace as workspace_module
 from staging._disk.errors import storage_error
 from staging._disk.part import PartFile
@@ -200,16 +201,46 @@ os.chmod(place, 0o700)
     assert said == "storage True True\n" * 2
 
 
-@pytest.mark.parametrize(("mode", "warned"), [(0o777, 1), (0o770, 1), (0o1777, 0), (0o755, 0)])
-def test_F04_root_open_to_others_is_logged_once(tmp_path, caplog, mode, warned):
+@pytest.mark.parametrize(("mode", "told"), [(0o1777, 0), (0o1770, 0), (0o755, 0), (0o775, 1), (0o770, 1)])
+def test_F04_root_that_a_group_can_write_is_logged_once(tmp_path, caplog, monkeypatch, mode, told):
+    """Its members can put another directory in a workspace's place; the group of this process may be its user's own."""
     tmp_path.chmod(mode)
     with caplog.at_level(logging.WARNING, "staging"):
         for _ in range(2):
             made = Workspace.create(prepare_root(tmp_path))
             assert stat.S_IMODE(made.directory.stat().st_mode) == 0o700
             made.remove()
-    assert len(caplog.records) == warned
-    assert all("can be written by others" in record.message for record in caplog.records)
+        assert caplog.records == []
+        monkeypatch.setattr(os, "getegid", lambda: 4_000_000)
+        monkeypatch.setattr(root_module, "_ROOT_GROUP", -1)
+        for _ in range(2):
+            prepare_root(tmp_path)
+    assert len(caplog.records) == told
+    assert all("can be written by group" in record.message for record in caplog.records)
+
+
+@pytest.mark.parametrize("mode", [0o777, 0o707, 0o2777])
+def test_F04_root_that_every_user_can_write_is_refused(tmp_path, mode):
+    """Another user could rename the workspace and serve other files under its paths (CVE-2026-3888)."""
+    tmp_path.chmod(mode)
+    with pytest.raises(
+        WorkspaceError, match=r"every user can replace what lies in it; chmod \+t it, or give"
+    ) as caught:
+        prepare_root(tmp_path)
+    assert caught.value.reason == "storage"
+    assert os.listdir(tmp_path) == []
+
+
+def test_F04_a_directory_inside_such_a_place_is_taken_with_a_warning(tmp_path, caplog):
+    """A volume of mode 0777 may be all that a container has."""
+    tmp_path.chmod(0o777)
+    for _ in range(2):
+        assert prepare_root(tmp_path / "private") == tmp_path / "private"
+    complaint = f"lies in {tmp_path}, which can be written by every user and has no sticky bit"
+    assert [record.message for record in caplog.records] == [
+        f"temp_dir {tmp_path}/private {complaint}; its files could be replaced there"
+    ]
+    assert caplog.records[0].staging == {"root": f"{tmp_path}/private"}
 
 
 @pytest.mark.skipif(not ROOT, reason="giving a directory away takes root")
@@ -218,8 +249,28 @@ def test_F04_root_of_another_user_is_logged_once(tmp_path, caplog):
     for _ in range(2):
         prepare_root(tmp_path)
     assert [record.message for record in caplog.records] == [
-        f"temp_dir {tmp_path} belongs to another user (uid {NOBODY}); workspaces in it are private all the same"
+        f"temp_dir {tmp_path} belongs to another user (uid {NOBODY}); its files could be replaced there"
     ]
+
+
+def test_F03_every_error_of_the_root_says_what_to_do(tmp_path, monkeypatch):
+    failing(monkeypatch, "mkdir", errno.EROFS)
+    with pytest.raises(WorkspaceError) as caught:
+        prepare_root(tmp_path)
+    assert str(caught.value) == (
+        f"temp_dir {tmp_path}: the file system is read-only; give a temp_dir that this process can write, or set TMPDIR"
+    )
+
+
+def test_F03_a_container_without_a_temporary_directory(monkeypatch):
+    """Read-only, and no tmpfs mounted: the operator reads which places were tried and what to set."""
+    monkeypatch.setattr(tempfile, "_candidate_tempdir_list", lambda: ["/proc/nowhere", "/proc/self"])
+    monkeypatch.setattr(tempfile, "tempdir", None)
+    with pytest.raises(WorkspaceError) as caught:
+        prepare_root(None)
+    for word in ("/proc/nowhere", "/proc/self", "TMPDIR", "temp_dir"):
+        assert word in str(caught.value)
+    assert str(caught.value).isprintable()
 
 
 # ── making ───────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -254,11 +305,11 @@ def test_half_made_directory_taken_by_a_sweep_is_made_again(root, monkeypatch):
     """The window between making the directory and holding its lease belongs to the sweeps; it costs one more try."""
     real, thefts = workspace_module._lease_new, []
 
-    def meddle(directory):
+    def meddle(directory, group):
         if len(thefts) < 3:
             thefts.append(os.fspath(directory))
             assert sweep(root) == 1
-        return real(directory)
+        return real(directory, group)
 
     monkeypatch.setattr(workspace_module, "_lease_new", meddle)
     made = Workspace.create(root)
@@ -270,10 +321,10 @@ def test_half_made_directory_taken_by_a_sweep_is_made_again(root, monkeypatch):
 def test_half_made_directory_locked_by_a_sweep_is_left_to_it(root, monkeypatch):
     real, sweepers = workspace_module._lease_new, []
 
-    def meddle(directory):
+    def meddle(directory, group):
         if not sweepers:
             sweepers.append(lease_module.Lease(os.fspath(directory)))
-        return real(directory)
+        return real(directory, group)
 
     monkeypatch.setattr(workspace_module, "_lease_new", meddle)
     made = Workspace.create(root)

@@ -35,4 +35,5 @@ def storage_error(error: OSError, what: str = "") -> WorkspaceError:
 
 
 def describe(error: OSError) -> str:
+    """Return what an error of the operating system means, on one line."""
     return _WORDS.get(error.errno or 0) or one_line(error.strerror or str(error) or type(error).__name__)

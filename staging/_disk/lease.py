@@ -1,18 +1,23 @@
-"""Proof of life: a lock on the workspace that the kernel lets go when its owner dies, however it dies.
+"""Proof of life for a workspace.
 
-Theory of operation. Where directories can be opened (POSIX), the lock is on the workspace directory itself, not on a
-file in it. Nothing that the stage's body does to the files can drop it, the directory holds staged files and nothing
-else, whoever reclaims an orphan holds it until the directory is gone, and systemd-tmpfiles keeps its hands off too
-(tmpfiles.d(5): a locked directory is not aged). Elsewhere (Windows) the lock is on a file in the directory.
+Theory of operation. A lease is a lock that the kernel lets go when its owner dies, however it dies. Where directories
+can be opened (POSIX), the lock is on the workspace directory itself, not on a file in it. Nothing that the stage's body
+does to the files can drop it, and the directory holds staged files and nothing else. A sweep that takes an orphan holds
+the lock until the directory is gone. systemd-tmpfiles leaves a locked directory alone too (tmpfiles.d(5)). Elsewhere
+(Windows) the lock is on a file in the directory.
 
-The lock is `flock`, which belongs to the open file: two stages of one process are strangers to each other (POSIX
-`lockf` belongs to the process and would not tell them apart), descriptors are close-on-exec, and only a forked child
-keeps a dead parent's lease for as long as it lives. A lock says nothing about the path, which may have been removed and
-made anew before the lock was taken: hence the comparison after it.
+The lock is `flock`, which belongs to the open file. Two stages of one process are strangers to each other; POSIX
+`lockf` belongs to the process and would not tell them apart. Descriptors are close-on-exec. A forked child shares the
+lock: it keeps a dead parent's lease for as long as it lives, and it never lets go of a living parent's. So the owner
+unlocks, and a child only closes its copy. Unlocking is not closing: a worker that hangs in a system call keeps a valid
+descriptor, while the lease is free for the next sweep.
 
-A root belongs to one machine: some network file systems keep `flock` to themselves. Where there are no locks at all
-(NFS refuses them for directories, some FUSE file systems for everything), a workspace lives without a lease, and no
-sweep touches it.
+A lock says nothing about the path, which may have been removed and made anew before the lock was taken. Hence the
+comparison after it. Only then is the mode changed: a sweep must not touch the mode of a workspace that is alive.
+
+A root belongs to one machine, since some network file systems keep `flock` to themselves. Where there are no locks at
+all (NFS refuses them for directories, some FUSE file systems for everything), a workspace lives without a lease, and no
+sweep touches it. That is logged once for each root.
 """
 
 import errno
@@ -36,37 +41,48 @@ if sys.platform == "win32":
         except PermissionError as error:
             raise BlockingIOError(error.errno, "another process holds the lease") from error
 
+    def _unlock(descriptor: int) -> None:
+        msvcrt.locking(descriptor, msvcrt.LK_UNLCK, 1)
+
 else:
     import fcntl
 
     def _lock(descriptor: int) -> None:
         fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
 
+    def _unlock(descriptor: int) -> None:
+        fcntl.flock(descriptor, fcntl.LOCK_UN)
+
 
 class Lease:
-    """The workspace at `path` is alive until `release`, or until this process dies; it has mode 0700 from now on.
+    """Keep the workspace at `path` alive until it is let go, or until this process dies.
+
+    The directory has mode 0700 from then on.
 
     Attributes:
         directory: a descriptor of the workspace; None where directories have none.
-        held: False where the file system has no locks.
+        held: whether the lock is held; False from the beginning where the file system has no locks.
 
     Raises:
-        BlockingIOError: if somebody else holds the lease.
+        BlockingIOError: if the lease is held already, by this process or another.
         FileNotFoundError: if the workspace is gone, or another one has its name.
         OSError: if it cannot be opened; it is no directory, for one.
     """
 
-    __slots__ = ("_locked", "directory", "held")
+    __slots__ = ("_locked", "_owner", "directory", "held")
 
     def __init__(self, path: str) -> None:
         self.directory: int | None = None
+        self.held = False
+        self._owner = os.getpid()
         if BY_DESCRIPTOR:
-            self._locked = self.directory = open_own_directory(path)
+            self._locked = self.directory = open_directory(path)
         else:
             self._locked = os.open(os.path.join(path, _LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o600)  # noqa: PTH118  # text
         try:
             self.held = self._take()
-            self._confirm(path)
+            if self.directory is not None:  # elsewhere, an open file keeps its directory in place
+                self._confirm(path, self.directory)
         except BaseException:
             self.release()
             raise
@@ -82,44 +98,56 @@ class Lease:
             return False
         return True
 
-    def _confirm(self, path: str) -> None:
-        if self.directory is None:
-            return  # an open file keeps its directory in place
-        if not is_at(path, self.directory):
+    def _confirm(self, path: str, directory: int) -> None:
+        if not is_at(path, directory):
             raise FileNotFoundError(errno.ENOENT, "another directory has the workspace's name")
+        if self.held:
+            own_mode(directory)
+
+    def let_go(self) -> None:
+        """Free the lease and keep the descriptor; in a forked child, nothing happens."""
+        if self.held and os.getpid() == self._owner:
+            self.held = False
+            with suppress(OSError):
+                _unlock(self._locked)
 
     def release(self) -> None:
-        """Let the lease go, if that was not done before.
+        """Free the lease and close the descriptor, if that was not done before.
 
-        By closing, never by unlocking: a forked child shares the lock, and must not take it from its parent.
+        A forked child only closes its copy: unlocking would take the lease from its parent.
         """
+        self.let_go()
         locked, self._locked = self._locked, -1
         if locked >= 0:
             os.close(locked)
 
 
 def is_at(path: str, directory: int) -> bool:
-    """Whether `path` leads to the open directory, and not through a symbolic link; FileNotFoundError if nowhere."""
+    """Return whether `path` leads to the open directory, and not through a symbolic link.
+
+    Raises:
+        FileNotFoundError: if it leads nowhere.
+    """
     return os.path.samestat(os.fstat(directory), os.lstat(path))
 
 
-def open_own_directory(path: str, above: int | None = None) -> int:
-    """Return a descriptor of a real directory, which has mode 0700 from now on if it is ours to change.
+def open_directory(path: str, above: int | None = None) -> int:
+    """Return a descriptor of a real directory, never of what a symbolic link leads to.
 
-    Never of what a symbolic link leads to; and the mode is changed through a descriptor: by name, it might be that of
-    somebody else's directory by now.
+    One that its owner cannot read gets mode 0700 first, if it is ours to change.
     """
     try:
-        descriptor = os.open(path, _DIRECTORY, dir_fd=above)
+        return os.open(path, _DIRECTORY, dir_fd=above)
     except PermissionError:
         _make_readable(path, above)
-        descriptor = os.open(path, _DIRECTORY, dir_fd=above)
-    own_mode(descriptor)
-    return descriptor
+        return os.open(path, _DIRECTORY, dir_fd=above)
 
 
 def own_mode(directory: int) -> None:
-    """Give an open directory mode 0700, if it is ours to change."""
+    """Give an open directory mode 0700, if it is ours to change.
+
+    Through the descriptor: by name, it might be the mode of a stranger's directory by now.
+    """
     with suppress(OSError):
         if stat.S_IMODE(os.fstat(directory).st_mode) != 0o700:
             os.fchmod(directory, 0o700)

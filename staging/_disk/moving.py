@@ -1,18 +1,22 @@
-"""Files get their names here, and are taken elsewhere; nothing is ever overwritten."""
+"""Files get their names, are copied and are taken elsewhere; nothing is ever overwritten."""
 
 import errno
 import os
-import shutil
+import stat
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
 from staging._disk.lease import BY_DESCRIPTOR
+from staging._disk.removal import Stop, never
 from staging._disk.root import new_name
+from staging._errors import WorkspaceError
 
-_COPY_BYTES = 1_048_576
-_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL
-for _flag in ("O_NOFOLLOW", "O_CLOEXEC", "O_BINARY"):
-    _NEW_FILE |= getattr(os, _flag, 0)
+_PIECE_BYTES = 1_048_576  # between two looks at `stop`
+_BINARY = getattr(os, "O_BINARY", 0) | getattr(os, "O_CLOEXEC", 0) | getattr(os, "O_NOFOLLOW", 0)
+_NEW_FILE = os.O_RDWR | os.O_CREAT | os.O_EXCL | _BINARY
+_OLD_FILE = os.O_RDONLY | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_NOCTTY", 0) | _BINARY
+_NAMELESS = os.O_RDWR | getattr(os, "O_TMPFILE", 0) | _BINARY
 
 _NO_HARD_LINKS = {errno.EPERM, errno.EACCES, errno.ENOTSUP, errno.EOPNOTSUPP, errno.ENOSYS, errno.EMLINK}
 
@@ -26,14 +30,23 @@ def open_new(path: str | os.PathLike[str], above: int | None = None) -> int:
     return os.open(path, _NEW_FILE, 0o600, dir_fd=above)
 
 
-def move_new(source: str, target: Path, *, source_fd: int | None) -> None:
-    """Move to another directory, on another file system maybe, only if nothing has the new name."""
-    try:
-        rename_new(source, os.fspath(target), source_fd=source_fd)
-    except OSError as error:
-        if error.errno != errno.EXDEV:
-            raise
-        _copy_new(source, target, source_fd=source_fd)
+def open_regular(path: str | os.PathLike[str]) -> int:
+    """Open a regular file for reading and return its descriptor; its last component is no symbolic link.
+
+    Neither a pipe nor a device is waited for, nor has opening it any effect.
+
+    Raises:
+        WorkspaceError: if it is anything else than a regular file.
+        OSError: if it cannot be opened.
+    """
+    descriptor = os.open(path, _OLD_FILE)
+    if stat.S_ISREG(os.fstat(descriptor).st_mode):
+        return descriptor
+    os.close(descriptor)
+    raise WorkspaceError("storage", "it is no regular file")
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
 def rename_new(source: str, target: str, *, source_fd: int | None = None, target_fd: int | None = None) -> None:
@@ -64,20 +77,101 @@ def _rename_if_free(source: str, target: str, source_fd: int | None, target_fd: 
     os.rename(source, target, src_dir_fd=source_fd, dst_dir_fd=target_fd)
 
 
-def _copy_new(source: str, target: Path, *, source_fd: int | None) -> None:
-    """Copy to a hidden file beside `target`, onto the disk, then rename it exclusively; remove the source."""
-    copy = target.with_name(f".{new_name()}.part")
+# ── elsewhere ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def move_new(source: str, target: Path, *, source_fd: int | None, stop: Stop = never) -> None:
+    """Move to another directory, on another file system maybe, only if nothing has the new name.
+
+    Raises:
+        FileExistsError: if something has.
+        WorkspaceError: if `stop` said so in the middle of a copy; nothing is left of it.
+    """
     try:
-        flags = os.O_RDONLY | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_BINARY", 0)
-        with (
-            open(os.open(source, flags, dir_fd=source_fd), "rb", buffering=0) as reader,  # noqa: PTH123  # a descriptor
-            open(open_new(copy), "wb", buffering=0) as writer,
-        ):
-            shutil.copyfileobj(reader, writer, _COPY_BYTES)
-            os.fsync(writer.fileno())
-        rename_new(os.fspath(copy), os.fspath(target))
-    except BaseException:
+        rename_new(source, os.fspath(target), source_fd=source_fd)
+    except OSError as error:
+        if error.errno != errno.EXDEV:
+            raise
+        _copy_new(source, target, source_fd, stop)
+        os.unlink(source, dir_fd=source_fd)
+
+
+def _copy_new(source: str, target: Path, source_fd: int | None, stop: Stop) -> None:
+    """Copy, onto the disk, to a file that gets its name when it is complete."""
+    reader = os.open(source, _OLD_FILE, dir_fd=source_fd)
+    try:
+        writer, give_name, give_up = _open_copy(target)
+        try:
+            _copy_all(reader, writer, stop)
+            _copy_mode(reader, writer)
+            os.fsync(writer)
+            give_name(writer)
+        except BaseException:
+            give_up()
+            raise
+        finally:
+            os.close(writer)
+    finally:
+        os.close(reader)
+
+
+def _open_copy(target: Path) -> tuple[int, Callable[[int], None], Callable[[], None]]:
+    """Return a new file beside `target`, how to give it that name, and how to give it up.
+
+    On Linux the file has no name until then, so that a kill leaves nothing; elsewhere a hidden one.
+    """
+    if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):  # noqa: PTH112  # text
+        with suppress(OSError):  # the file system or the kernel does not know of it
+            writer = os.open(target.parent, _NAMELESS & ~os.O_NOFOLLOW, 0o600)
+            return writer, lambda descriptor: _link_nameless(descriptor, target), lambda: None
+    hidden = target.with_name(f".{new_name()}.part")
+
+    def give_up() -> None:
         with suppress(OSError):
-            copy.unlink()
-        raise
-    os.unlink(source, dir_fd=source_fd)
+            hidden.unlink()
+
+    return open_new(hidden), lambda _: rename_new(os.fspath(hidden), os.fspath(target)), give_up
+
+
+def _link_nameless(descriptor: int, target: Path) -> None:
+    """Give a file its first name (open(2), O_TMPFILE)."""
+    above = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
+    try:  # with a descriptor, Python calls linkat, which can follow the link in /proc
+        os.link(f"/proc/self/fd/{descriptor}", target.name, dst_dir_fd=above, follow_symlinks=True)
+    finally:
+        os.close(above)
+
+
+def _copy_all(reader: int, writer: int, stop: Stop) -> None:
+    while copy_piece(reader, writer, _PIECE_BYTES):
+        if stop():
+            raise WorkspaceError("storage", "the copy was given up")
+
+
+def _copy_mode(reader: int, writer: int) -> None:
+    """Give the copy the mode and group of its original; no group other than that one gets in."""
+    if not hasattr(os, "fchown"):
+        return
+    found, mode = os.fstat(reader), 0o777
+    if os.fstat(writer).st_gid != found.st_gid:
+        try:
+            os.fchown(writer, -1, found.st_gid)
+        except PermissionError:
+            mode = 0o707
+    os.fchmod(writer, stat.S_IMODE(found.st_mode) & mode)
+
+
+def copy_piece(reader: int, writer: int, size: int) -> int:
+    """Copy up to `size` bytes from where both files stand, in the kernel where it can; return how many, 0 at the end.
+
+    Raises:
+        OSError: if the disk fails.
+    """
+    with suppress(AttributeError, OSError):  # no such call here, or not between these files: what is wrong shows below
+        if copied := os.copy_file_range(reader, writer, size):
+            return copied  # none may mean that the file does not know its size, as those of /proc
+    data = memoryview(os.read(reader, min(size, _PIECE_BYTES)))
+    left = data
+    while left:
+        left = left[os.write(writer, left) :]
+    return len(data)

@@ -1,4 +1,9 @@
-"""Bytes on their way to a file."""
+"""Bytes on their way to a file.
+
+Theory of operation. A part file has a hidden name until it is complete, and gets its final one in one step. One worker
+at a time writes it. When the file is given up, or the workspace ends, while a worker is inside, nothing is taken from
+under that worker: it removes what it has made as it leaves.
+"""
 
 import os
 from collections.abc import Callable
@@ -9,6 +14,8 @@ from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
 
 from staging._claims.media import HEAD_BYTES, TAIL_BYTES, wants_tail
 from staging._disk.errors import storage_error
+from staging._disk.moving import copy_piece
+from staging._disk.root import give_to_group
 from staging._disk.workspace import Workspace
 from staging._errors import WorkspaceError
 
@@ -33,7 +40,7 @@ class Committed(NamedTuple):
 
 
 def _turn(method: Callable[Concatenate["PartFile", P], T]) -> Callable[Concatenate["PartFile", P], T]:
-    """Let the method be the part file's one worker, which cleans up as it leaves if it was abandoned meanwhile."""
+    """Let the method be the part file's one worker, which cleans up as it leaves if it was abandoned."""
 
     @wraps(method)
     def run(part: "PartFile", /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -51,10 +58,11 @@ def _turn(method: Callable[Concatenate["PartFile", P], T]) -> Callable[Concatena
 
 
 class PartFile:
-    """Bytes on their way to a file: hidden until they are complete, gone if they are given up.
+    """Bytes that are hidden until they are complete, and gone if they are given up.
 
-    `append`, `restart` and `commit` block and are called by one worker thread at a time. `abandon` and `discard` do not
-    wait and may be called at any time, also while a worker is inside: then that worker cleans up (deer-flow#4268).
+    `append`, `copy_from`, `restart` and `commit` block and are called by one worker thread at a time. `abandon` and
+    `discard` do not wait and may be called at any time, also while a worker is inside: then that worker cleans up
+    (deer-flow#4268). So it does when the workspace has ended meanwhile.
 
     Args:
         workspace: where it lies; nothing is opened yet.
@@ -83,6 +91,28 @@ class PartFile:
             WorkspaceError: ``disk_full`` or ``storage``; the part file is of no further use.
         """
         self._write(*views)
+
+    @_turn
+    def copy_from(self, descriptor: int, size: int) -> int:
+        """Append up to `size` bytes of an open file, from where it stands, and return how many; 0 at its end.
+
+        The kernel copies where it can, so the bytes do not pass through this process.
+
+        Args:
+            descriptor: a file that is open for reading, as `open_regular` returns it; it stays open.
+            size: at most so many bytes; fewer may come before the end.
+
+        Raises:
+            WorkspaceError: ``disk_full`` or ``storage``; the part file is of no further use.
+        """
+        if self._min_free:
+            self._workspace.require_space(size, self._min_free)
+        copied = copy_piece(descriptor, self._opened(), size)
+        if len(self._head) < HEAD_BYTES:
+            self._head += self._read(len(self._head), min(copied, HEAD_BYTES - len(self._head)))
+            os.lseek(self._fd, 0, os.SEEK_END)
+        self.size += copied
+        return copied
 
     @_turn
     def restart(self) -> None:
@@ -115,6 +145,8 @@ class PartFile:
             self._write(*rest)
         descriptor, head = self._opened(), self._head
         tail = self._read(max(0, self.size - TAIL_BYTES), TAIL_BYTES) if wants_tail(head) else b""
+        if self._workspace.group is not None:
+            give_to_group(descriptor, self._workspace.group, 0o640)
         self._fd = -1
         os.close(descriptor)  # first: quotas and network disks report here, and Windows renames no open file
         self._name = self._workspace.give_name(self._name, name if claimed else self._workspace.claim(name))
@@ -151,9 +183,10 @@ class PartFile:
             raise WorkspaceError("storage", "the part file was given up or has its name")
 
     def leave(self) -> None:
-        """End a worker's turn; if it was abandoned, it cleans up, and stays busy so that nobody else does."""
+        """End a worker's turn; if it was abandoned, it cleans up, and stays busy so that no other thread does."""
         with self._workspace.lock:
-            self._busy = over = self._over
+            self._over = over = self._over or self._workspace.over  # its end saw no file of a worker that hung
+            self._busy = over
         if over:
             self._let_go()
         self._workspace.leave()

@@ -1,19 +1,28 @@
-"""A workspace goes from here, by descriptor and with everything in it."""
+"""A workspace goes, by descriptor and with everything in it.
+
+Theory of operation. Removal never trusts a path. The workspace is emptied through the descriptor that was opened when
+it was made, so neither a symbolic link nor another directory put in its place is touched (CVE-2026-3888,
+CVE-2025-46415, CPython gh-157579). Directories below are moved up to the top before they are emptied, so depth costs
+neither recursion nor descriptors. A removal can be stopped between any two entries; the next one goes on.
+"""
 
 import errno
 import itertools
 import os
 import shutil
+from collections.abc import Callable
 from typing import NamedTuple
 
 from staging._disk.errors import describe
-from staging._disk.lease import Lease, is_at, open_own_directory
+from staging._disk.lease import Lease, is_at, open_directory, own_mode
 from staging._text import one_line
 
 _PASSES = 100  # some file systems skip entries while others are removed: read again
 _MAX_LEFTOVERS = 100  # enough for a person
 _TOP = "."  # the workspace itself, in a list of leftovers
 _NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST}
+
+Stop = Callable[[], bool]
 
 
 class Removal(NamedTuple):
@@ -28,23 +37,36 @@ class Removal(NamedTuple):
     leftovers: tuple[tuple[str, str], ...]
 
 
-def remove_workspace(path: str, lease: Lease) -> tuple[tuple[str, str], ...]:
-    """Remove a workspace whose lease is ours; return the leftovers."""
+class StoppedError(Exception):
+    """The work was asked to stop."""
+
+
+def never() -> bool:
+    """Return False; the work goes on to its end."""
+    return False
+
+
+def remove_workspace(path: str, lease: Lease, *, stop: Stop = never) -> tuple[tuple[str, str], ...]:
+    """Remove a workspace whose lease is ours, and return the leftovers.
+
+    Raises:
+        StoppedError: if `stop` said so before it was gone.
+    """
     if lease.directory is not None:
-        return _remove_directory(path, lease.directory)
+        return _remove_directory(path, lease.directory, stop)
     lease.release()  # Windows removes no open file
     shutil.rmtree(path, ignore_errors=True)
     return ((_TOP, "not everything could be removed"),) if os.path.lexists(path) else ()
 
 
-def _remove_directory(path: str, directory: int) -> tuple[tuple[str, str], ...]:
+def _remove_directory(path: str, directory: int, stop: Stop) -> tuple[tuple[str, str], ...]:
     """Remove an open workspace, if it still bears its name; return the leftovers."""
     left: dict[str, str] = {}
     error = _remove_empty(path, directory)  # as it mostly is: the staged files are gone, and nothing else was there
     for _ in range(_PASSES):
         if error is None:
             break
-        left = _Broom(directory).sweep()
+        left = _Broom(directory, stop).sweep()
         error = _remove_empty(path, directory)
         if left or error is None or error.errno != errno.ENOTEMPTY:  # else a worker has just made its file
             break
@@ -67,10 +89,11 @@ def _remove_empty(path: str, directory: int) -> OSError | None:
 class _Broom:
     """Empties one open directory; two further descriptors are enough for any depth."""
 
-    __slots__ = ("_left", "_moved", "_progress", "_top")
+    __slots__ = ("_left", "_moved", "_progress", "_stop", "_top")
 
-    def __init__(self, top: int) -> None:
+    def __init__(self, top: int, stop: Stop) -> None:
         self._top = top
+        self._stop = stop
         self._left: dict[str, str] = {}
         self._moved = itertools.count(1)
         self._progress = False
@@ -99,8 +122,9 @@ class _Broom:
                 self._note(name, error)
 
     def _empty_below(self, name: str) -> list[str]:
-        directory = open_own_directory(name, self._top)
+        directory = open_directory(name, self._top)
         try:
+            own_mode(directory)
             moved = self._empty(directory, f"{name}/")
         finally:
             os.close(directory)
@@ -112,6 +136,8 @@ class _Broom:
         pending: list[str] = []
         with os.scandir(directory) as entries:
             for entry in entries:
+                if self._stop():
+                    raise StoppedError
                 try:
                     if not entry.is_dir(follow_symlinks=False):
                         os.unlink(entry.name, dir_fd=directory)
@@ -141,7 +167,9 @@ class _Broom:
         try:
             os.rename(name, target, src_dir_fd=directory, dst_dir_fd=self._top)
         except PermissionError:  # moving a directory writes its "..", which takes write permission on itself
-            os.close(open_own_directory(name, directory))
+            opened = open_directory(name, directory)
+            own_mode(opened)
+            os.close(opened)
             os.rename(name, target, src_dir_fd=directory, dst_dir_fd=self._top)
         self._progress = True
         return target

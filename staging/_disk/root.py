@@ -1,6 +1,16 @@
-"""The directory in which workspaces are made, and the names that they get there."""
+"""The directory in which workspaces are made, and the names that they get there.
+
+Theory of operation. A path is only as safe as the directories above it: a user who may rename the workspace can put
+another directory in its place, and the readers of a staged file's path then read that. So a root that every user can
+write, and that has no sticky bit, is refused, as ssh and sudo refuse such places. What is merely doubtful is logged
+once: a root of another user or of a group, and such a directory further up.
+
+What a sweep may take is known by the name alone, which ends in a check sum of its random part. So there is no moment,
+in making or in removing, at which a kill leaves something that looks like a stranger's directory.
+"""
 
 import base64
+import errno
 import logging
 import os
 import re
@@ -15,39 +25,61 @@ from staging._disk.errors import storage_error
 from staging._errors import WorkspaceError
 from staging._text import one_line
 
+if os.name == "posix":
+    import grp
+
 _log = logging.getLogger("staging")
 
 _PREFIX = "staging-"
 _NAME = re.compile(f"{_PREFIX}([a-z2-7]{{16}})")  # base32 (RFC 4648), lower case: the same where case is folded
-_RANDOM_BYTES = 6  # nobody makes the directory first; the other four are the sum: nobody has the name by accident
+_RANDOM_BYTES = 6  # no stranger makes the directory first; the other four are the sum: no name is ours by accident
+_ROOT_GROUP = 0  # root's own, which containers with a random user are in
+_ADVICE = "give a temp_dir that this process can write, or set TMPDIR"
+
+_DOUBTFUL = "temp_dir %s %s; its files could be replaced there"
+_NO_LOCKS = "temp_dir %s has no file locks; what a killed process leaves there is never swept"
+_GROUP_OUTSIDE = "temp_dir %s cannot be reached by group %d: %s does not let it through (chmod o+x, or chgrp and g+x)"
 
 
-def prepare_root(temp_dir: str | os.PathLike[str] | None) -> Path:
-    """Return the absolute root, in which a directory could be made a moment ago; missing parents get mode 0700.
+def prepare_root(temp_dir: str | os.PathLike[str] | None, *, group: int | None = None) -> Path:
+    """Return the absolute root, in which a directory could be made a moment ago.
 
-    The last component must not be a symbolic link: where it leads may change between two uses. A root that others can
-    write to without a sticky bit, or that belongs to a user who is neither this one nor root, is used all the same,
-    since workspaces are private and reached by descriptor; it is logged once at WARNING (CVE-2025-71176 is what
-    happens to predictable names in such a place).
+    What is missing is made with mode 0700; with `group`, 0710 and in that group, so that its members get through. What
+    exists keeps its mode. The last component must not be a symbolic link: where it leads may change between two uses.
+    Predictable names in a place that others write are CVE-2025-71176; swapped directories are CVE-2026-3888.
 
     Args:
         temp_dir: the caller's wish; None for the system's temporary directory.
+        group: number of the group that may read the files.
 
     Raises:
-        WorkspaceError: if the root cannot be made, is no directory, is a symbolic link, or cannot be written.
+        WorkspaceError: if the root cannot be made, is no directory, is a symbolic link, cannot be written, or can be
+            written by every user without a sticky bit.
     """
     try:
-        root = Path(os.path.realpath(tempfile.gettempdir())) if temp_dir is None else _absolute(temp_dir)
-        _make_directories(root)
+        root = _system_root() if temp_dir is None else _absolute(temp_dir)
+        _make_directories(root, group)
         _judge_root(root)
+        if group is not None:
+            _judge_way(root, group)
         _try_out(root)
     except WorkspaceError:
         raise
     except OSError as error:
-        raise storage_error(error, f"temp_dir {temp_dir}") from error
+        place = "the system's temporary directory" if temp_dir is None else f"temp_dir {os.fspath(temp_dir)}"
+        told = storage_error(error, place)
+        raise WorkspaceError(told.reason, f"{told.detail}; {_ADVICE}", error.errno) from error
     except ValueError as error:  # a NUL byte, a lone surrogate
         raise WorkspaceError("storage", one_line(f"temp_dir is no path: {error}")) from error
     return root
+
+
+def _system_root() -> Path:
+    try:
+        return Path(os.path.realpath(tempfile.gettempdir()))
+    except FileNotFoundError as error:  # a read-only container; the message names the places that were tried
+        tried = one_line(error.strerror or str(error))
+        raise WorkspaceError("storage", f"{tried}; {_ADVICE}", error.errno) from error
 
 
 def _absolute(temp_dir: str | os.PathLike[str]) -> Path:
@@ -61,13 +93,13 @@ def _absolute(temp_dir: str | os.PathLike[str]) -> Path:
     return Path(temp_dir).absolute()
 
 
-def _make_directories(root: Path) -> None:
+def _make_directories(root: Path, group: int | None) -> None:
     for path in (*reversed(root.parents), root):
         if not os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir, False for whatever is wrong: mkdir says what
-            _make_directory(path)
+            _make_directory(path, group)
 
 
-def _make_directory(path: Path) -> None:
+def _make_directory(path: Path, group: int | None) -> None:
     try:
         path.mkdir(0o700)
     except FileExistsError:  # made by another process meanwhile, or something is in the way
@@ -75,32 +107,68 @@ def _make_directory(path: Path) -> None:
             raise _linked(path) from None
         if not path.is_dir():
             raise WorkspaceError("storage", f"temp_dir: {one_line(str(path))} is not a directory") from None
+    else:
+        if group is not None:
+            try:
+                give_to_group(path, group, 0o710)
+            except BaseException:
+                path.rmdir()
+                raise
 
 
 def _linked(root: Path) -> WorkspaceError:
     return WorkspaceError("storage", f"temp_dir {one_line(str(root))} is a symbolic link; give its target")
 
 
-_warned: set[Path] = set()
+# ── who else is there ────────────────────────────────────────────────────────────────────────────────────────────────
+
+_warned: set[tuple[str, str]] = set()
+
+
+def warn_once(message: str, root: Path, *arguments: object) -> None:
+    """Log a warning about a root, once in this process."""
+    if (message, os.fspath(root)) not in _warned:
+        _warned.add((message, os.fspath(root)))
+        _log.warning(message, one_line(str(root)), *arguments, extra={"staging": {"root": os.fspath(root)}})
+
+
+def warn_of_no_locks(root: Path) -> None:
+    """Log once that the root's file system has no locks."""
+    warn_once(_NO_LOCKS, root)
+
+
+def is_open_to_all(found: os.stat_result) -> bool:
+    """Return whether every user can rename what lies in this directory."""
+    return os.name == "posix" and bool(found.st_mode & stat.S_IWOTH) and not found.st_mode & stat.S_ISVTX
 
 
 def _judge_root(root: Path) -> None:
     found = root.lstat()
     if stat.S_ISLNK(found.st_mode):
         raise _linked(root)
-    complaint = _complaint(found)
-    if complaint and root not in _warned:
-        _warned.add(root)
-        _log.warning("temp_dir %s %s; workspaces in it are private all the same", one_line(str(root)), complaint)
+    if is_open_to_all(found):
+        detail = "every user can replace what lies in it; chmod +t it, or give a directory inside it"
+        raise WorkspaceError("storage", f"temp_dir {one_line(str(root))}: {detail}", errno.EPERM)
+    for path in (root, *root.parents):
+        if complaint := _complaint(path.stat()):
+            place = "" if path == root else f"lies in {one_line(str(path))}, which "
+            warn_once(_DOUBTFUL, root, place + complaint)
+            return
 
 
 def _complaint(found: os.stat_result) -> str:
-    if not hasattr(os, "geteuid"):
-        return ""  # Windows: modes and owners mean something else there
+    if os.name != "posix":
+        return ""  # modes and owners mean something else there
     if found.st_uid not in {0, os.geteuid()}:
         return f"belongs to another user (uid {found.st_uid})"
-    if found.st_mode & 0o022 and not found.st_mode & stat.S_ISVTX:
-        return "can be written by others and has no sticky bit"
+    if is_open_to_all(found):
+        return "can be written by every user and has no sticky bit"
+    if (
+        found.st_mode & stat.S_IWGRP
+        and not found.st_mode & stat.S_ISVTX
+        and found.st_gid not in {_ROOT_GROUP, os.getegid()}
+    ):
+        return f"can be written by group {found.st_gid} and has no sticky bit"
     return ""
 
 
@@ -112,12 +180,86 @@ def _try_out(root: Path) -> None:
         trial.rmdir()
 
 
+# ── the group ────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def group_number(group: int | str | None) -> int | None:
+    """Return the number of a POSIX group; may ask a directory service, so it blocks.
+
+    Args:
+        group: its number or name; None for no group.
+
+    Raises:
+        WorkspaceError: if there is no such group, or no groups at all on this system.
+    """
+    if group is None:
+        return None
+    if os.name != "posix":
+        raise WorkspaceError("storage", "group works on POSIX systems only")
+    if isinstance(group, int):
+        return group
+    try:
+        return grp.getgrnam(group).gr_gid
+    except (KeyError, ValueError):
+        detail = f"there is no group {one_line(group, limit=60)!r} on this machine; give its name or number"
+        raise WorkspaceError("storage", detail) from None
+
+
+def require_group(group: Any) -> None:
+    """Refuse at once what can name no group.
+
+    Raises:
+        TypeError: if it is neither a number nor text.
+        ValueError: if it is negative, too large or empty.
+    """
+    if group is None:
+        return
+    if isinstance(group, bool) or not isinstance(group, int | str):
+        raise TypeError(f"group must be a number or a name, not a {type(group).__qualname__}")
+    if group == "" or (isinstance(group, int) and not 0 <= group < 2**32 - 1):  # the last number means "no change"
+        raise ValueError(f"group is no number or name of a group: {group!r}")
+
+
+def give_to_group(place: Path | int, group: int, mode: int) -> None:
+    """Give a directory or file of ours to a group, with this mode.
+
+    Args:
+        place: its path, or a descriptor.
+        group: number of the group.
+        mode: the permission bits.
+
+    Raises:
+        WorkspaceError: if this process may not.
+    """
+    try:
+        os.chown(place, -1, group)
+        os.chmod(place, mode)  # noqa: PTH101  # mostly a descriptor
+    except PermissionError as error:
+        detail = f"files cannot be given to group {group}: this process is no member of it"
+        raise WorkspaceError("storage", detail, error.errno) from error
+
+
+def _judge_way(root: Path, group: int) -> None:
+    """Log once if the group's members, who are no other users' friends, cannot get down to the root."""
+    for path in (*reversed(root.parents), root):
+        found = path.stat()
+        needed = stat.S_IXGRP if found.st_gid == group else stat.S_IXOTH
+        if not found.st_mode & needed:
+            warn_once(_GROUP_OUTSIDE, root, group, one_line(str(path)))
+            return
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
 def new_name() -> str:
+    """Return a name for a workspace, unpredictable and known as ours."""
     random = os.urandom(_RANDOM_BYTES)
     return _PREFIX + base64.b32encode(random + _check_sum(random)).decode("ascii").lower()
 
 
 def is_our_name(name: str) -> bool:
+    """Return whether a name was made by `new_name`."""
     match = _NAME.fullmatch(name)
     decoded = base64.b32decode(match[1].upper()) if match else b""
     return match is not None and _check_sum(decoded[:_RANDOM_BYTES]) == decoded[_RANDOM_BYTES:]

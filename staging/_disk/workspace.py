@@ -1,18 +1,16 @@
-"""The private directory of a stage: made with a proof of life, filled through part files, removed by descriptor, swept.
+"""The private directory of a stage.
 
 Theory of operation. Everything here blocks and runs in worker threads, and a worker may be abandoned: its task is
 cancelled while it hangs in a system call. So nothing is taken from under a worker. `abandon` and `remove` only say that
-it is over; whoever leaves last closes. The one lock is held for a few assignments, never during I/O, so that the loop's
-thread may take it too.
+it is over; the descriptor is closed by the last one to leave. The lease does not wait for that one. It is let go when
+the removal has ended, or by `let_go` when the removal itself hangs, so that a sweep really takes what is left. A late
+worker that comes back finds its directory gone, or removes what it has just made.
 
-Removal never trusts a path. The workspace is emptied through the descriptor that was opened when it was made, so
-neither a symbolic link nor another directory put in its place is touched (CVE-2026-3888, CVE-2025-46415, CPython
-gh-157579). Directories below are moved up to the top before they are emptied, so depth costs neither recursion nor
-descriptors.
+What a thread makes is owned before it returns, since a cancelled task never sees a result: `create` and `keep` tell
+their caller's holder in the thread itself.
 
-What a sweep may take is known by the name alone, which ends in a check sum of its random part. So there is no moment,
-in making or in removing, at which a kill leaves something that cannot be told from a stranger's directory, and the
-workspace needs no file of ours.
+The one lock is held for a few assignments, never during I/O, so that the loop's thread may take it too. It is
+re-entrant, since a finalizer may run in the middle of anything, also in the thread that has it.
 """
 
 import errno
@@ -22,6 +20,7 @@ import shutil
 import stat
 import sys
 import threading
+from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -29,8 +28,8 @@ from staging._claims.filenames import UniqueNames, safe_name
 from staging._disk.errors import storage_error
 from staging._disk.lease import Lease, own_mode
 from staging._disk.moving import move_new, open_new, rename_new
-from staging._disk.removal import Removal, remove_workspace
-from staging._disk.root import new_name
+from staging._disk.removal import Removal, Stop, never, remove_workspace
+from staging._disk.root import give_to_group, new_name, warn_of_no_locks
 from staging._errors import WorkspaceError
 from staging._text import format_size, one_line
 
@@ -39,54 +38,83 @@ _SHORT_NAME = 16  # characters; no file system refuses that for its length
 
 
 class Workspace:
-    """A private directory that nobody else can enter, and that no sweep removes while this process lives.
+    """A private directory that no other user can enter, and that no sweep removes while this process lives.
+
+    With a group, its members can read the staged files and list them, and nothing else.
 
     Attributes:
         directory: its absolute path, if the root is absolute.
+        group: number of the group that may read; None for none.
+        over: whether its end has begun: workers are refused.
         owner: the process that made it; in a forked child, nothing here does anything.
     """
 
-    __slots__ = ("_inside", "_lease", "_names", "_numbers", "_over", "_staged", "directory", "lock", "owner")
+    __slots__ = (
+        "__weakref__", "_inside", "_lease", "_names", "_numbers", "_staged", "directory", "group", "lock", "over",
+        "owner",
+    )  # fmt: skip
 
-    def __init__(self, directory: Path, lease: Lease) -> None:
+    def __init__(self, directory: Path, lease: Lease, group: int | None = None) -> None:
         self.directory = directory
+        self.group = group
         self.owner = os.getpid()
-        self.lock = threading.Lock()
+        self.over = False
+        self.lock = threading.RLock()
         self._lease = lease
         self._names = UniqueNames()
         self._numbers = itertools.count(1)
         self._staged: dict[str, None] = {}
         self._inside = 1  # workers that use the descriptor; `remove` counts as one from the beginning
-        self._over = False
 
     @classmethod
-    def create(cls, root: Path) -> "Workspace":
-        """Make a workspace; its lease is held before anybody could take it for an orphan.
+    def create(
+        cls, root: Path, own: "Callable[[Workspace], object] | None" = None, *, group: int | None = None
+    ) -> "Workspace":
+        """Make a workspace whose lease is held before a sweep could take it for an orphan.
 
         A sweep that meets the directory in the moment between may remove it: then another one is made.
 
         Args:
-            root: as `prepare_root` returned it. It is not made again: what was removed on purpose, or by somebody else,
-                does not come back under a name that others may watch (CVE-2026-3888).
+            root: as `prepare_root` returned it. It is not made again: what was removed on purpose does not come back
+                under a name that others may watch (CVE-2026-3888).
+            own: called in this thread with the workspace, before anything else can go wrong. If it raises, the
+                workspace is removed, and the error goes on.
+            group: number of the group that may read the files.
 
         Raises:
-            WorkspaceError: if the disk or the root does not allow it.
+            WorkspaceError: if the disk, the root or the group's rights do not allow it.
         """
+        workspace = cls._make(root, group)
+        if own is not None:
+            try:
+                own(workspace)
+            except BaseException:
+                workspace.remove()
+                raise
+        return workspace
+
+    @classmethod
+    def _make(cls, root: Path, group: int | None) -> "Workspace":
         try:
             for _ in range(_ATTEMPTS):
                 directory = root / new_name()
                 directory.mkdir(0o700)
                 with suppress(BlockingIOError, FileNotFoundError):
-                    return cls(directory, _lease_new(directory))
+                    lease = _lease_new(directory, group)
+                    if not lease.held:
+                        warn_of_no_locks(root)
+                    return cls(directory, lease, group)
+        except WorkspaceError:
+            raise
         except OSError as error:
             raise storage_error(error, f"no workspace in {root}") from error
         raise WorkspaceError("storage", f"no workspace in {one_line(str(root))}: every one was removed at once")
 
     def __repr__(self) -> str:
-        return f"<Workspace {self.directory}{' (over)' if self._over else ''}>"
+        return f"<Workspace {self.directory}{' (over)' if self.over else ''}>"
 
     def claim(self, name: str) -> str:
-        """Return `name`, or its next form that is free in this workspace, and take it; any thread may ask.
+        """Take `name`, or its next form that is free in this workspace, and return it; any thread may ask.
 
         Args:
             name: a result of `safe_name`.
@@ -94,37 +122,49 @@ class Workspace:
         with self.lock:
             return self._names.claim(_encodable(name))
 
-    def keep(self, path: Path, destination: str | os.PathLike[str]) -> Path:
-        """Move a staged file out of the workspace and return where it is; it keeps its mode, 0600.
+    def keep(
+        self,
+        path: Path,
+        destination: str | os.PathLike[str],
+        kept: Callable[[Path], object] | None = None,
+        *,
+        stop: Stop = never,
+    ) -> Path:
+        """Move a staged file out of the workspace and return where it is, with the mode that it had.
 
-        Atomic on one file system. Across file systems a hidden copy beside the destination is written to the disk
-        first, so that nobody sees half a file there either. Where there are no hard links, somebody who makes the same
-        name in the same microsecond may lose.
+        All or nothing. Atomic on one file system; across file systems a nameless or hidden copy is written to the disk
+        first, so that half a file is never seen there either. Where there are no hard links, a file that is made under
+        the same name in the same microsecond may be lost.
 
         Args:
             path: the staged file, directly in this workspace.
             destination: the new path; or a directory, in which the file keeps its name.
+            kept: called in this thread with the new path, as soon as the file is there and only then.
+            stop: asked between two pieces of a copy; True gives it up.
 
         Raises:
             FileExistsError: if the destination exists.
-            WorkspaceError: if the file is gone, or is no file any more, or the disk does not allow it.
+            WorkspaceError: if the file is gone, or is no file any more, or the disk does not allow it, or `stop` said
+                so; it stays staged.
         """
         target = Path(destination).absolute()
         try:
             if target.is_dir():
                 target /= path.name
-            self._move_out(path, target)
+            self._move_out(path, target, stop)
         except (FileExistsError, WorkspaceError):
             raise
         except OSError as error:
             raise storage_error(error, f"{path.name} cannot be kept in {target.parent}") from error
+        if kept is not None:
+            kept(target)
         return target
 
-    def _move_out(self, path: Path, target: Path) -> None:
+    def _move_out(self, path: Path, target: Path, stop: Stop) -> None:
         self.enter()
         try:
             self._require_file(path)
-            move_new(self.at(path.name), target, source_fd=self.descriptor)
+            move_new(self.at(path.name), target, source_fd=self.descriptor, stop=stop)
         finally:
             self.leave()
 
@@ -137,7 +177,7 @@ class Workspace:
 
     @property
     def descriptor(self) -> int | None:
-        """The directory's descriptor; None where there are none. Valid between `enter` and `leave`."""
+        """The directory's descriptor, valid between `enter` and `leave`; None where there are none."""
         return self._lease.directory
 
     def at(self, name: str) -> str:
@@ -153,12 +193,12 @@ class Workspace:
         if os.getpid() != self.owner:
             raise WorkspaceError("storage", "the workspace belongs to the parent process")
         with self.lock:
-            if self._over:
+            if self.over:
                 raise WorkspaceError("storage", "the workspace is over")
             self._inside += 1
 
     def leave(self) -> None:
-        """Undo one `enter`; the last one to leave after the end lets the lease go."""
+        """Undo one `enter`; the last one to leave after the end closes the descriptor."""
         with self.lock:
             self._inside -= 1
             last = not self._inside
@@ -201,7 +241,7 @@ class Workspace:
                 return name
 
     def unlink(self, name: str) -> None:
-        """Remove a file that nobody wants, as far as that is possible; nothing once the descriptor is closed."""
+        """Remove a file that is no longer wanted, as far as that is possible; nothing once the descriptor is closed."""
         with self.lock:
             if not self._inside:
                 return
@@ -212,24 +252,42 @@ class Workspace:
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def remove(self) -> Removal:
-        """Remove the workspace with everything in it; never raises, and only the first call does anything.
+        """Remove the workspace with everything in it, and let its lease go, whatever is left and whoever is inside.
 
-        Gone before: fine, nothing is made again. Replaced: what bears its name now is not touched. In a forked child:
-        nothing happens. A worker that is still inside finds its files gone, and lets the lease go when it leaves.
+        Never raises, and only the first call does anything. Any thread may call it, also from a finalizer or while the
+        interpreter ends. Gone before: fine, nothing is made again. Replaced: what bears its name now is not touched. In
+        a forked child: nothing happens. A worker that is still inside keeps its descriptor and finds its files gone.
         """
         if os.getpid() != self.owner:
             return Removal(0, ())
         with self.lock:
-            if self._over:
+            if self.over:
                 return Removal(0, ())
-            self._over = True
+            self.over = True
         try:
             if self.descriptor is not None:
                 own_mode(self.descriptor)
             files = sum(self._unlink(name) for name in tuple(self._staged))
             return Removal(files, remove_workspace(os.fspath(self.directory), self._lease))
         finally:
+            self._lease.let_go()
             self.leave()
+
+    def let_go(self) -> None:
+        """End the workspace without waiting for its removal: workers are refused, the next sweep takes what is left.
+
+        For a removal that hangs, or for which there was no thread. Quick, never raises, and may be called at any time;
+        in a forked child, nothing happens.
+        """
+        if os.getpid() != self.owner:
+            return
+        with self.lock:
+            if not self._inside:
+                return
+            removing, self.over = self.over, True
+            self._inside += removing  # otherwise this is the turn that a removal would have had
+        self._lease.let_go()
+        self.leave()
 
     def _unlink(self, name: str) -> bool:
         try:
@@ -239,15 +297,29 @@ class Workspace:
         return True
 
 
-def _lease_new(directory: Path) -> Lease:
+def _lease_new(directory: Path, group: int | None) -> Lease:
+    """Lease a directory that was made a moment ago and give it its mode, or remove it."""
     try:
-        return Lease(os.fspath(directory))
+        lease = Lease(os.fspath(directory))
+        try:
+            _open_to(group, lease, directory)
+        except BaseException:
+            lease.release()
+            raise
     except (BlockingIOError, FileNotFoundError):
         raise  # a sweep holds it, or has removed it already
-    except OSError:
+    except BaseException:
         with suppress(OSError):
             directory.rmdir()
         raise
+    return lease
+
+
+def _open_to(group: int | None, lease: Lease, directory: Path) -> None:
+    if group is not None:
+        give_to_group(directory if lease.directory is None else lease.directory, group, 0o750)
+    elif lease.directory is not None:
+        own_mode(lease.directory)
 
 
 def _shorter(name: str) -> str:
