@@ -1,3 +1,9 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["attachment-staging[images,heif,pdf]", "anthropic>=0.80"]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """Ask Claude about pictures, PDFs and text files: what is sent is staged, shown to the model, and gone.
 
 With no arguments it serves files from this machine and answers from a stand-in for the API. For real, from Discord's

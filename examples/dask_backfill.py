@@ -1,3 +1,9 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["attachment-staging", "distributed>=2026.8"]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """Label a backlog of messages on many machines with Dask: URLs travel to the workers, files never leave them.
 
 With no arguments it serves a backlog from this machine and labels it on two local worker processes. For real, with

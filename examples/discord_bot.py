@@ -1,3 +1,14 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = [
+#     "attachment-staging[images,heif,pdf]",
+#     "discord.py>=2.5",
+#     "audioop-lts; python_version >= '3.13'",
+#     "anthropic>=0.80",
+# ]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """A Discord bot that answers when it is mentioned, with what was attached in front of the model.
 
 With no token it plays one message through discord.py on this machine, and prints what Discord would be sent. For real:

@@ -1,3 +1,9 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["attachment-staging[pdf,documents]", "openai>=2.0"]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """Ask OpenAI's Responses API about documents: they are staged, sent inline with the question, and gone.
 
 With no arguments it serves files from this machine and answers from a stand-in for the API. For real, from Discord's

@@ -1,3 +1,9 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["attachment-staging"]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """See the library work: stage a handful of attachments, print what a language model would get, watch them disappear.
 
 With no arguments it serves real files from this machine; with URLs it takes those, from Discord's hosts or from those

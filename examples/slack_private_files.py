@@ -1,3 +1,9 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["attachment-staging"]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """Private files of Slack: the bot's token goes to their own origin, and to nobody else, wherever a redirect leads.
 
 With no arguments two servers on this machine play Slack and a stranger. For real, with `url_private` of files that the

@@ -1,3 +1,9 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["attachment-staging", "taskiq>=0.13", "taskiq-redis>=1.2.4", "redis>=8"]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """Answer live messages on many machines with taskiq over Redis streams: a message is acknowledged once it is answered.
 
 On each machine: `REDIS_URL=redis://10.0.0.1 taskiq worker --app-dir examples taskiq_worker:broker --workers 4

@@ -1,3 +1,9 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["attachment-staging", "trio>=0.30"]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """A batch on pure trio: many messages, each with its own stage, a few at a time, one of them on a dead server.
 
 With no arguments it takes twelve messages from this machine; with URLs each is a message, from Discord's hosts or from

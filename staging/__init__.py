@@ -4,6 +4,9 @@
 take and return. `staging.llm` hands staged files to language models, `staging.testing` is a hostile CDN for your tests.
 """
 
+import os
+import warnings
+from contextlib import suppress
 from types import FunctionType
 
 from staging._area import StagingArea
@@ -44,3 +47,13 @@ for _name in __all__:  # tracebacks, docs and pickles show the public names
     _value = globals()[_name]
     if isinstance(_value, type | FunctionType):
         _value.__module__ = __name__
+
+with suppress(OSError):  # a package in a zip has no folder
+    _names = sorted(name for name in os.listdir(__path__[0]) if name[0] != "_")  # noqa: PTH208  # a tenth of pathlib's time
+    if _others := [name for name in _names if name.endswith(".py")]:
+        warnings.warn(
+            f"another project named `staging` lies in the folder of this one ({', '.join(_others[:3])}): "
+            "pip uninstall staging attachment-staging, then pip install attachment-staging",
+            RuntimeWarning,
+            stacklevel=2,
+        )
