@@ -1,71 +1,97 @@
-"""Documents inside a zip (APPNOTE section 4.3), told by the list of its members."""
+"""Containers for sound and film, told by what they say they hold.
+
+One container serves both. Where its tracks are seen, they decide; else the brand does; else it is called a film.
+"""
 
 import re
 import struct
-import zlib
 
-from staging._claims.kinds import DECLARED, OFFICE, ZIP
+from staging._claims.images import still_of_brands
 
-_LOCAL = struct.Struct("<6xH10xI4xHH")  # flags, packed size, lengths of name and extra field
-_CENTRAL = struct.Struct("<28xHHH12x")  # lengths of name, extra field and comment
-_END = struct.Struct("<12xI6x")  # bytes of the central directory
-_MIMETYPE = re.compile(rb"PK\x03\x04.{4}(..).{8}(.{4}).{4}\x08\0(..)mimetype", re.DOTALL)
+MP4 = "video/mp4"
+M4A = "audio/mp4"
+QUICKTIME = "video/quicktime"
+TS = "video/mp2t"
+ASF, WMA, WMV = "video/x-ms-asf", "audio/x-ms-wma", "video/x-ms-wmv"
 
+_SOUND_ONLY = {MP4: M4A, "video/3gpp": "audio/3gpp", "video/3gpp2": "audio/3gpp2"}
+_SOUND_BRANDS = frozenset({b"M4A", b"M4B", b"M4P", b"F4A", b"F4B"})  # padded with a space, or with NUL by hand
+_BRANDS = {
+    b"qt  ": QUICKTIME, b"3g2": "video/3gpp2", b"KDDI": "video/3gpp2", b"3g": "video/3gpp",
+    b"aax": "audio/vnd.audible.aax",
+}  # fmt: skip
+_MOST_BRANDS = 64
 
-def inside_zip(head: bytes, tail: bytes) -> str:
-    """Return the type of the document that the members make; a jar, an apk and anything else is a plain zip."""
-    names = _first_names(head) | _last_names(tail)
-    if b"mimetype" in names and (declared := _declared_type(head) or _declared_type(tail)):
-        return declared
-    if b"[Content_Types].xml" in names:  # ECMA-376 part 2: every Office Open XML package has it
-        folders = {name.partition(b"/")[0] for name in names}
-        return next((media_type for folder, media_type in OFFICE.items() if folder in folders), ZIP)
-    return ZIP
+FILMS = frozenset(
+    {MP4, M4A, TS, ASF, WMA, WMV, *_BRANDS.values(), *_SOUND_ONLY.values(),
+     "video/webm", "audio/webm", "video/matroska", "audio/matroska", "video/ogg", "audio/ogg", "application/ogg"}
+)  # fmt: skip
+"""Every type that this module tells, besides the pictures."""
 
-
-def _first_names(head: bytes) -> set[bytes]:
-    """Return the members' names from local headers, up to the first whose length is not known beforehand."""
-    names, at = set[bytes](), 0
-    while head.startswith(b"PK\3\4", at) and at + _LOCAL.size <= len(head):
-        flags, size, name, extra = _LOCAL.unpack_from(head, at)
-        at += _LOCAL.size
-        names.add(head[at : at + name])
-        if flags & 8:
-            break
-        at += name + extra + size
-    return names
-
-
-def _last_names(tail: bytes) -> set[bytes]:
-    """Return the members' names from as much of the central directory as the tail holds."""
-    names, end = set[bytes](), tail.rfind(b"PK\5\6")
-    if not 0 <= end <= len(tail) - _END.size:
-        return names
-    (size,) = _END.unpack_from(tail, end)
-    at = tail.find(b"PK\1\2", max(0, end - size), end)
-    while at >= 0 and tail.startswith(b"PK\1\2", at) and at + _CENTRAL.size <= end:
-        name, extra, comment = _CENTRAL.unpack_from(tail, at)
-        at += _CENTRAL.size
-        names.add(tail[at : at + name])
-        at += name + extra + comment
-    return names
+_HANDLER = re.compile(rb"hdlr.{4}(?:\0{4}|mhlr)(soun|vide)", re.DOTALL)  # ISO 14496-12, 8.4.3; QuickTime's `mhlr`
+_ONE_TRACK = re.compile(rb"mvhd(?:\x00.{95}|\x01.{107})\x00\x00\x00\x02", re.DOTALL)  # next_track_ID, 8.2.2
+_DOC_TYPE = re.compile(rb".{4,60}?B\x82.webm", re.DOTALL)  # RFC 8794 section 11.2.6
+_CODEC = re.compile(rb"\x86[\x84-\x9f]([AV])_")  # RFC 9559 section 5.1.4.1.28.1, CodecID
+_OGG_FILM = re.compile(rb"\x80theora|BBCD\x00|\x01video|OVP80")
+_OGG_SOUND = re.compile(rb"OpusHead|\x01vorbis|Speex   |\x7fFLAC|PCM     |CELT    ")
+_ASF_SOUND = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")  # ASF specification, 10.4: stream types
+_ASF_FILM = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
 
 
-def _declared_type(part: bytes) -> str | None:
-    """Return the known type that the member ``mimetype`` states: ODF 1.3 part 2, 3.3; EPUB OCF 3.3, 4.3."""
-    match = _MIMETYPE.search(part)
-    if match is None:
-        return None
-    method, size, extra = (int.from_bytes(field, "little") for field in match.groups())
-    content = part[match.end() + extra :][:size]
-    if method == zlib.DEFLATED:  # forbidden, and what a hasty writer does
-        content = _inflate(content)
-    declared = content.decode("latin-1").strip()
-    return declared if declared in DECLARED else None
+def type_of_iso(head: bytes, tail: bytes) -> str:
+    """Return the type of an ISO base media file (ISO 14496-12, 4.3) by its brands and tracks."""
+    size, major = struct.unpack_from(">I4x4s", head.ljust(12, b"\0"))
+    end = min(size, len(head), 16 + 4 * _MOST_BRANDS)
+    brands = {head[at : at + 4] for at in range(16, end - 3, 4)}
+    if still := still_of_brands(major, brands):
+        return still
+    if major.rstrip(b" \0") in _SOUND_BRANDS:
+        return M4A
+    film = next((name for brand, name in _BRANDS.items() if major.startswith(brand)), MP4)
+    tracks = _tracks(head, tail)
+    if not tracks and film == MP4:
+        stripped = {brand.rstrip(b" \0") for brand in brands}
+        tracks = {b"soun"} if stripped & _SOUND_BRANDS and not stripped & {b"M4V", b"qt"} else set()
+        tracks = set() if major.startswith((b"M4V", b"f4v", b"F4V")) else tracks
+    return _SOUND_ONLY.get(film, film) if tracks == {b"soun"} else film
 
 
-def _inflate(content: bytes) -> bytes:
-    try:
-        return zlib.decompressobj(-zlib.MAX_WBITS).decompress(content, 128)
-    except zlib.error:
-        return b""
+def _tracks(head: bytes, tail: bytes) -> set[bytes]:
+    """Return what all tracks of the movie are; nothing where one may lie outside of what is seen."""
+    start = head.find(b"moov")
+    if start >= 4:
+        size = int.from_bytes(head[start - 4 : start])
+        found = set(_HANDLER.findall(head, start))
+        whole = start - 4 + size <= len(head) or _ONE_TRACK.search(head, start)
+        return found if whole or b"vide" in found else set()
+    start = tail.find(b"moov")
+    return set(_HANDLER.findall(tail, start)) if start >= 0 else set()
+
+
+def type_of_matroska(head: bytes, _: bytes) -> str:
+    """Return the type of a WebM or Matroska file by its DocType and the codecs of its tracks."""
+    name = "webm" if _DOC_TYPE.match(head) else "matroska"
+    return f"audio/{name}" if set(_CODEC.findall(head)) == {b"A"} else f"video/{name}"
+
+
+def type_of_ogg(head: bytes, _: bytes) -> str:
+    """Return the type of an Ogg file by its codecs (RFC 5334): each stream's first page stands in front."""
+    first = head[:600]
+    return "video/ogg" if _OGG_FILM.search(first) else "audio/ogg" if _OGG_SOUND.search(first) else "application/ogg"
+
+
+def type_of_asf(head: bytes, _: bytes) -> str:
+    """Return the type of a Windows Media file by its streams."""
+    return WMV if _ASF_FILM in head else WMA if _ASF_SOUND in head else ASF
+
+
+def is_transport_stream(head: bytes) -> bool:
+    """Tell whether sync bytes stand at each packet's begin (ISO 13818-1, 2.4.3.2), with or without a time code."""
+    return any(_is_packed(head[offset::size]) for size, offset in _PACKETS)
+
+
+_PACKETS = ((188, 0), (192, 4), (204, 0))
+
+
+def _is_packed(syncs: bytes) -> bool:
+    return len(syncs) >= 3 and not syncs.strip(b"G")

@@ -1,77 +1,189 @@
-"""A claimed media type against the observed one."""
+"""A claimed media type against the observed one.
 
-from staging._claims.kinds import HTML, JSON, MP3, OCTETS, PDF, PLAIN, SVG, XML, ZIP
+An honest claim is never contradicted, however old, informal or general its name is. So each rule here makes an
+exception for what honest programs write.
+"""
+
+from staging._claims.aliases import canonical
+from staging._claims.kinds import (
+    DOC,
+    DOCX,
+    ENCRYPTED,
+    GZIP,
+    HTML,
+    JSON,
+    MSG,
+    OCTETS,
+    OFFICE,
+    OLE,
+    PDF,
+    PLAIN,
+    PPT,
+    PPTX,
+    SVG,
+    XLS,
+    XLSB,
+    XLSX,
+    XML,
+    ZIP,
+    media_type_of_name,
+)
 from staging._claims.media import BY_BYTES, ZIPPED
+from staging._claims.ole import DOCUMENTS as OLE_DOCUMENTS
 
-_ALIASES = {
-    "image/jpg": "image/jpeg", "image/pjpeg": "image/jpeg", "image/x-png": "image/png", "image/apng": "image/png",
-    "image/x-ms-bmp": "image/bmp", "image/x-bmp": "image/bmp", "image/tif": "image/tiff", "image/x-tiff": "image/tiff",
-    "image/vnd.microsoft.icon": "image/x-icon", "image/ico": "image/x-icon", "image/svg": SVG,
-    "image/heif": "image/heic", "image/heic-sequence": "image/heic", "image/heif-sequence": "image/heic",
-    "audio/mp3": MP3, "audio/x-mp3": MP3, "audio/mpeg3": MP3, "audio/x-mpeg": MP3, "audio/mpa": MP3,
-    "audio/x-wav": "audio/wav", "audio/wave": "audio/wav", "audio/vnd.wave": "audio/wav", "audio/x-flac": "audio/flac",
-    "audio/x-aiff": "audio/aiff", "audio/x-midi": "audio/midi", "audio/mid": "audio/midi",
-    "audio/ogg": "application/ogg", "video/ogg": "application/ogg", "audio/opus": "application/ogg",
-    "audio/vorbis": "application/ogg", "audio/x-vorbis+ogg": "application/ogg", "audio/x-opus+ogg": "application/ogg",
-    "audio/mp4": "video/mp4", "audio/x-m4a": "video/mp4", "audio/m4a": "video/mp4", "audio/x-m4b": "video/mp4",
-    "video/x-m4v": "video/mp4", "video/m4v": "video/mp4", "video/quicktime": "video/mp4", "video/3gpp": "video/mp4",
-    "video/3gpp2": "video/mp4", "audio/3gpp": "video/mp4", "application/mp4": "video/mp4",
-    "audio/webm": "video/webm", "video/matroska": "video/webm", "video/x-matroska": "video/webm",
-    "audio/matroska": "video/webm", "audio/x-matroska": "video/webm",
-    "video/avi": "video/x-msvideo", "video/msvideo": "video/x-msvideo", "video/vnd.avi": "video/x-msvideo",
-    "application/x-pdf": PDF, "application/x-gzip": "application/gzip", "application/x-zip-compressed": ZIP,
-    "application/x-zip": ZIP, "application/x-rar": "application/vnd.rar", "application/rar": "application/vnd.rar",
-    "application/x-rar-compressed": "application/vnd.rar", "application/x-bzip": "application/x-bzip2",
-    "application/bzip2": "application/x-bzip2", "text/rtf": "application/rtf",
-    "application/xml": XML, "application/xhtml+xml": HTML, "text/json": JSON, "application/x-json": JSON,
-}  # fmt: skip
-_MEANINGLESS = frozenset({OCTETS, "binary/octet-stream", "application/binary", "application/x-download", "*/*"})
-_MISSED = frozenset({MP3, "application/x-tar", "image/jxl", "application/postscript"})  # have unsigned forms too
-_WRAPPERS = frozenset(
-    {ZIP, "application/x-ole-storage", "application/gzip", XML, JSON}
-)  # other formats are made of them
-_TEXTUAL = frozenset({
-    JSON, "application/javascript", "application/ecmascript", "application/x-sh", "application/x-httpd-php",
-    "application/yaml", "application/x-yaml", "application/toml", "application/sql", "application/x-ndjson",
-    "application/x-python-code", "application/x-tex", "application/x-subrip",
+_MEANINGLESS = frozenset({
+    OCTETS, "binary/octet-stream", "application/binary", "application/x-binary", "application/octetstream",
+    "application/x-download", "application/download", "application/force-download", "application/x-force-download",
+    "application/data", "application/unknown", "application/x-unknown", "unknown/unknown", "content/unknown",
+    "multipart/form-data", "application/x-www-form-urlencoded", "application/file", "file/file",
 })  # fmt: skip
-_DATA = frozenset({JSON, "application/x-ndjson", "text/csv", "text/tab-separated-values", "text/calendar"})
+
+_RECOGNISED = frozenset(map(canonical, BY_BYTES))
+_PACKAGES = frozenset(map(canonical, ZIPPED))
+_OLE = frozenset(map(canonical, OLE_DOCUMENTS - {ENCRYPTED}))
+# Every honest file of these has its signature: what has none is something else.
+_SURE = _PACKAGES | frozenset(map(canonical, (
+    "image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff", "image/x-icon", "image/heic",
+    "image/avif", "image/jp2", "image/vnd.adobe.photoshop", "video/mp4", "video/webm", "video/x-msvideo", "video/x-flv",
+    "video/x-ms-asf", "audio/wav", "audio/aiff", "audio/flac", "audio/midi", "application/ogg", PDF, "application/rtf",
+    ZIP, GZIP, "application/x-7z-compressed", "application/vnd.rar", "application/x-bzip2", "application/x-xz",
+    "application/zstd", "application/vnd.sqlite3", "application/vnd.microsoft.portable-executable", "font/woff",
+    "font/woff2", "application/wasm", "application/vnd.debian.binary-package", "application/x-rpm",
+)))  # fmt: skip
+# Other honest files of these are text: tables by the name of Excel, letters by that of Word, TypeScript by MPEG's.
+_ALSO_TEXT = frozenset(map(canonical, (
+    DOC, XLS, PPT, MSG, OLE, "video/mp2t", "model/stl", "application/x-bplist", "application/postscript",
+    "audio/vnd.dts", "image/vnd.radiance", "image/x-portable-anymap", "application/fits", "application/x-archive",
+    "application/x-cpio", "application/x-python-pickle", "application/x-bittorrent", "audio/silk", "image/x-exr",
+)))  # fmt: skip
+_WRAPPERS = frozenset({ZIP, OLE, GZIP, XML, JSON, ENCRYPTED, "application/zstd", "application/x-xz"})
+_TEXTUAL = frozenset({
+    JSON, "application/javascript", "application/ecmascript", "application/x-javascript", "application/typescript",
+    "application/x-sh", "application/x-csh", "application/x-shellscript", "application/x-httpd-php",
+    "application/x-php",
+    "application/yaml", "application/x-yaml", "application/toml", "application/sql", "application/x-sql",
+    "application/x-ndjson", "application/jsonl", "application/x-jsonlines", "application/json5", "application/csv",
+    "application/x-tex", "application/x-latex", "application/x-subrip", "application/mbox", "application/x-pem-file",
+    "application/pgp-signature", "application/pgp-keys", "application/x-perl", "application/x-ruby",
+    "application/x-powershell", "application/x-bat", "application/x-desktop", "application/graphql",
+    "application/x-wine-extension-ini", "application/xml-dtd", "application/n-triples", "application/x-trash",
+    "application/log", "application/x-python", "application/x-gcode", "model/obj", "model/mtl",
+    "application/x-setupscript",
+})  # fmt: skip
+_DATA = frozenset({
+    JSON, "application/x-ndjson", "application/jsonl", "application/csv", "text/csv", "text/tab-separated-values",
+    "text/calendar", "text/vcard",
+})  # fmt: skip
+_PACKED = frozenset({GZIP, "application/x-bzip2", "application/x-xz", "application/zstd", "application/x-compress",
+                     "application/x-lz4", "application/x-lzip", "application/x-lzma"})  # fmt: skip
+
+_WORD = frozenset(map(canonical, (name for name in OFFICE if "word" in name)))
+_EXCEL = frozenset(map(canonical, (name for name in OFFICE | {XLSB} if "excel" in name or "spreadsheet" in name)))
+_POWERPOINT = frozenset(map(canonical, (name for name in OFFICE if "powerpoint" in name or "presentation" in name)))
+
+# Claim: what its honest files also turn out to be.
+_HONEST: dict[str, frozenset[str]] = {
+    DOC: _WORD | {"application/rtf", XML}, XLS: _EXCEL | {XML}, PPT: _POWERPOINT | {XML},
+    "application/postscript": frozenset({PDF}),  # Illustrator's
+    "audio/aac": frozenset({"video/mp4"}), "video/mp4": frozenset({"audio/aac"}),
+    "audio/flac": frozenset({"application/ogg"}),
+    "image/heic": frozenset({"image/avif"}),  # HEIF is the container of both
+    "application/x-tar": _PACKED, "application/x-cpio": _PACKED, "application/x-archive": _PACKED,
+    SVG: frozenset({GZIP}), "image/emf": frozenset({GZIP}), "image/wmf": frozenset({GZIP}), "image/x-xcf": _PACKED,
+    "application/x-blender": frozenset({GZIP, "application/zstd"}),
+    "application/x-apple-diskimage": _PACKED, "application/x-bplist": frozenset({XML, JSON}),
+    "video/mpeg": frozenset({"video/mp2t"}), "video/mp2t": frozenset({"video/mpeg"}),
+    "text/x-typescript": frozenset({"video/mp2t"}),
+}  # fmt: skip
 
 
-def contradicts(claimed: str | None, observed: str) -> bool:
-    """Whether the bytes show the claim to be wrong in a way that a person wants to know.
+def contradicts(claimed: str | None, observed: str, name: str = "") -> bool:
+    """Tell whether the bytes show the claim to be wrong in a way that a person wants to know.
 
     Parameters, case and aliases do not count, nor do two names of one container (``audio/mp4``, ``video/quicktime``).
-    A claim that says nothing is never contradicted, nor one that is more precise than the observation can be: any text
-    against ``text/plain``, an unknown format against the zip, the XML or the JSON that it is made of. A web page
-    contradicts every claim but text for reading; ``application/octet-stream`` only a type that is always recognised.
+    A claim that says nothing is no claim: then the extension of the name is one. What is more precise than the
+    observation can be is not contradicted: any text against ``text/plain``, an unknown format against the zip, the XML
+    or the JSON that it is made of. A web page contradicts every claim but text for reading. Unknown
+    bytes contradict only a type that is always recognised.
 
     Args:
         claimed: what the sender or a server says: any text at all.
         observed: what `observe` returned.
+        name: the file's name.
     """
-    claim, seen = _canonical(claimed or ""), _canonical(observed)
-    if claim == seen or "/" not in claim or claim in _MEANINGLESS:
+    claim, seen = _claim(claimed, name), canonical(observed)
+    if not claim or claim == seen or seen in _HONEST.get(claim, ()) or _is_kin(claim, seen):
         return False
-    if (claim in ZIPPED and seen in {ZIP, "application/x-ole-storage"}) or (claim == ZIP and seen in ZIPPED):
-        return False
-    if claim in BY_BYTES:
-        return not (seen == OCTETS and claim in _MISSED)
+    if claim in _RECOGNISED:
+        return not (seen == OCTETS and claim not in _SURE) and not (seen in {OCTETS, PLAIN} and claim in _ALSO_TEXT)
     if seen in {OCTETS, PLAIN}:
         return False
-    return _unlike(claim, seen)
+    return _is_unlike(claim, seen)
 
 
-def _unlike(claim: str, seen: str) -> bool:
-    """Whether a claim that no signature can prove is at odds with something that was recognised."""
-    readable = claim.startswith("text/") or claim in _TEXTUAL
+def announces_page(claimed: str | None, name: str = "") -> bool:
+    """Tell whether the claim or the name says that a web page, or the source of one, is to be expected."""
+    claims = {canonical(claimed or ""), canonical(media_type_of_name(name) or "")}
+    return not claims.isdisjoint(_PAGES)
+
+
+_PAGES = frozenset(
+    {HTML, "text/x-template", "text/x-php", "application/x-httpd-php", "application/x-php", "message/rfc822",
+     "multipart/related", "application/x-mimearchive"}
+)  # fmt: skip
+
+
+def _claim(claimed: str | None, name: str) -> str:
+    claim = canonical(claimed or "")
+    if "/" in claim and "*" not in claim and claim not in _MEANINGLESS:
+        return claim
+    return canonical(media_type_of_name(name) or "")
+
+
+def _is_kin(claim: str, seen: str) -> bool:
+    """Tell whether both are documents of one program, or one is the container of the other."""
+    if claim in _PACKAGES:  # OLE: behind a password, and seen in part
+        return seen in {ZIP, OLE, ENCRYPTED} or _kind_of_document(claim) == _kind_of_document(seen)
+    if claim in _OLE:
+        return seen in {OLE, ENCRYPTED, ZIP} or (claim == OLE and seen in _OLE)
+    return claim == ZIP and seen in _PACKAGES
+
+
+def _kind_of_document(media_type: str) -> str:
+    """Return what a document, its template and its slide show have in common."""
+    for ending in ("-template", ".template"):
+        media_type = media_type.removesuffix(ending)
+    return _SHOWN_AS.get(media_type, media_type)
+
+
+_XML = "application/vnd.openxmlformats-officedocument."
+_SHOWN_AS = {
+    f"{_XML}wordprocessingml": DOCX,
+    f"{_XML}spreadsheetml": XLSX,
+    f"{_XML}presentationml": PPTX,
+    f"{_XML}presentationml.slideshow": PPTX,
+    "application/oxps": "application/vnd.ms-xpsdocument",
+} | {
+    f"application/vnd.ms-{program}.{form}.macroenabled.12": f"application/vnd.ms-{program}.{usual}.macroenabled.12"
+    for program, usual, forms in (
+        ("word", "document", ("template",)),
+        ("excel", "sheet", ("template",)),
+        ("powerpoint", "presentation", ("template", "slideshow")),
+    )
+    for form in forms
+}
+
+
+def _is_unlike(claim: str, seen: str) -> bool:
+    """Tell whether a claim that no signature can prove is at odds with something that was recognised."""
+    readable = claim.startswith(("text/", "message/")) or claim in _TEXTUAL
     if seen == HTML:
         return not readable or claim in _DATA
     if readable or claim.endswith(("+xml", "+json")):
-        return seen in BY_BYTES
-    return seen not in _WRAPPERS and claim.partition("/")[0] != seen.partition("/")[0]
+        return seen in _RECOGNISED
+    return seen not in _WRAPPERS and _family(claim) != _family(seen)
 
 
-def _canonical(media_type: str) -> str:
-    bare = media_type.partition(";")[0].strip().lower()
-    return _ALIASES.get(bare, bare)
+def _family(media_type: str) -> str:
+    main = media_type.partition("/")[0]
+    return "audio" if main == "video" or media_type == "application/ogg" else main

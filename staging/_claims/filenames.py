@@ -3,6 +3,8 @@
 import re
 from unicodedata import category, normalize
 
+from staging._claims.kinds import PDF, extension_for, kind_of, media_type_of_name
+
 MAX_NAME_BYTES = 150
 
 # Longer claims keep their head and their tail: normalising a long run of combining marks takes quadratic time.
@@ -102,6 +104,30 @@ def _is_joined(text: str, index: int) -> bool:
         before = text[:index]
         return (len(before) - len(before.rstrip(_REGIONAL))) % 2 == 1
     return category(char).startswith("M") or _JOINED.match(char) is not None
+
+
+def with_extension(name: str, media_type: str) -> str:
+    """Return the name with the extension of the observed type, if it has none of its own.
+
+    Programs that are handed a path open it by its extension. ``.bin`` and its kind say nothing, and neither do digits
+    (``Screenshot at 10.30.15``), so a picture, a film, a sound or a PDF gets its own behind them. Text keeps the name
+    that it has: ``README``, ``Makefile``.
+
+    Args:
+        name: a result of `safe_name`.
+        media_type: the observed type.
+    """
+    extension = extension_for(media_type)
+    own = _split_extension(name)[1].lower()
+    vague = own in _VAGUE or (own[1:].isdigit() and media_type_of_name(name[: -len(own)]) is None)
+    if not extension or (own and not (vague and (kind_of(media_type) != "file" or media_type == PDF))):
+        return name
+    return _shorten(name, MAX_NAME_BYTES - len(extension)).rstrip(" .") + extension
+
+
+_VAGUE = frozenset(
+    {".bin", ".dat", ".data", ".tmp", ".temp", ".file", ".unknown", ".blob", ".download", ".octet-stream"}
+)
 
 
 class UniqueNames:

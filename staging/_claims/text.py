@@ -1,6 +1,7 @@
 """What a text is: its character set as far as it is certain, markup, JSON.
 
-The tables are those of the WHATWG MIME Sniffing standard (https://mimesniff.spec.whatwg.org), sections 3 and 7.1.
+The bytes that make a file binary, and white space, are those of the WHATWG MIME Sniffing standard, section 3
+(https://mimesniff.spec.whatwg.org).
 """
 
 import codecs
@@ -9,11 +10,8 @@ import re
 
 from staging._claims.kinds import HTML, SVG, XML
 
-SPACE = b"\t\n\f\r "  # section 3, "whitespace byte"
-# Section 3, "binary data byte", as a set of characters in an expression.
-BINARY = rb"\x00-\x08\x0b\x0e-\x1a\x1c-\x1f"
-
-NOT_BINARY = bytes({*range(256)} - {*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)})  # see `BINARY`
+SPACE = b"\t\n\f\r "  # "whitespace byte"
+_NOT_BINARY = bytes({*range(256)} - {*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)})  # "binary data byte"
 
 _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF8, "utf-8-sig"),
@@ -22,27 +20,49 @@ _MARKS = (  # UTF-32 first: its little-endian mark begins with that of UTF-16
     (codecs.BOM_UTF16_LE, "utf-16"),
     (codecs.BOM_UTF16_BE, "utf-16"),
 )
-
 _ANY_MARK = tuple(mark for mark, _ in _MARKS)
+_WIDE = (  # Western text of Windows without a mark: every other byte is zero
+    (re.compile(rb"(?:[\t\n\f\r -~\xa0-\xff]\0){4,}+"), "utf-16-le"),
+    (re.compile(rb"(?:\0[\t\n\f\r -~\xa0-\xff]){4,}+"), "utf-16-be"),
+)
 
-_PROLOG = re.compile(rb"(?:[\t\n\f\r ]+|<\?xml.*?\?>|<!--.*?-->)*", re.DOTALL)
+_PROLOG = re.compile(rb"(?:[\t\n\f\r ]++|<\?xml.*?\?>|<!--.*?-->)*+", re.DOTALL)
 _SVG_ROOT = re.compile(rb"<(?:!doctype[\t\n\f\r ]+svg|(?:[\w.-]+:)?svg)(?=[\t\n\f\r />\[])", re.IGNORECASE)
-_PAGE = re.compile(rb"<(?:!doctype[\t\n\f\r ]+html|html)(?=[\t\n\f\r />])", re.IGNORECASE)
-_TAG = re.compile(  # the rest of the table in section 7.1; an open comment may hide anything
-    rb"<(?:(?:head|script|iframe|h1|div|font|table|a|style|title|b|body|br|p)(?=[\t\n\f\r />])|!--)", re.IGNORECASE
+_BEFORE_PAGE = re.compile(  # what a browser's parser puts into the head of a page that has not begun yet
+    rb"(?:[\t\n\f\r ]++|<!--.*?-->|<(script|style|noscript)[\t\n\f\r >].*?</\1[\t\n\f\r ]*+>"
+    rb"|<(?:meta|link|base)[\t\n\f\r ][^<>]*+>)*+",
+    re.DOTALL | re.IGNORECASE,
+)
+_XHTML = re.compile(rb"<(?:!doctype[\t\n\f\r ]+html|html)(?=[\t\n\f\r />])", re.IGNORECASE)
+_PAGE = re.compile(rb"<(?:!doctype[\t\n\f\r ]+html|html|head|body|title)(?=[\t\n\f\r />])", re.IGNORECASE)
+_TEMPLATE = re.compile(
+    rb"<\?(?:php|=)|<%[@=#!\t\n\r -]|\{%-? *+(?:block|extends|include|if|for|load|set|macro)\b", re.IGNORECASE
 )
 _GLANCE = 1024  # bytes of a cut head that are read as JSON: all of it would cost ten times what other text does
 _OPEN_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+\\?', re.DOTALL)
 _json_value = json.JSONDecoder(strict=True).raw_decode
 
 
-def marked_codec(head: bytes) -> str | None:
+def is_binary(data: bytes) -> bool:
+    """Tell whether a byte is among the data that text does not have."""
+    return bool(data.translate(None, _NOT_BINARY))
+
+
+def codec_of_mark(head: bytes) -> str | None:
+    """Return the codec that a byte order mark names."""
     if not head.startswith(_ANY_MARK):
         return None
     return next(codec for mark, codec in _MARKS if head.startswith(mark))
 
 
+def codec_of_width(head: bytes) -> str | None:
+    """Return the codec of UTF-16 without a mark, if all of the head is Western text in it."""
+    even = head[: len(head) & ~1]
+    return next((codec for pattern, codec in _WIDE if pattern.fullmatch(even)), None)
+
+
 def decode(head: bytes, codec: str, *, cut: bool) -> str | None:
+    """Return the text, or None; a head that is cut may end within a character."""
     try:
         return codecs.getincrementaldecoder(codec)().decode(head, final=not cut)
     except UnicodeError:
@@ -51,7 +71,7 @@ def decode(head: bytes, codec: str, *, cut: bool) -> str | None:
 
 def as_utf8(head: bytes) -> bytes:
     """Return marked text as UTF-8 without its mark, and anything else as it is."""
-    codec = marked_codec(head)
+    codec = codec_of_mark(head)
     if codec is None or codec == "utf-8-sig":
         return head.removeprefix(codecs.BOM_UTF8)
     text = decode(head, codec, cut=True)
@@ -59,19 +79,25 @@ def as_utf8(head: bytes) -> bytes:
 
 
 def markup(text: bytes) -> str | None:
+    """Return the type of what begins with a tag, or None if it is source like any other.
+
+    A page has a doctype or one of the elements that every page has, at its begin. Of the tags in section 7.1 of the
+    standard only those count: ``<h1>``, ``<div>`` and their kind begin README files, components and chat logs.
+    """
     prolog = _PROLOG.match(text)
     root = prolog.end() if prolog else 0
     if _SVG_ROOT.match(text, root):
         return SVG
-    if _PAGE.match(text, root):
-        return HTML
-    if text.startswith(b"<?xml"):
-        return XML
-    return HTML if _TAG.match(text, root) else None
+    if text.startswith(b"<?xml"):  # there a title makes no page: a feed has one too
+        return HTML if _XHTML.match(text, root) else XML
+    before = _BEFORE_PAGE.match(text, root)
+    if _PAGE.match(text, before.end() if before else root):
+        return None if _TEMPLATE.search(text) else HTML
+    return None
 
 
 def is_json(text: bytes, *, cut: bool) -> bool:
-    """Whether the text is one JSON object or array (RFC 8259), or the beginning of one where the head is cut."""
+    """Tell whether the text is one JSON object or array (RFC 8259), or the beginning of one where the head is cut."""
     decoded = decode(text[:_GLANCE] if cut else text, "utf-8", cut=cut)
     if decoded is None:
         return False
@@ -85,7 +111,7 @@ def is_json(text: bytes, *, cut: bool) -> bool:
 
 
 def _runs_off(text: str, at: int) -> bool:
-    """Whether the reader stopped at `at` only because the text is cut: in a word, a number, an escape or a string."""
+    """Tell whether the reader stopped only because the text is cut: in a word, a number, an escape or a string."""
     if at >= len(text) - 8:
         return True
     return text[:at].rstrip().endswith(("[", "{", ",", ":")) and _OPEN_STRING.fullmatch(text, at) is not None

@@ -1,0 +1,95 @@
+"""Documents inside an OLE compound file ([MS-CFB]), told by the streams below its root.
+
+The directory lies anywhere. In the head or the tail it is read as the tree that it is, because a letter may hold a
+workbook. Where it lies between them, the first sector tells the common formats by their own signatures.
+"""
+
+import struct
+from typing import NamedTuple
+
+from staging._claims.kinds import DOC, ENCRYPTED, MSG, OLE, PPT, XLS
+
+VISIO = "application/vnd.visio"
+PUBLISHER = "application/vnd.ms-publisher"
+HWP = "application/x-hwp"
+MSI = "application/x-msi"
+
+_STREAMS = (  # the first that is there decides
+    ("encryptedpackage", ENCRYPTED),  # [MS-OFFCRYPTO] section 2.3
+    ("\tdrmcontent", ENCRYPTED),
+    ("worddocument", DOC),
+    ("powerpoint document", PPT),
+    ("workbook", XLS),
+    ("book", XLS),
+    ("visiodocument", VISIO),
+    ("quill", PUBLISHER),
+    ("__properties_version1.0", MSG),
+    ("bodytext", HWP),
+)
+_FIRST_SECTOR = (
+    (b"\xec\xa5", DOC),  # [MS-DOC] section 2.5.2
+    (b"\x09\x08\x10\0\0\6\5\0", XLS),  # [MS-XLS] section 2.4.21
+    (b"\x0f\0\xe8\3", PPT),  # [MS-PPT] section 2.4.1
+    (b"\xa0\x46\x1d\xf0", PPT),
+    (b"\0\x6e\x1e\xf0", PPT),
+)
+_INSTALLER = bytes.fromhex("84100c0000000000c000000000000046")  # the class of a Windows Installer package
+
+DOCUMENTS = frozenset({OLE, MSI, *(media_type for _, media_type in _STREAMS)})
+"""Every type that this module tells."""
+
+_ENTRY = struct.Struct("<64sHBxIII16s32x")  # name, its bytes, kind, left, right, child, class
+_ROOT = "Root Entry".encode("utf-16-le") + bytes(44) + b"\x16\0\5"
+
+
+class _Entry(NamedTuple):
+    name: str
+    left: int
+    right: int
+    child: int
+    group: bytes
+
+
+def type_of_ole(head: bytes, tail: bytes) -> str:
+    """Return the type of the document that the streams make, or the compound file that it is."""
+    for part in (head, tail):
+        entries = _directory(part)
+        if entries:
+            return _type_of(entries, head)
+    return _by_first_sector(head)
+
+
+def _type_of(entries: list[_Entry], head: bytes) -> str:
+    if entries[0].group == _INSTALLER:
+        return MSI
+    names = _children(entries)
+    return next((media_type for name, media_type in _STREAMS if name in names), _by_first_sector(head))
+
+
+def _by_first_sector(head: bytes) -> str:
+    return next((media_type for mark, media_type in _FIRST_SECTOR if head.startswith(mark, 512)), OLE)
+
+
+def _directory(part: bytes) -> list[_Entry]:
+    """Return the entries from the root on, as far as they follow each other in the part."""
+    at, entries = part.find(_ROOT), list[_Entry]()
+    while 0 <= at <= len(part) - _ENTRY.size:
+        name, size, kind, left, right, child, group = _ENTRY.unpack_from(part, at)
+        if kind not in {0, 1, 2, 5} or size > len(name):
+            break
+        text = name[: max(size - 2, 0)].decode("utf-16-le", "replace")
+        entries.append(_Entry(text.lower(), left, right, child, group))
+        at += _ENTRY.size
+    return entries
+
+
+def _children(entries: list[_Entry]) -> set[str]:
+    """Return the names directly below the root, which stand in a binary tree."""
+    names, open_ends, seen = set[str](), [entries[0].child], set[int]()
+    while open_ends:
+        number = open_ends.pop()
+        if number < len(entries) and number not in seen:
+            seen.add(number)
+            names.add(entries[number].name)
+            open_ends += [entries[number].left, entries[number].right]
+    return names
