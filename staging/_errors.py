@@ -1,34 +1,82 @@
-"""Errors and the closed list of reasons: whose fault it was, in one word for code and one line for a person."""
+"""Errors, and the closed list of reasons.
 
-from typing import Any, Literal
+An error carries its facts as fields: the limit, the size, the host, the status. Words are made where somebody reads
+them. `detail` is for anybody's eyes, the sender's too. What only a programmer can act on is `hint`: it goes to the log,
+and into tracebacks as a note.
+"""
+
+from typing import Any, Literal, NamedTuple
+
+from staging._text import format_size
 
 Reason = Literal[
-    "not_allowed",  # scheme, host, port, userinfo or malformed URL
-    "private_address",  # the host is, or resolves to, an address that is not public
-    "too_large",  # one file over the limit
-    "budget",  # the stage's or the process's bytes are spent
-    "too_many",  # more attachments than the stage takes
-    "expired",  # a signed link past its time
-    "not_found",  # 404, 410
-    "forbidden",  # 401, 403
-    "http_status",  # any other status
-    "redirects",  # too many, or one that leads nowhere
-    "timeout",  # this download's total time
-    "stalled",  # no byte for `idle_timeout`
-    "deadline",  # the batch's time
-    "connect",  # DNS, TCP, TLS
-    "interrupted",  # the connection broke and the retries ran out
-    "protocol",  # what came was not acceptable HTTP
-    "size_mismatch",  # fewer or more bytes than were declared
-    "encoding",  # a Content-Encoding that nobody asked for
-    "disk_full",  # no space, no quota, or too little would remain
-    "storage",  # any other file error
-    "invalid",  # unusable metadata
-]
+    "not_allowed", "private_address", "too_large", "budget", "too_many", "expired", "not_found", "forbidden",
+    "http_status", "redirects", "timeout", "stalled", "deadline", "connect", "interrupted", "protocol",
+    "size_mismatch", "encoding", "substituted", "disk_full", "storage", "invalid",
+]  # fmt: skip
+
+
+class Because(NamedTuple):
+    """What is known of a reason, whichever attachment has it.
+
+    Attributes:
+        meaning: for the documentation.
+        sentence: what follows the attachment's name in the sentence for the chat.
+        retryable: whether the same attachment may succeed later; an error may know better.
+    """
+
+    meaning: str
+    sentence: str
+    retryable: bool = False
+
+
+REASONS: dict[Reason, Because] = {
+    "not_allowed": Because(
+        "the policy does not admit scheme, host or port, or the URL is malformed or has a password",
+        ": links to this address are not accepted",
+    ),
+    "private_address": Because(
+        "the host is, or resolves to, an address that is not public", ": the link leads to a private address"
+    ),
+    "too_large": Because("the file is larger than `max_mb`", " is too large"),
+    "budget": Because(
+        "a `max_total_mb` is spent, the stage's or the area's",
+        ": the attachments are too large together",
+        retryable=True,
+    ),
+    "too_many": Because("the stage has `max_files` files", ": there are too many attachments"),
+    "expired": Because("a signed link is past its time, and no `refresh` helped", ": the link has expired"),
+    "not_found": Because("HTTP 404 or 410", ": the file is no longer there"),
+    "forbidden": Because("HTTP 401 or 403", ": the server denied access to it"),
+    "http_status": Because("any other HTTP status", ": the server answered with an error"),
+    "redirects": Because("too many redirects, a circle, or one to nowhere", ": the link leads nowhere"),
+    "timeout": Because("over `timeout`, the time of this download", ": the download took too long", retryable=True),
+    "stalled": Because("no byte for `idle_timeout`", ": the download stopped midway", retryable=True),
+    "deadline": Because("over the time of the batch", ": there was no time left to download it", retryable=True),
+    "connect": Because("DNS, TCP or TLS failed", ": the server could not be reached"),
+    "interrupted": Because("the connection broke, and the retries ran out", ": the connection broke", retryable=True),
+    "protocol": Because("what came was not acceptable HTTP", ": the server's answer made no sense"),
+    "size_mismatch": Because(
+        "fewer or more bytes than were declared, or none at all",
+        ": it did not arrive in the announced size",
+        retryable=True,
+    ),
+    "encoding": Because("a Content-Encoding that was not asked for", ": the server sent it in an unexpected encoding"),
+    "substituted": Because("a web page came instead of the file", ": a web page came in its place"),
+    "disk_full": Because(
+        "no space, no quota, or less than `min_free_mb` would remain",
+        ": there is no space left to store it",
+        retryable=True,
+    ),
+    "storage": Because("any other file error", ": it could not be stored"),
+    "invalid": Because("what is known of the attachment cannot be used", ": there is no file to be had"),
+}
 
 
 class StagingError(Exception):
-    """Base of everything this library raises on purpose; never raised itself. Every subclass pickles.
+    """Base of everything that this library raises on purpose.
+
+    It is never raised itself. Every subclass pickles with its fields.
 
     Attributes:
         attempts: how many requests had been made when it was raised.
@@ -37,43 +85,23 @@ class StagingError(Exception):
     attempts: int = 0
 
 
-class RejectedError(StagingError, ValueError):
-    """Our decision: a policy or a limit refuses the attachment before or while it is fetched.
-
-    Attributes:
-        reason: one word of the closed list `Reason`; `Failure` says what each means.
-        detail: one line for a person, without secrets; also ``str(error)``.
-    """
-
-    def __init__(self, reason: Reason, detail: str) -> None:
-        super().__init__(reason, detail)
-        self.reason: Reason = reason
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return self.detail
-
-
-class DownloadError(StagingError):
-    """Theirs: the network, the status or the body was not what a download needs.
-
-    Attributes:
-        reason: one word of the closed list `Reason`; `Failure` says what each means.
-        detail: one line for a person, without secrets; also ``str(error)``.
-        status: the HTTP status, if one was received.
-        attempts: how many requests were made, the first included.
-        retryable: whether the same request may succeed later.
-    """
+class _ReasonedError(StagingError):
+    """An error that becomes a `Failure`."""
 
     def __init__(
-        self, reason: Reason, detail: str, *, status: int | None = None, attempts: int = 0, retryable: bool = False
-    ) -> None:
+        self, reason: Reason, detail: str, *, hint: str = "", limit: float | None = None, size: int | None = None,
+        host: str | None = None, retryable: bool | None = None,
+    ) -> None:  # fmt: skip
         super().__init__(reason, detail)
         self.reason: Reason = reason
         self.detail = detail
-        self.status = status
-        self.attempts = attempts
-        self.retryable = retryable
+        self.hint = hint
+        self.limit = limit
+        self.size = size
+        self.host = host
+        self.retryable = REASONS[reason].retryable if retryable is None else retryable
+        if hint:
+            self.add_note(hint)  # shown by tracebacks, never by str()
 
     def __str__(self) -> str:
         return self.detail
@@ -82,22 +110,64 @@ class DownloadError(StagingError):
         return type(self), (self.reason, self.detail), self.__dict__
 
 
-class WorkspaceError(StagingError, OSError):
+class RejectedError(_ReasonedError, ValueError):
+    """Our decision: a policy or a limit refuses the attachment before or while it is fetched.
+
+    Args:
+        reason: one word of the closed list `Reason`; `Failure` says what each means.
+        detail: one line for a person, without secrets; also ``str(error)``.
+        hint: what a programmer can do about it; empty if nothing.
+        limit: the number that it went over: bytes, for ``too_many`` files.
+        size: the bytes that it has, as far as they are known.
+        host: whom it would have contacted.
+        retryable: whether the same attachment may succeed later; None: as for most errors of this reason.
+    """
+
+
+class DownloadError(_ReasonedError):
+    """Theirs: the network, the status or the body was not what a download needs.
+
+    Args:
+        reason: one word of the closed list `Reason`; `Failure` says what each means.
+        detail: one line for a person, without secrets; also ``str(error)``.
+        hint: what a programmer can do about it; empty if nothing.
+        status: the HTTP status, if one was received.
+        attempts: how many requests were made, the first included.
+        limit: the number that it went over: seconds, bytes, or redirects.
+        size: the bytes that came, where they are the matter.
+        host: whom it contacted.
+        retryable: whether the same request may succeed later; None: as for most errors of this reason.
+    """
+
+    def __init__(
+        self, reason: Reason, detail: str, *, hint: str = "", status: int | None = None, attempts: int = 0,
+        limit: float | None = None, size: int | None = None, host: str | None = None, retryable: bool | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(reason, detail, hint=hint, limit=limit, size=size, host=host, retryable=retryable)
+        self.status = status
+        self.attempts = attempts
+
+
+class WorkspaceError(_ReasonedError, OSError):
     """The disk: the root cannot be used (raised at entry), or a file cannot be written (a `Failure`) or kept (raised).
 
-    Attributes:
+    Args:
         reason: ``disk_full`` or ``storage``.
         detail: one line for a person; also ``str(error)``.
         errno: the operating system's number, if it gave one.
+        hint: what a programmer can do about it; empty if nothing.
+        limit: the bytes that must remain free, where they are the matter.
+        size: the bytes that had to be written.
+        retryable: whether the same attachment may succeed later; None: as for most errors of this reason.
     """
 
-    def __init__(self, reason: Reason, detail: str, errno: int | None = None) -> None:
-        super().__init__(errno, detail)
-        self.reason: Reason = reason
-        self.detail = detail
-
-    def __str__(self) -> str:
-        return self.detail
+    def __init__(
+        self, reason: Reason, detail: str, errno: int | None = None, *, hint: str = "", limit: float | None = None,
+        size: int | None = None, retryable: bool | None = None,
+    ) -> None:  # fmt: skip
+        super().__init__(reason, detail, hint=hint, limit=limit, size=size, retryable=retryable)
+        self.args = errno, detail
+        self.errno = errno
 
     def __reduce__(self) -> tuple[Any, ...]:
         return type(self), (self.reason, self.detail, self.errno), self.__dict__
@@ -105,3 +175,17 @@ class WorkspaceError(StagingError, OSError):
 
 class StageClosedError(StagingError, RuntimeError):
     """The caller's: a stage or an area was used outside its scope or in a forked child, or entered twice."""
+
+
+def too_large(limit: int, size: int | None = None) -> RejectedError:
+    """Return the error for a file over the limit: both numbers, told apart, so that a person can act on it.
+
+    Args:
+        limit: bytes that are allowed.
+        size: bytes that it has; None: more than the limit, but nobody knows how many.
+    """
+    allowed = format_size(limit)
+    shown = f"more than {allowed}" if size is None else format_size(size)
+    if shown == allowed:
+        shown = f"{size:,} bytes"
+    return RejectedError("too_large", f"too large: {shown}, the limit is {allowed}", limit=limit, size=size)

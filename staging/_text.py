@@ -2,42 +2,93 @@
 
 import re
 
-_BOT_TOKEN = re.compile(r"(/bot[0-9]+:)[^/]+")
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
+_LONGEST_URL = 8000  # characters that are looked at; more are never shown
+
+# A URL as far as it goes, however malformed: any "scheme:", any slashes and spaces, the authority, the path.
+_PARTS = re.compile(r"([^:/\\@]*:)?([/\\\s]*)([^/\\]*)(.*)", re.DOTALL)
+_HOST = re.compile(r"(?:\[[^\]@]*\]|[^:@%\[\]]*)(?::[0-9]*)?")
+_INNER_USERINFO = re.compile(r"(:[/\\]+)[^/\\@]*@")  # of a URL in a path, as archives and proxies have them
+
+_TELLING = "sess|sid|token|sig|secret|key|auth|pass|pwd|jwt"
+_SECRETS = (
+    # https://core.telegram.org/bots/api#getfile: the token of a bot, its colon perhaps percent-encoded
+    (re.compile(r"((?:^|[/\\]|%(?:25)*(?:2f|5c))bot(?:[0-9]|%3[0-9])+(?::|%(?:25)*3a))[^/\\]+", re.IGNORECASE), r"\1…"),
+    # https://docs.discord.com/developers/resources/webhook, and interactions: a number, then the token
+    (re.compile(r"(/api/(?:v[0-9]+/)?(?:webhooks|interactions)/[0-9]+/)[^/\\]+", re.IGNORECASE), r"\1…"),
+    # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, workflows and triggers too
+    (re.compile(r"(\bhooks\.slack(?:-gov)?\.com[^/]*/[a-z]+/).*", re.IGNORECASE | re.DOTALL), r"\1…"),
+    # https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook
+    (re.compile(r"(/webhookb2/).*", re.IGNORECASE | re.DOTALL), r"\1…"),
+    # the session of a server that puts it into the path (RFC 3986, section 3.3, on parameters)
+    (re.compile(rf";[^/\\;=]{{0,40}}?(?:{_TELLING})[^/\\;=]{{0,40}}=[^/\\;]*", re.IGNORECASE), ""),
+    # a query that was percent-encoded together with its question mark
+    (re.compile(r"%(?:25)*3f(?:(?!%(?:25)*3[df])[^/\\=])*(?:=|%(?:25)*3d)[^/\\]*", re.IGNORECASE), ""),
+)
 
 
 def one_line(text: str, *, limit: int = 300) -> str:
     """Return `text` as one printable line of at most `limit` characters.
 
-    Everything that is not printable (controls, bidi and zero-width format characters, line and paragraph separators,
-    surrogates, private use, unassigned; Unicode categories C* and Z* but for the space) is shown as its backslash
-    escape, so that no sender can end, forge or reorder a line. Idempotent.
+    Everything that is not printable is shown as its backslash escape, so that no sender can end, forge or reorder a
+    line: controls, bidi and zero-width format characters, line and paragraph separators, surrogates, private use,
+    unassigned (Unicode categories C* and Z* but for the space). Idempotent.
     """
     if not (text.isascii() and text.isprintable()):
         text = "".join(c if c.isprintable() else c.encode("unicode_escape").decode("ascii") for c in text[:limit])
     return text if len(text) <= limit else text[: limit - 1] + "…"
 
 
-def bare_url(url: str, *, limit: int = 2000) -> str:
-    """Return `url` without query, fragment and userinfo, as one printable line: they carry secrets.
+def quoted(name: str) -> str:
+    r"""Return `name` in single quotes, as one printable line in which no character closes them."""
+    escaped = one_line(name).replace("\\", "\\\\").replace("'", "\\'")
+    return f"'{escaped}'"
 
-    The path is shown, except for a bot's token in one of Telegram's (https://core.telegram.org/bots/api#getfile).
+
+def bare_url(url: str, *, limit: int = 2000) -> str:
+    """Return `url` without what carries secrets, as one printable line.
+
+    Query, fragment and userinfo go, also where the URL is malformed, and so do the secrets that some services put into
+    a path: a bot's token at Telegram, the tokens of webhooks, a server's session. Of a ``data:`` URL the data go.
     """
-    bare = _BOT_TOKEN.sub(r"\1…", url.partition("#")[0].partition("?")[0])
-    scheme, mark, rest = bare.partition("://")
-    if mark:
-        authority, slash, path = rest.partition("/")
-        bare = scheme + mark + authority.rpartition("@")[2] + slash + path
-    return one_line(bare, limit=limit)
+    if is_data_url(url):
+        head, comma, _ = url[:200].partition(",")
+        return one_line(f"{head}{comma}…", limit=limit)
+    return one_line(_without_secrets(url, slice(_LONGEST_URL)), limit=limit)
 
 
 def last_segment(url: str) -> str:
-    """Return the last segment of a URL's path, as it stands; never the host, the query or the fragment."""
-    path = url.partition("#")[0].partition("?")[0]
-    scheme, mark, rest = path.partition("://")
-    if mark and "/" not in scheme:
-        path = rest.partition("/")[2]
-    return path.rpartition("/")[2]
+    """Return the last segment of a URL's path without secrets; never the host, the query or the fragment."""
+    if is_data_url(url):
+        return ""
+    scheme, slashes, start, path = _parts(_without_secrets(url, slice(-_LONGEST_URL, None)))
+    return (path if scheme or slashes else start + path).rpartition("/")[2]
+
+
+def is_data_url(url: str) -> bool:
+    """Whether this URL has its bytes in itself (RFC 2397)."""
+    return url[:5].lower() == "data:"
+
+
+def _parts(url: str) -> tuple[str, str, str, str]:
+    """Return scheme, slashes, authority and path: as much of each as there is."""
+    match = _PARTS.match(url)
+    return (match[1] or "", match[2], match[3], match[4]) if match else ("", "", "", "")
+
+
+def _without_secrets(url: str, looked_at: slice) -> str:
+    visible = re.split("[?#]", url, maxsplit=1)[0]
+    scheme, slashes, authority, path = _parts(visible)
+    host = authority.rpartition("@")[2]
+    # To its author, "https://bob:pa/ss@host" and "https://bob:pa?ss@host" have a password, and the host behind it.
+    torn = "@" in path + url[len(visible) :] and (":" in host or "." not in host)
+    if (scheme or slashes) and (torn or not _HOST.fullmatch(host)):
+        _, at, behind = path.rpartition("@")
+        host, path = ("", behind) if at else ("…", "" if torn else path)
+    shown = _INNER_USERINFO.sub(r"\1", scheme + slashes + host + path[looked_at])
+    for secret, instead in _SECRETS:
+        shown = secret.sub(instead, shown)
+    return shown
 
 
 def format_size(size: float) -> str:
