@@ -14,11 +14,14 @@ from staging._claims.filenames import safe_name
 from staging._disk.sweep import sweep
 from staging._errors import DownloadError, Reason, RejectedError, StageClosedError, StagingError, WorkspaceError
 from staging._events import Event, Finished, Progress, Removed, Started
-from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile
+from staging._models import AreaStats, Attachment, Failure, Limits, Outcome, Skipped, StagedFile
 from staging._net.policy import UrlPolicy
 from staging._stage import AttachmentStage
 
+__version__ = "0.1.0"
+
 __all__ = [
+    "AreaStats",
     "Attachment",
     "AttachmentStage",
     "DownloadError",
@@ -39,6 +42,7 @@ __all__ = [
     "Started",
     "UrlPolicy",
     "WorkspaceError",
+    "__version__",
     "safe_name",
     "sweep",
 ]

@@ -1,20 +1,22 @@
-"""What is told of the outcomes, to the model, to the person in the chat and to the log: no sender can forge a line."""
+"""What is told of the outcomes to the model and to the person in the chat; no sender can forge a line of it."""
 
 import os
 import re
 from collections.abc import Iterator, Mapping, Sequence
 from itertools import chain
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
-from typing import Any, Literal, get_args
+from typing import Literal, get_args
 
 from staging._claims.contradictions import contradicts
-from staging._claims.kinds import kind_of, kind_of_name
-from staging._errors import Reason
-from staging._models import Attachment, Failure, Kind, Outcome, Skipped, StagedFile
-from staging._text import bare_url, one_line
+from staging._claims.kinds import kind_of, kind_of_name, media_type_of_name
+from staging._errors import REASONS
+from staging._models import Attachment, Failure, Outcome, Skipped, StagedFile
+from staging._text import bare_url, format_size, is_data_url, last_segment, one_line, quoted
 
 StrPath = str | os.PathLike[str]
 Urls = Literal["bare", "full", "hide"]
+
+_Places = Sequence[tuple[PurePath, PurePath]]  # directories of this machine, and what they are elsewhere
 
 _MAX_DESCRIPTION = 500
 _MAX_NOTICE = 400
@@ -22,7 +24,11 @@ _WHOLE = 10_000  # a path that is cut cannot be opened; no platform has longer o
 
 
 def context(
-    outcomes: Sequence[Outcome], *, urls: Urls = "bare", path_map: Mapping[StrPath, StrPath] | None = None
+    outcomes: Sequence[Outcome],
+    *,
+    urls: Urls = "bare",
+    paths: bool = True,
+    path_map: Mapping[StrPath, StrPath] | None = None,
 ) -> str:
     r"""Return the block that tells a model what was attached: one entry per outcome, in order, unforgeable.
 
@@ -38,8 +44,8 @@ def context(
         downloaded  = LF "   Downloaded: " (yes / failed / not-needed)
         yes         = "Yes (available for processing)"
         failed      = "Failed (" text ")"
-        not-needed  = "Not needed (link)" / "Not needed (embed)"
-        local-path  = LF "   Local Path: " text         ; if and only if downloaded
+        not-needed  = "Not needed (" ("link" / "embed" / "type") ")"
+        local-path  = LF "   Local Path: " text         ; if downloaded; not with paths=False
         url         = LF "   URL: " text                ; not with urls="hide", nor where there is none
         type        = LF "   Type: " text " (claimed " text ")"   ; only if the bytes contradict the claim
         description = LF "   Description: " text        ; the sender's words, at most 500 characters
@@ -51,6 +57,7 @@ def context(
     Args:
         outcomes: what became of the attachments.
         urls: ``bare`` without query and fragment, which carry signatures; ``full`` with them; ``hide`` no URL line.
+        paths: whether local paths are shown. They differ from run to run, and so would a prompt that has them.
         path_map: directories of this machine, and what the machine or container where the paths are used calls them.
             The longest that contains a file, by whole components, is replaced, and the path is written in the style
             of its replacement (a drive or a leading backslash means Windows). Without a match it is left as it is.
@@ -65,37 +72,44 @@ def context(
         key=lambda place: len(place[0].parts),
         reverse=True,
     )
-    entries = (_entry(number, outcome, urls, places) for number, outcome in enumerate(outcomes, 1))
+    entries = (_entry(number, outcome, urls, places if paths else None) for number, outcome in enumerate(outcomes, 1))
     lines = list(chain.from_iterable(entries))
     return "\n".join(["[Attachments:]", *lines]) if lines else ""
 
 
-def _entry(number: int, outcome: Outcome, urls: Urls, places: Sequence[tuple[PurePath, PurePath]]) -> Iterator[str]:
-    yield f"{number}. {_label(outcome)} {_quoted(outcome.name)}"
+def _entry(number: int, outcome: Outcome, urls: Urls, places: _Places | None) -> Iterator[str]:
+    yield f"{number}. {_label(outcome)} {quoted(outcome.name)}"
     yield f"   Downloaded: {_downloaded(outcome)}"
-    if isinstance(outcome, StagedFile):
+    if isinstance(outcome, StagedFile) and places is not None:
         yield f"   Local Path: {one_line(str(_mapped(outcome.path, places)), limit=_WHOLE)}"
-    url = "" if urls == "hide" else _url(outcome.attachment, full=urls == "full")
+    url = "" if urls == "hide" else shown_url(outcome.attachment, full=urls == "full")
     if url:
         yield f"   URL: {url}"
     yield from claim_lines(outcome)
 
 
+def contradicted_claim(outcome: Outcome) -> str | None:
+    """Return the claimed type, else that of the claimed name, if there is a file and its bytes contradict it."""
+    if not isinstance(outcome, StagedFile):
+        return None
+    attachment = outcome.attachment
+    claimed = attachment.media_type or media_type_of_name(attachment.name or last_segment(attachment.url))
+    return claimed if contradicts(claimed, outcome.media_type) else None
+
+
 def claim_lines(outcome: Outcome) -> Iterator[str]:
     """Yield the lines about the sender's own words: a type that the bytes contradict, and the description."""
-    if isinstance(outcome, StagedFile) and contradicts(outcome.claimed_media_type, outcome.media_type):
-        claimed = one_line(outcome.claimed_media_type or "", limit=100)
-        yield f"   Type: {one_line(outcome.media_type, limit=100)} (claimed {claimed})"
+    if isinstance(outcome, StagedFile) and (claimed := contradicted_claim(outcome)):
+        yield f"   Type: {one_line(outcome.media_type, limit=100)} (claimed {one_line(claimed, limit=100)})"
     description = outcome.attachment.description
-    if isinstance(description, str) and description and not description.isspace():
+    if description and not description.isspace():
         yield f"   Description: {one_line(description, limit=_MAX_DESCRIPTION)}"
 
 
 def _label(outcome: Outcome) -> str:
     if isinstance(outcome, StagedFile):
         return kind_of(outcome.media_type).upper()
-    kind = outcome.attachment.kind
-    return kind.upper() if kind in get_args(Kind) else "FILE"  # built by hand it may be anything
+    return outcome.attachment.kind.upper()
 
 
 def _downloaded(outcome: Outcome) -> str:
@@ -108,16 +122,11 @@ def _downloaded(outcome: Outcome) -> str:
             return f"Not needed ({outcome.reason})"
 
 
-def _quoted(name: str) -> str:
-    escaped = one_line(name).replace("\\", "\\\\").replace("'", "\\'")
-    return f"'{escaped}'"
-
-
-def _url(attachment: Attachment, *, full: bool = False) -> str:
-    url: Any = attachment.url  # built by hand it may be anything
-    if not isinstance(url, str):
+def shown_url(attachment: Attachment, *, full: bool = False) -> str:
+    """Return the URL as one line; empty for none, and for one that has the bytes in itself."""
+    if is_data_url(attachment.url):
         return ""
-    return one_line(url, limit=2000) if full else bare_url(url)
+    return one_line(attachment.url, limit=2000) if full else bare_url(attachment.url)
 
 
 def _sandbox(directory: StrPath) -> PurePath:
@@ -126,35 +135,10 @@ def _sandbox(directory: StrPath) -> PurePath:
     return PureWindowsPath(text) if windows else PurePosixPath(text)
 
 
-def _mapped(path: PurePath, places: Sequence[tuple[PurePath, PurePath]]) -> PurePath:
+def _mapped(path: PurePath, places: _Places) -> PurePath:
     place = next(((ours, theirs) for ours, theirs in places if path.is_relative_to(ours)), None)
     return path if place is None else place[1].joinpath(*path.relative_to(place[0]).parts)
 
-
-_COMPLAINTS: dict[Reason, str] = {
-    "not_allowed": ": links to this address are not accepted",
-    "private_address": ": the link leads to a private address",
-    "too_large": " is too large",
-    "budget": ": the attachments are too large together",
-    "too_many": ": there are too many attachments",
-    "expired": ": the link has expired",
-    "not_found": ": the file is no longer there",
-    "forbidden": ": the server denied access to it",
-    "http_status": ": the server answered with an error",
-    "redirects": ": the link leads nowhere",
-    "timeout": ": the download took too long",
-    "stalled": ": the download stopped midway",
-    "deadline": ": there was no time left to download it",
-    "connect": ": the server could not be reached",
-    "interrupted": ": the connection broke",
-    "protocol": ": the server's answer made no sense",
-    "size_mismatch": ": it did not arrive in the announced size",
-    "encoding": ": the server sent it in an unexpected encoding",
-    "disk_full": ": there is no space left to store it",
-    "storage": ": it could not be stored",
-    "invalid": ": its description is unusable",
-}
-_LIMIT = re.compile(r"the limit is ([\d.]+ [A-Za-z]+)$", re.ASCII)
 
 # What some chat takes for a mention, markup, an emoji code, a command or a link, and a character that looks like it.
 _INERT = str.maketrans("*`~|<>@#[]\\/:_", "∗ˋ∼¦‹›＠＃［］＼∕∶＿")
@@ -163,23 +147,34 @@ _EXTENSIONS = frozenset({"apk", "bak", "bat", "bin", "dat", "db", "dll", "dmg", 
 
 
 def notice(outcomes: Sequence[Outcome]) -> str:
-    """Return one sentence for the person in the chat about what could not be used; empty if all went well.
+    """Return what to tell the person in the chat about what could not be used; empty if all went well.
 
-    Safe to send as it is: at most 400 characters on one line, no mention, no markup, no link that unfurls, no secret.
-    In a name, characters that a chat may act on are replaced by ones that look like them, and so are all dots but that
-    of a usual extension: ``evil.com`` is a link in some chats. Links and embeds need no download and do not count.
+    Staged files that are not what they claim to be are named too. Safe to send as it is: at most 400 characters on one
+    line, no mention, no markup, no link that unfurls, no secret. In a name, characters that a chat may act on are
+    replaced by ones that look like them, and so are all dots but that of a usual extension: ``evil.com`` is a link in
+    some chats. Links, embeds and what `accept` left out do not count.
     """
     wanted = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
-    return sentence([complaint(outcome) for outcome in wanted if isinstance(outcome, Failure)], len(wanted))
+    complaints = [complaint(outcome) for outcome in wanted if isinstance(outcome, Failure)]
+    doubts = [_doubt(outcome) for outcome in wanted if contradicted_claim(outcome)]
+    if not doubts:
+        return sentence(complaints, len(wanted))
+    room = _MAX_NOTICE // 2  # for each of the two
+    told = sentence(complaints, len(wanted), limit=room - 1)
+    return f"{told} {_joined('Not what they claim to be: ', doubts, room)}".lstrip()
 
 
-def sentence(complaints: Sequence[str], wanted: int) -> str:
+def sentence(complaints: Sequence[str], wanted: int, *, limit: int = _MAX_NOTICE) -> str:
     """Return the complaints about some of `wanted` attachments as one sentence of bounded length; empty for none."""
-    if not complaints:
-        return ""
-    text = f"{len(complaints)} of {wanted} attachments could not be used: {complaints[0]}"
+    start = f"{len(complaints)} of {wanted} attachments could not be used: "
+    return _joined(start, complaints, limit) if complaints else ""
+
+
+def _joined(start: str, complaints: Sequence[str], limit: int) -> str:
+    """Return as many of the complaints as there is room for, the first at least, and the number of the others."""
+    text = start + complaints[0]
     for shown, more in enumerate(complaints[1:], 1):
-        if len(text) + len(more) > _MAX_NOTICE - 30:
+        if len(text) + len(more) > limit - 30:
             return f"{text}; … and {len(complaints) - shown} more."
         text += f"; {more}"
     return text + "."
@@ -188,10 +183,17 @@ def sentence(complaints: Sequence[str], wanted: int) -> str:
 def complaint(failure: Failure) -> str:
     """Return what the person who sent it is told about a failure."""
     name = inert(failure.name) or "an attachment"
-    limit = _LIMIT.search(failure.detail)
-    if failure.reason == "too_large" and limit:
-        return f"{name} is larger than {limit[1]}"
-    return name + (_COMPLAINTS.get(failure.reason) or f": {inert(failure.detail)}")
+    limit = getattr(failure.error, "limit", None)
+    if failure.reason == "too_large" and limit is not None:
+        return f"{name} is larger than {format_size(limit)}"
+    return name + REASONS[failure.reason].sentence
+
+
+def _doubt(outcome: Outcome) -> str:
+    seen = inert(outcome.media_type, limit=40) if isinstance(outcome, StagedFile) else ""
+    return (
+        f"{inert(outcome.name) or 'an attachment'} is {seen}, not {inert(contradicted_claim(outcome) or '', limit=40)}"
+    )
 
 
 def inert(text: str, *, limit: int = 60) -> str:
@@ -201,24 +203,3 @@ def inert(text: str, *, limit: int = 60) -> str:
     stem, dot, extension = "_".join(pieces).rpartition(".")
     usual = len(extension) == 1 or extension.lower() in _EXTENSIONS or kind_of_name(f".{extension}") is not None
     return stem.replace(".", "․") + (dot if usual else "․" if dot else "") + extension
-
-
-def download_line(outcomes: Sequence[Outcome], label: str = "") -> str:
-    """Return the log's line for a batch: ``Downloaded 3/5 attachments for thread 42``, links and embeds not counted."""
-    wanted = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
-    return f"Downloaded {sum(outcome.downloaded for outcome in wanted)}/{len(wanted)} attachments{_for(label)}"
-
-
-def cleanup_line(count: int, label: str = "") -> str:
-    """Return the log's line for an exit: ``Cleaned up 3 attachment files for thread 42``."""
-    return f"Cleaned up {count} attachment files{_for(label)}"
-
-
-def failure_line(failure: Failure, label: str = "") -> str:
-    """Return the log's line for a failure: name, label, detail, reason and the URL without query."""
-    where = ", ".join(filter(None, (failure.reason, _url(failure.attachment))))
-    return f"Not staged: {_quoted(failure.name)}{_for(label)}: {one_line(failure.detail)} ({where})"
-
-
-def _for(label: str) -> str:
-    return f" for {one_line(label)}" if label else ""

@@ -29,13 +29,13 @@ from staging._claims.filenames import safe_name
 from staging._claims.media import observe
 from staging._disk.part import PartFile
 from staging._disk.workspace import Workspace
-from staging._errors import DownloadError, Reason, RejectedError, StagingError, WorkspaceError
-from staging._models import Attachment, Limits, StagedFile, describe_limit
+from staging._errors import DownloadError, Reason, StagingError, WorkspaceError, too_large
+from staging._models import Attachment, Limits, StagedFile
 from staging._net.http1 import Request
 from staging._net.policy import UrlPolicy, next_target
 from staging._net.transport import Response, Send
 from staging._net.urls import Target
-from staging._text import bare_url, format_size, one_line
+from staging._text import bare_url, one_line
 from staging._threads import DiskQueue, in_thread
 
 BUFFER = 448 * 1024  # one thread hop for each; with all else, 8 downloads at once stay under 8 MB
@@ -312,7 +312,7 @@ class _Job:
             RejectedError: ``too_large`` or ``budget``.
         """
         if size > self._limits.max_bytes:
-            raise RejectedError("too_large", describe_limit(size, self._limits.max_bytes))
+            raise too_large(self._limits.max_bytes, size)
         self._reservation.cover(size)
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -343,8 +343,7 @@ class _Job:
         length = self._version.length
         if length is None:
             if size > self._limits.max_bytes:
-                limit = format_size(self._limits.max_bytes)
-                raise RejectedError("too_large", f"too large: more than {limit}, which is the limit")
+                raise too_large(self._limits.max_bytes)
             self._reservation.cover(size)
         self._progress(size, length)
 

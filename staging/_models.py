@@ -1,32 +1,56 @@
-"""The values: what was asked for, what became of it, and the numbers that bound it. Frozen, and never half-valid."""
+"""The values: what was asked for, what became of it, and the numbers that bound it.
 
+All of them are frozen, and checked when they are made: one that exists can be used.
+"""
+
+import inspect
 import math
 import os
+import re
 import sys
 from collections.abc import Mapping
-from dataclasses import KW_ONLY, dataclass, field, fields
+from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
-from types import MappingProxyType
-from typing import Any, Literal
+from typing import Any, Literal, NoReturn, TypeVar, get_args
 
-from staging._errors import Reason, StagingError
+from staging._errors import REASONS, DownloadError, Reason, RejectedError, StagingError, WorkspaceError
 from staging._text import bare_url, format_size, one_line
 
 MB = 1_048_576
+MAX_SIZE = 2**63 - 1  # the largest offset that a file can have
 
 Kind = Literal["file", "image", "video", "audio", "url", "embed"]
 
-_NO_HEADERS: Mapping[str, str] = MappingProxyType({})
+_FIELD_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, sections 5.1 and 5.6.2
+_VISIBLE = r"[\x21-\x7e\x80-\xff]"
+_FIELD_VALUE = re.compile(rf"(?:{_VISIBLE}(?:[\t\x20-\x7e\x80-\xff]*{_VISIBLE})?)?")  # RFC 9110, section 5.5
+
+K = TypeVar("K")
+V = TypeVar("V")
+
+
+class _ReadOnly(dict[K, V]):
+    """A mapping that nobody changes; a dict, so that `dataclasses.asdict`, JSON and pickle take it."""
+
+    __slots__ = ()
+
+    def _refuse(self, *_: object, **__: object) -> NoReturn:
+        raise TypeError("this mapping cannot be changed")
+
+    __setitem__ = __delitem__ = __ior__ = clear = pop = popitem = setdefault = update = _refuse
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return type(self), (dict(self),)
 
 
 @dataclass(frozen=True, slots=True)
 class Attachment:
-    """What a sender refers to. Every field is a claim: nothing in it has been looked at, and nothing is trusted.
+    """What a sender refers to. Every field is a claim: its form was checked, and nothing else is trusted.
 
     `AttachmentStage.download` makes these of whatever it is given; make one yourself to say more than a URL.
 
     Args:
-        url: where the bytes are; the only field that is needed.
+        url: where the bytes are; may be empty if there is `data`, or a `source` that has the bytes.
         name: the file's name as the sender gave it, raw.
         kind: ``file``, ``image``, ``video``, ``audio``; or ``url`` and ``embed``, which are not downloaded.
         media_type: the claimed MIME type.
@@ -35,7 +59,13 @@ class Attachment:
         description: the claimed alt text.
         headers: extra request headers (a token, say), sent to the URL's own origin only, never after a redirect to
             another one, and never shown.
+        data: the bytes themselves, in place of a URL; never shown.
         source: the object that this was made from; for a mapping, `as_dict` of the outcome hands its keys back.
+
+    Raises:
+        TypeError: if a field is of another type.
+        ValueError: if a field has a value that cannot be used: a blank URL, an unknown kind, a negative size, a header
+            that is not one line. The message names the field and shows no secret.
     """
 
     url: str
@@ -46,15 +76,23 @@ class Attachment:
     size: int | None = None
     description: str | None = None
     headers: Mapping[str, str] = field(default_factory=lambda: _NO_HEADERS, repr=False, hash=False)
+    data: bytes | None = field(default=None, repr=False, hash=False)
     source: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
+        _require_text("url", self.url, optional=False)
+        for name in ("name", "media_type", "description"):
+            _require_text(name, getattr(self, name), optional=True)
+        if self.kind not in get_args(Kind):
+            raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, not {_shown(self.kind)}")
+        if self.size is not None:
+            _require_size(self.size)
         if self.headers is not _NO_HEADERS:
-            object.__setattr__(self, "headers", MappingProxyType(dict(self.headers)))
-
-    def __reduce__(self) -> tuple[Any, ...]:  # a mapping proxy does not pickle
-        values = {f.name: getattr(self, f.name) for f in fields(self)}
-        return _restore, ({**values, "headers": dict(self.headers)},)
+            object.__setattr__(self, "headers", checked_headers(self.headers))
+        if self.data is not None:
+            object.__setattr__(self, "data", _checked_data(self.data))
+        if not self.url.strip() and self.data is None and self.source is None and self.kind != "embed":
+            raise ValueError("an attachment needs a url, or data")
 
     def __repr__(self) -> str:
         shown: dict[str, Any] = {
@@ -64,19 +102,64 @@ class Attachment:
             "size": self.size,
             "description": self.description,
         }
-        claims = "".join(f", {key}={_shown(value)}" for key, value in shown.items() if value is not None)
-        return f"Attachment({bare_url(str(self.url))!r}{claims})"
+        claims = "".join(f", {key}={one_line(repr(value))}" for key, value in shown.items() if value is not None)
+        data = "" if self.data is None else f", data=<{format_size(len(self.data))}>"
+        return f"Attachment({bare_url(self.url)!r}{claims}{data})"
 
 
-def _shown(value: object) -> str:
-    try:
-        return one_line(repr(value))
-    except ValueError:  # a number of more digits than Python prints
-        return "…"
+_NO_HEADERS: Mapping[str, str] = _ReadOnly()
 
 
-def _restore(values: dict[str, Any]) -> Attachment:
-    return Attachment(**values)
+def checked_headers(headers: Any) -> Mapping[str, str]:
+    """Return request headers that can be sent and that nobody changes any more.
+
+    Raises:
+        TypeError: if they are no mapping of text to text.
+        ValueError: if a name is no token, or a value not one line (RFC 9110, sections 5.1 and 5.5), without the value.
+    """
+    if not isinstance(headers, Mapping):
+        raise TypeError(f"headers must be a mapping, not {_shown(headers)}")
+    checked: _ReadOnly[Any, Any] = _ReadOnly(headers)
+    for name, value in checked.items():
+        if not isinstance(name, str) or not isinstance(value, str):
+            raise TypeError("headers must map text to text")
+        if not _FIELD_NAME.fullmatch(name):
+            raise ValueError("headers: a name is not a token")
+        if not _FIELD_VALUE.fullmatch(value):
+            raise ValueError(f"headers: the value of {one_line(name, limit=60)} is not one line of text")
+    return checked
+
+
+def _checked_data(data: Any) -> bytes:
+    if not isinstance(data, bytes | bytearray | memoryview):
+        raise TypeError(f"data must be bytes, not {_shown(data)}")
+    return bytes(data)  # of bytes, the same object
+
+
+def is_size(value: Any) -> bool:
+    """Whether this is a number of bytes that a file can have; text, floats and booleans are none."""
+    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE
+
+
+def _require_size(value: Any) -> None:
+    if isinstance(value, bool) or not isinstance(value, int):
+        raise TypeError(f"size must be a whole number of bytes, not {_shown(value)}")
+    if not is_size(value):
+        raise ValueError(f"size must be a number of bytes that a file can have, not {_shown(value)}")
+
+
+def _require_text(name: str, value: Any, *, optional: bool) -> None:
+    if not (isinstance(value, str) or (optional and value is None)):
+        raise TypeError(f"{name} must be text, not {_shown(value)}")
+
+
+def _shown(value: Any) -> str:
+    """Return what a person recognises a wrong value by; text may be a secret, and some numbers have no end."""
+    if isinstance(value, float) or (isinstance(value, int) and abs(value) <= MAX_SIZE):
+        return repr(value)
+    if isinstance(value, str):
+        return one_line(repr(bare_url(value)), limit=60)
+    return "None" if value is None else f"a {one_line(type(value).__qualname__, limit=60)}"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -111,6 +194,8 @@ class _Outcome:
 class StagedFile(_Outcome):
     """The complete file is at `path`, under a final name that no half-written file ever had.
 
+    It is a path itself: ``open(file)`` and ``Path(file)`` work.
+
     Attributes:
         attachment: what was asked for, as it was claimed.
         name: for display: printable, on one line.
@@ -133,6 +218,9 @@ class StagedFile(_Outcome):
         """The absolute path, as text."""
         return os.fspath(self.path)
 
+    def __fspath__(self) -> str:
+        return os.fspath(self.path)
+
     @property
     def claimed_media_type(self) -> str | None:
         """What the sender said the type is."""
@@ -147,35 +235,12 @@ class Failure(_Outcome):
         attachment: what was asked for, as it was claimed.
         name: for display: printable, on one line.
         reason: one word of the closed list `Reason`, to `match` on.
-        detail: one line for a person, without secrets.
+        detail: one line for a person, the sender too: no secrets, and no advice for programmers.
+        hint: what a programmer can do about it, for the log alone; empty if nothing.
         retryable: whether the same attachment may succeed later.
         attempts: how many requests were made; 0 if it was refused before any.
-        error: the same as an exception, for callers who want to raise it; its ``__cause__`` is what a client of your
-            own raised.
-
-    The reasons, by whose business they are. Refused before or during the download:
-
-    * ``not_allowed``: the policy does not admit scheme, host or port, or the URL is malformed or has a password
-    * ``private_address``: the host is, or resolves to, an address that is not public
-    * ``too_large``, ``too_many``, ``budget``: over ``max_mb``, ``max_files``, or a ``max_total_mb``
-    * ``invalid``: a field of an `Attachment` that cannot be used
-
-    The sender's or the server's:
-
-    * ``expired``: a signed link past its time, and no `refresh` helped
-    * ``not_found`` (404, 410), ``forbidden`` (401, 403), ``http_status`` (any other)
-    * ``redirects``: too many, in a circle, or to nowhere
-    * ``connect``: DNS, TCP or TLS failed
-    * ``interrupted``: the connection broke, and the retries ran out
-    * ``timeout``, ``stalled``, ``deadline``: over ``timeout``, ``idle_timeout``, or the batch's ``timeout``
-    * ``protocol``: what came was not acceptable HTTP
-    * ``encoding``: a Content-Encoding that nobody asked for
-    * ``size_mismatch``: fewer or more bytes than were declared
-
-    The disk's:
-
-    * ``disk_full``: no space, no quota, or less than ``min_free_mb`` would remain
-    * ``storage``: any other file error
+        error: the same as an exception, for callers who want to raise it. It has the facts as fields (`limit`, `size`,
+            `host`, `status`), and its ``__cause__`` is what a client of your own raised.
     """
 
     reason: Reason
@@ -183,23 +248,39 @@ class Failure(_Outcome):
     retryable: bool
     attempts: int
     error: StagingError = field(repr=False, compare=False)
+    hint: str = ""
 
     def as_dict(self) -> dict[str, Any]:
         """Return what every outcome returns, plus `error`: the detail."""
         return {**_Outcome.as_dict(self), "error": self.detail}
 
 
+if Failure.__doc__:  # with -OO there is none
+    _reasons = "\n".join(f"* ``{reason}``: {because.meaning}" for reason, because in REASONS.items())
+    Failure.__doc__ = f"{inspect.cleandoc(Failure.__doc__)}\n\nThe reasons:\n\n{_reasons}"
+
+
+def failure(attachment: Attachment, name: str, error: StagingError) -> Failure:
+    """Return what an error means for an attachment; an error that is none of an attachment's is raised."""
+    if not isinstance(error, RejectedError | DownloadError | WorkspaceError):
+        raise error
+    return Failure(
+        attachment=attachment, name=name, reason=error.reason, detail=error.detail, hint=error.hint,
+        retryable=error.retryable, attempts=error.attempts, error=error,
+    )  # fmt: skip
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped(_Outcome):
-    """A plain link or an embed: it needs no download and has no failure.
+    """The attachment was not wanted, so it has neither a file nor a failure.
 
     Attributes:
         attachment: what was asked for, as it was claimed.
         name: for display: printable, on one line.
-        reason: ``link`` or ``embed``.
+        reason: ``link`` for a plain link, ``embed`` for a part that is no file, ``type`` for what `accept` leaves out.
     """
 
-    reason: Literal["link", "embed"]
+    reason: Literal["link", "embed", "type"]
 
 
 Outcome = StagedFile | Failure | Skipped
@@ -215,6 +296,8 @@ class Limits:
         max_files: files that one stage takes; more fail with ``too_many``.
         timeout: seconds for one download, redirects, retries and body included; then it fails with ``timeout``.
         idle_timeout: seconds without a byte (or up to an eighth more); then it fails with ``stalled``.
+        batch_timeout: seconds for one call of `download`, if it is given no ``timeout``; what has not arrived by then
+            fails with ``deadline``.
         concurrency: downloads at once: of a stage, or of an area over all its stages.
         retries: further attempts after the first, where they may help: broken connections, 408, 425, 429, 5xx.
         min_free_mb: MB that must remain free on the disk; else ``disk_full``.
@@ -229,12 +312,13 @@ class Limits:
     max_files: int = 1000
     timeout: float = 60
     idle_timeout: float = 20
+    batch_timeout: float = 600
     concurrency: int = 8
     retries: int = 2
     min_free_mb: float = 64
 
     def __post_init__(self) -> None:
-        for name in ("max_mb", "max_total_mb", "timeout", "idle_timeout"):
+        for name in ("max_mb", "max_total_mb", "timeout", "idle_timeout", "batch_timeout"):
             require_number(name, getattr(self, name), zero=False)
         require_number("min_free_mb", self.min_free_mb, zero=True)
         for name, least in (("max_files", 1), ("concurrency", 1), ("retries", 0)):
@@ -256,6 +340,38 @@ class Limits:
         return to_bytes(self.min_free_mb)
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class AreaStats:
+    """What an area is doing now, and what it has done since its start.
+
+    Attributes:
+        stages_open: stages that are entered and not left.
+        downloads_running: downloads that have a turn.
+        downloads_waiting: downloads that wait for one.
+        bytes_held: bytes on disk now, those that are still coming in included.
+        staged: files staged.
+        bytes_staged: their bytes.
+        failures: how many failures there were of each reason; reasons without any are left out.
+        removed: staged files that were deleted.
+        leftovers: what could not be deleted and was left to the next sweep.
+        orphans_swept: workspaces of dead processes that were removed.
+    """
+
+    stages_open: int = 0
+    downloads_running: int = 0
+    downloads_waiting: int = 0
+    bytes_held: int = 0
+    staged: int = 0
+    bytes_staged: int = 0
+    failures: Mapping[Reason, int] = field(default_factory=dict, hash=False)
+    removed: int = 0
+    leftovers: int = 0
+    orphans_swept: int = 0
+
+    def __post_init__(self) -> None:
+        object.__setattr__(self, "failures", _ReadOnly(self.failures))
+
+
 def to_bytes(mb: float) -> int:
     """Return megabytes as a whole number of bytes; infinity as the largest size there is."""
     return sys.maxsize if math.isinf(mb) else int(mb * MB)
@@ -272,11 +388,3 @@ def require_number(name: str, value: Any, *, zero: bool) -> None:
 def _require_count(name: str, value: Any, least: int) -> None:
     if isinstance(value, bool) or not isinstance(value, int) or value < least:
         raise ValueError(f"{name} must be a whole number of {least} or more, not {value!r}")
-
-
-def describe_limit(size: int, limit: int) -> str:
-    """Return the line for a file over a limit: both numbers, told apart, so that a person can act on it."""
-    shown = format_size(size)
-    if shown == format_size(limit):
-        shown = f"{size:,} bytes"
-    return f"too large: {shown}, the limit is {format_size(limit)}"

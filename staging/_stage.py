@@ -26,15 +26,15 @@ from typing import TYPE_CHECKING, Any, Literal, Self
 import anyio
 
 from staging._budget import Budget, Reservation
-from staging._claims.contradictions import contradicts
 from staging._claims.intake import intake, unusable
-from staging._context import cleanup_line, context, download_line, failure_line, notice
+from staging._context import context, notice
 from staging._disk.removal import Removal
 from staging._disk.workspace import Workspace
 from staging._download import Terms, display_name, download, expires_at
-from staging._errors import DownloadError, RejectedError, StageClosedError, StagingError, WorkspaceError
+from staging._errors import DownloadError, RejectedError, StageClosedError, StagingError, too_large
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle
-from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, describe_limit, require_number
+from staging._log import log, log_batch, log_leftovers, log_outcome, log_removal
+from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, failure, require_number
 from staging._net.policy import UrlPolicy, plain_target
 from staging._net.policy import target as admitted
 from staging._resources import Resources, open_resources
@@ -46,7 +46,6 @@ if TYPE_CHECKING:
 
 REMOVAL_SECONDS = 10.0
 EXPIRY_GRACE = 60.0  # seconds; a clock may be off, and a link that just expired gets its chance
-_log = logging.getLogger("staging")
 
 Refresh = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
 _Key = tuple[str, tuple[tuple[str, str], ...]]
@@ -181,13 +180,8 @@ class AttachmentStage:
             await call.done.wait()
 
     def _report_removal(self) -> None:
-        _log.info("%s", cleanup_line(self.removed, self._label))
-        if self.leftovers:
-            shown = "; ".join(f"{one_line(name)}: {one_line(why)}" for name, why in self.leftovers[:3])
-            _log.warning(
-                "Could not remove %d of the files in %s (%s); left to the next sweep",
-                len(self.leftovers), one_line(str(self._workspace.directory)), shown,
-            )  # fmt: skip
+        log_removal(self.removed, self._label)
+        log_leftovers(self.leftovers, str(self._workspace.directory), self._label)
         self._emit(Removed(files=self.removed, leftovers=self.leftovers))
 
     def _require_open(self) -> None:
@@ -263,7 +257,7 @@ class AttachmentStage:
                 raise RejectedError("invalid", problem)
             return await self._once(attachment, renewed.get(attachment.url, attachment.url))
         except StagingError as error:
-            return _failure(attachment, error)
+            return failure(attachment, display_name(attachment), error)
 
     async def _once(self, attachment: Attachment, url: str | None) -> StagedFile:
         """Fetch what nobody has fetched yet; wait for whoever is fetching the same."""
@@ -289,7 +283,7 @@ class AttachmentStage:
         if target is None:
             target = await in_thread(admitted, self._policy, url)
         if attachment.size is not None and attachment.size > self._limits.max_bytes:
-            raise RejectedError("too_large", describe_limit(attachment.size, self._limits.max_bytes))
+            raise too_large(self._limits.max_bytes, attachment.size)
         if self._taken >= self._limits.max_files:
             raise RejectedError("too_many", f"too many: the stage takes {self._limits.max_files:,} files")
         self._taken += 1
@@ -318,7 +312,7 @@ class AttachmentStage:
                 fresh = dict(await self._refresh(expired))
             except Exception as error:  # noqa: BLE001  # the caller's own code: its links stay expired, the rest goes on
                 told = "Could not refresh %d expired links: refresh, which is awaited and returns {old: new}, raised %s"
-                _log.warning(told, len(expired), type(error).__name__)
+                log(logging.WARNING, told, len(expired), type(error).__name__, label=self._label)
         return {url: None if (new := fresh.get(url)) is None else str(new) for url in expired}
 
     def _finish_call(
@@ -327,21 +321,18 @@ class AttachmentStage:
         for index, attachment in enumerate(attachments):
             if results[index] is None:
                 detail = f"deadline: not finished within the {timeout:g} seconds of the batch"
-                results[index] = outcome = _failure(attachment, DownloadError("deadline", detail, retryable=True))
+                results[index] = outcome = failure(
+                    attachment, display_name(attachment), DownloadError("deadline", detail, limit=timeout)
+                )
                 self._tell(outcome)
         outcomes = [outcome for outcome in results if outcome is not None]
-        if any(not isinstance(outcome, Skipped) for outcome in outcomes):
-            _log.info("%s", download_line(outcomes, self._label))
+        log_batch(outcomes, self._label)
         return outcomes
 
     # ── telling ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _tell(self, outcome: Outcome) -> None:
-        if isinstance(outcome, Failure):
-            _log.warning("%s", failure_line(outcome, self._label))
-        elif isinstance(outcome, StagedFile) and contradicts(outcome.claimed_media_type, outcome.media_type):
-            claim = one_line(str(outcome.claimed_media_type), limit=100)
-            _log.info("%r is %s, not %s as claimed", outcome.name, outcome.media_type, claim)
+        log_outcome(outcome, self._label)
         if self._on_event is not None:
             self._emit(Finished(outcome=outcome))
 
@@ -361,9 +352,10 @@ class AttachmentStage:
             return
         try:
             self._on_event(event)
-        except Exception:  # noqa: BLE001  # an observer's mistake must not cost a download
+        except Exception as error:  # noqa: BLE001  # an observer's mistake must not cost a download
             if not self._event_failed:
-                _log.exception("on_event raised; further errors of it are not logged")
+                told = "on_event raised; further errors of it are not logged"
+                log(logging.ERROR, told, error=error, label=self._label)
             self._event_failed = True
 
     # ── what became of it ────────────────────────────────────────────────────────────────────────────────────────────
@@ -528,20 +520,6 @@ def require_arguments(*, limits: Any, policy: Any, client: Any, tls: Any, on_eve
             raise TypeError(f"{name} must be {wanted}; this is {one_line(repr(given), limit=80)}")
     if client is not None and tls is not None:
         raise ValueError("tls does nothing beside client: give it to the client, httpx.AsyncClient(verify=...)")
-
-
-def _failure(attachment: Attachment, error: StagingError) -> Failure:
-    if not isinstance(error, RejectedError | DownloadError | WorkspaceError):  # pragma: no cover  # a closed family
-        raise error
-    return Failure(
-        attachment=attachment,
-        name=display_name(attachment),
-        reason=error.reason,
-        detail=error.detail,
-        retryable=error.retryable if isinstance(error, DownloadError) else error.reason in {"budget", "disk_full"},
-        attempts=error.attempts,
-        error=error,
-    )
 
 
 def _ignore(received: int, total: int | None) -> None:

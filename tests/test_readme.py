@@ -33,6 +33,7 @@ import staging
 from staging import (
     Attachment,
     AttachmentStage,
+    DownloadError,
     Failure,
     Limits,
     Reason,
@@ -47,7 +48,8 @@ from staging import (
 from staging._cli import orders
 from staging._context import context, notice
 from staging._download import BUFFER
-from staging._models import MB, describe_limit
+from staging._errors import too_large
+from staging._models import MB, failure
 from staging._net.stream import MAX_RAW
 from staging._stage import REMOVAL_SECONDS
 from staging.testing import FakeCDN, Hold, Reply, assert_empty
@@ -366,7 +368,7 @@ def shown():
             size=1,
             media_type="text/x-python",
         ),
-        failed("scan.tiff", "too_large", describe_limit(round(61.2 * MB), 50 * MB)),
+        failed("scan.tiff", too_large(50 * MB, round(61.2 * MB))),
         Skipped(
             attachment=Attachment("https://example.com/page", kind="url"),
             name="https://example.com/page",
@@ -375,14 +377,8 @@ def shown():
     ]
 
 
-def failed(name, reason, detail):
-    attachment, error = (
-        Attachment(f"{CDN.removesuffix('2')}3/{name}?ex=66", kind="image"),
-        RejectedError(reason, detail),
-    )
-    return Failure(
-        attachment=attachment, name=name, reason=reason, detail=detail, retryable=False, attempts=0, error=error
-    )
+def failed(name, error):
+    return failure(Attachment(f"{CDN.removesuffix('2')}3/{name}?ex=66", kind="image"), name, error)
 
 
 def test_the_context_block_is_one():
@@ -391,10 +387,10 @@ def test_the_context_block_is_one():
 
 
 def test_the_notice_is_one():
-    staged, too_large, _ = shown()
-    expired = failed("a.png", "expired", "the link has expired")
+    staged, over, _ = shown()
+    expired = failed("a.png", DownloadError("expired", "the link has expired"))
     (sentence,) = re.findall(r"`stage\.notice\(\)` is .*?\*(.+?)\*", README, re.DOTALL)
-    assert notice([staged, too_large, staged, expired, staged]) == sentence.replace("\n", " ")
+    assert notice([staged, over, staged, expired, staged]) == sentence.replace("\n", " ")
 
 
 def test_it_reads_well_where_the_repository_is_not_at_hand():

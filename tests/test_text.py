@@ -4,7 +4,7 @@ import time
 
 import pytest
 
-from staging._claims.filenames import url_filename
+from staging._claims.disposition import url_filename
 from staging._text import bare_url, is_data_url, last_segment, quoted
 
 S = "S3CRET"
@@ -77,7 +77,7 @@ def test_no_secret_of_a_url_is_shown_or_becomes_a_name(url):
     ("url", "shown"),
     [
         ("https://cdn.discordapp.com/attachments/1/2/a.png?ex=1", "https://cdn.discordapp.com/attachments/1/2/a.png"),
-        ("https://files.example.com:8443/a;b=c/d@2x.png", "https://d@2x.png".replace("d@", "")),
+        ("https://files.example.com:8443/a;b=c/d@2x.png", "https://2x.png"),
         ("https://files.example.com/a;v=c/d@2x.png", "https://files.example.com/a;v=c/d@2x.png"),
         ("https://medium.com/@user/a.png", "https://medium.com/@user/a.png"),
         ("https://unpkg.com/pkg@1.2.3/a.js", "https://unpkg.com/pkg@1.2.3/a.js"),
@@ -119,7 +119,21 @@ def test_the_last_segment_is_of_the_path_alone(url, segment):
 def test_hostile_urls_take_no_time():
     """A regular expression that looks back costs seconds on a long run of its own beginnings."""
     started = time.perf_counter()
-    for piece in ("%3f", ";sess", "%25", "/bot1", "%253f", "://", "@", ":", "/webhooks/1", ";key=", "\\", "[", "%2fbot1%3"):
+    for piece in (
+        "%3f",
+        ";sess",
+        "%25",
+        "/bot1",
+        "%253f",
+        "://",
+        "@",
+        ":",
+        "/webhooks/1",
+        ";key=",
+        "\\",
+        "[",
+        "%2fbot1%3",
+    ):
         for start in ("", "https://", "https://example.com/"):
             bare_url(start + piece * 100_000)
             last_segment(start + piece * 100_000)

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, get_args
 
 from staging._claims.kinds import kind_of, kind_of_name
-from staging._models import Attachment, Kind
+from staging._models import MAX_SIZE, Attachment, Kind, checked_headers, is_size
 from staging._text import bare_url, last_segment, one_line
 
 _URL_KEYS = ("url", "url_private_download", "url_private")  # the latter two: Slack
@@ -31,20 +31,13 @@ _NO_DOWNLOADS: dict[str, Kind] = {
     "rich": "embed", "article": "embed", "gifv": "embed", "poll_result": "embed", "auto_moderation_message": "embed",
 }  # fmt: skip
 _ALL_KINDS: tuple[Kind, ...] = get_args(Kind)
-_TEXT_CLAIMS = ("name", "media_type", "description")
-_TEXT_OR_NONE = (str, type(None))
 _KINDS: dict[str, Kind] = {**{kind: kind for kind in _ALL_KINDS}, **_NO_DOWNLOADS}
 
 _ABSENT = object()
-_MAX_SIZE = 2**63 - 1  # the largest offset that a file can have
 _MAX_DEPTH = 16  # deeper than any honest nesting; a list that contains itself must end
 
 # RFC 9110, section 8.3.1; parameters only loosely: all that matters of them is that they are on one line
 _MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(?:[ \t]*;[ -~]{0,200})?", re.ASCII)
-_FIELD_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, sections 5.1 and 5.6.2
-_VISIBLE = r"[\x21-\x7e\x80-\xff]"
-_FIELD_VALUE = re.compile(rf"(?:{_VISIBLE}(?:[\t\x20-\x7e\x80-\xff]*{_VISIBLE})?)?")  # RFC 9110, section 5.5
-
 _STICKERS = ("https://cdn.discordapp.com/stickers/", "https://media.discordapp.net/stickers/")
 # https://docs.discord.com/developers/reference#image-formatting: 3 is Lottie, 4 GIF; PNG and APNG are the others
 _STICKER_FORMATS = {3: (_STICKERS[0], "json"), 4: (_STICKERS[1], "gif")}
@@ -138,7 +131,7 @@ def _attachment(source: Any) -> Attachment | None:
         media_type=media_type,
         size=_size(source),
         description=_text(source, *_DESCRIPTION_KEYS),
-        headers=_headers(source),
+        headers=_usable_headers(source),
         source=source,
     )
 
@@ -188,7 +181,7 @@ def _telegram_url(source: Any) -> str | None:
 def _sticker_url(source: Any) -> str | None:
     """Return where a sticker that came without a URL lies (the gateway's `sticker_items`; hikari)."""
     form, number = _read(source, "format_type"), _read(source, "id")
-    number = str(int(number)) if _is_size(number) else _plain(number)
+    number = str(int(number)) if is_size(number) else _plain(number)
     if not isinstance(form, int) or not number or not _SNOWFLAKE.fullmatch(number):
         return None
     base, extension = _STICKER_FORMATS.get(form, (_STICKERS[0], "png"))
@@ -226,18 +219,28 @@ def _media_type(source: Any) -> str | None:
 
 def _size(source: Any) -> int | None:
     sizes = (_read(source, key) for key in _SIZE_KEYS)
-    return next((int(size) for size in sizes if _is_size(size)), None)
+    return next((int(size) for size in sizes if is_size(size)), None)
 
 
-def _is_size(value: Any) -> bool:
-    return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= _MAX_SIZE
+def _headers(source: Any) -> Mapping[str, str]:
+    """Return the headers of a mapping; an object with a URL may be a response, whose headers must not be sent.
 
-
-def _headers(source: Any) -> dict[str, str]:
+    Raises:
+        TypeError: if they do not map text to text.
+        ValueError: if one of them cannot be sent.
+    """
     headers = _read(source, "headers") if isinstance(source, Mapping) else None
     try:
-        return dict(headers) if isinstance(headers, Mapping) else {}
+        own = dict(headers) if isinstance(headers, Mapping) else {}
     except Exception:  # noqa: BLE001  # somebody else's mapping
+        own = {}
+    return checked_headers(own)
+
+
+def _usable_headers(source: Any) -> Mapping[str, str]:
+    try:
+        return _headers(source)
+    except (TypeError, ValueError):  # `unusable` says so
         return {}
 
 
@@ -287,45 +290,17 @@ def _no_url_in_mapping(source: Mapping[Any, Any]) -> Exception:
 
 def _is_small(value: Any) -> bool:
     """Tell whether this is a number that can be shown: Python refuses to print one of over 4,300 digits."""
-    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= _MAX_SIZE)
+    return isinstance(value, float) or (isinstance(value, int) and abs(value) <= MAX_SIZE)
 
 
 def unusable(attachment: Attachment) -> str | None:
-    """Return which field of an attachment cannot be used, as one line without secrets; None if all can.
+    """Return why there is nothing to ask for, as one line without secrets; None if there is something.
 
-    Of what `intake` made only the headers can be unusable: they are passed on as they came, lest a token that is
-    silently dropped looks like a missing permission.
-
-    Args:
-        attachment: one that a caller may have built by hand, of any values.
+    A mapping's headers that cannot be sent are not left out in silence: a missing token looks like a missing right.
     """
-    url: Any = attachment.url  # annotations bind no caller
-    if not isinstance(url, str) or not (url.strip() or attachment.kind == "embed"):  # an embed may have none
-        return _wrong("url", url)
-    for field in _TEXT_CLAIMS:
-        if not isinstance(claim := getattr(attachment, field), _TEXT_OR_NONE):
-            return _wrong(field, claim)
-    if attachment.kind not in _ALL_KINDS:
-        return _wrong("kind", attachment.kind)
-    if not (attachment.size is None or _is_size(attachment.size)):
-        return _wrong("size", attachment.size)
-    return next((problem for item in attachment.headers.items() if (problem := _unusable_header(*item))), None)
-
-
-def _wrong(field: str, value: Any) -> str:
-    return f"unusable metadata: {field} is {_shown(value)}"
-
-
-def _shown(value: Any) -> str:
-    if isinstance(value, str):
-        return one_line(repr(bare_url(value)), limit=60)
-    return repr(value) if value is None or _is_small(value) else f"of the type {type(value).__qualname__}"
-
-
-def _unusable_header(name: Any, value: Any) -> str | None:
-    """Return what is wrong with a header field, without its value (RFC 9110, sections 5.1 and 5.5)."""
-    if not isinstance(name, str) or not _FIELD_NAME.fullmatch(name):
-        return "unusable metadata: a header's name is not a token"
-    if not isinstance(value, str) or not _FIELD_VALUE.fullmatch(value):
-        return f"unusable metadata: the value of the header {one_line(name, limit=60)} is not one line of text"
+    try:
+        if isinstance(attachment.source, Mapping) and not attachment.headers:
+            _headers(attachment.source)
+    except (TypeError, ValueError) as error:
+        return f"unusable metadata: {error}"
     return None

@@ -3,6 +3,7 @@
 The parser below is written from the grammar in the docstring of `context`, and reads every field back.
 """
 
+import logging
 import re
 from pathlib import PurePosixPath
 from typing import get_args
@@ -10,8 +11,9 @@ from typing import get_args
 from hypothesis import example, given
 from hypothesis import strategies as st
 
-from staging._context import cleanup_line, context, download_line, failure_line, notice
+from staging._context import context, contradicted_claim, notice
 from staging._errors import Reason, RejectedError
+from staging._log import log_batch, log_outcome, log_removal
 from staging._models import Attachment, Failure, Kind, Skipped, StagedFile
 from staging._text import one_line
 
@@ -38,9 +40,10 @@ attachments = st.builds(
     name=st.none() | texts,
     kind=st.sampled_from(get_args(Kind)),
     media_type=st.none() | texts | st.sampled_from(["image/png", "text/plain", "application/pdf"]),
-    size=st.none() | st.integers(),
+    size=st.none() | st.integers(0, 2**63 - 1),
+    data=st.none() | st.just(b"s1gnature"),
     description=st.none() | texts,
-    headers=st.just({"Authorization": "Bearer t0ken\n"}),
+    headers=st.just({"Authorization": "Bearer t0ken"}),
     source=st.just({"url": "https://example.com/?s1gnature"}),
 )
 names = texts | texts.map(one_line)
@@ -58,15 +61,15 @@ failures = st.builds(
     detail=texts | st.just("too large: 61.2 MB, the limit is 50 MB"),
     retryable=st.booleans(),
     attempts=st.integers(0, 3),
-    error=st.builds(RejectedError, reasons, texts),
+    error=st.builds(RejectedError, reasons, texts, hint=st.just("t0ken")),
 )
-skips = st.builds(Skipped, attachment=attachments, name=names, reason=st.sampled_from(["link", "embed"]))
+skips = st.builds(Skipped, attachment=attachments, name=names, reason=st.sampled_from(["link", "embed", "type"]))
 batches = st.lists(staged_files | failures | skips, max_size=6)
 
 LINES = {
     "head": r"(?P<number>[1-9][0-9]*)\. (?P<label>FILE|IMAGE|VIDEO|AUDIO|URL|EMBED) '(?P<name>(?:[^'\\]|\\['\\])*)'",
     "done": r"   Downloaded: (?:(?P<yes>Yes \(available for processing\))|Failed \((?P<detail>.+)\)"
-            r"|Not needed \((?P<skip>link|embed)\))",
+            r"|Not needed \((?P<skip>link|embed|type)\))",
     "path": r"   Local Path: (?P<path>.+)",
     "url": r"   URL: (?P<url>.+)",
     "type": r"   Type: (?P<seen>.+) \(claimed (?P<claimed>.+)\)",
@@ -96,9 +99,14 @@ def parse(block):
     return entries
 
 
-@given(batches, st.sampled_from(["bare", "full", "hide"]), st.sampled_from([None, {"/tmp": "/mnt/\n2. x"}]))
-def test_n_outcomes_give_n_entries_that_parse_back(outcomes, mode, path_map):
-    block = context(outcomes, urls=mode, path_map=path_map)
+@given(
+    batches,
+    st.sampled_from(["bare", "full", "hide"]),
+    st.booleans(),
+    st.sampled_from([None, {"/tmp": "/mnt/\n2. x"}]),
+)
+def test_n_outcomes_give_n_entries_that_parse_back(outcomes, mode, paths, path_map):
+    block = context(outcomes, urls=mode, paths=paths, path_map=path_map)
     if not outcomes:
         assert block == ""
         return
@@ -106,25 +114,46 @@ def test_n_outcomes_give_n_entries_that_parse_back(outcomes, mode, path_map):
     assert [int(entry["number"]) for entry in entries] == list(range(1, len(outcomes) + 1))
     for entry, outcome in zip(entries, outcomes, strict=True):
         assert re.sub(r"\\(.)", r"\1", entry["name"]) == one_line(outcome.name)
-        assert ("yes" in entry) == ("path" in entry) == isinstance(outcome, StagedFile)
+        assert ("yes" in entry) == isinstance(outcome, StagedFile)
+        assert ("path" in entry) == (paths and isinstance(outcome, StagedFile))
         assert ("detail" in entry) == isinstance(outcome, Failure)
         assert entry.get("skip") == (outcome.reason if isinstance(outcome, Skipped) else None)
         assert ("url" in entry) == (mode != "hide")
         assert len(entry.get("description", "")) <= 500
 
 
+def logged(outcomes, label):
+    """Return every message that the log has of these, and every text among its facts."""
+    records: list[logging.LogRecord] = []
+    handler, logger = logging.Handler(), logging.getLogger("staging")
+    handler.emit = records.append  # type: ignore[method-assign]
+    level = logger.level
+    logger.addHandler(handler)
+    logger.setLevel(logging.DEBUG)
+    logger.propagate = False
+    try:
+        log_batch(outcomes, label)
+        for outcome in outcomes:
+            log_outcome(outcome, label)
+        log_removal(len(outcomes), label)
+    finally:
+        logger.removeHandler(handler)
+        logger.setLevel(level)
+        logger.propagate = True
+    messages = [record.getMessage().replace("t0ken", "") for record in records]  # a hint is for the log
+    facts = [text for record in records for key, text in record.staging.items() if key not in {"hint", "label"}]
+    return messages + [fact for fact in facts if isinstance(fact, str)]
+
+
 @given(batches, texts)
 @example([], "")
 def test_nothing_that_is_shown_carries_a_secret_or_a_control_character(outcomes, label):
     """Issue 5, item 7: the block, the notice, the log and every repr, all of hostile attachments."""
-    failed = [outcome for outcome in outcomes if isinstance(outcome, Failure)]
     shown = [
         *context(outcomes).split("\n"),
         *context(outcomes, urls="hide").split("\n"),
         notice(outcomes),
-        download_line(outcomes, label),
-        cleanup_line(len(outcomes), label),
-        *(failure_line(failure, label) for failure in failed),
+        *logged(outcomes, label),
         *(repr(outcome) for outcome in outcomes),
         *(repr(outcome.attachment) for outcome in outcomes),
     ]
@@ -136,11 +165,12 @@ def test_nothing_that_is_shown_carries_a_secret_or_a_control_character(outcomes,
 @given(st.lists(failures, min_size=1, max_size=12), st.lists(staged_files | skips, max_size=3))
 def test_a_notice_does_nothing_in_a_chat(failed, others):
     """No mention, no markup, no link, at most 400 characters, for any name; and it counts right."""
+    for text in (notice([*others, *failed]), notice(others)):
+        assert len(text) <= 400
+        assert not re.search(r"[@<>*`~|#\[\]\\/]|__|:\S|\b_|_\b", text)
+        assert not re.search(r"(?i)\.(?:com|org|net|gg|example)\b|www\.", text)
+        assert not text or text.endswith(".")
     text = notice([*others, *failed])
     wanted = len(failed) + sum(isinstance(other, StagedFile) for other in others)
     assert text.startswith(f"{len(failed)} of {wanted} attachments could not be used: ")
-    assert len(text) <= 400
-    assert not re.search(r"[@<>*`~|#\[\]\\/]|__|:\S|\b_|_\b", text)
-    assert not re.search(r"(?i)\.(?:com|org|net|gg|example)\b|www\.", text)
-    assert text.endswith(".")
-    assert notice(others) == ""
+    assert bool(notice(others)) == any(contradicted_claim(other) for other in others)
