@@ -7,7 +7,7 @@ and into tracebacks as a note.
 
 from typing import Any, Literal, NamedTuple
 
-from staging._text import format_size
+from staging._text import describe_limit
 
 Reason = Literal[
     "not_allowed", "private_address", "too_large", "budget", "too_many", "expired", "not_found", "forbidden",
@@ -178,14 +178,5 @@ class StageClosedError(StagingError, RuntimeError):
 
 
 def too_large(limit: int, size: int | None = None) -> RejectedError:
-    """Return the error for a file over the limit: both numbers, told apart, so that a person can act on it.
-
-    Args:
-        limit: bytes that are allowed.
-        size: bytes that it has; None: more than the limit, but nobody knows how many.
-    """
-    allowed = format_size(limit)
-    shown = f"more than {allowed}" if size is None else format_size(size)
-    if shown == allowed:
-        shown = f"{size:,} bytes"
-    return RejectedError("too_large", f"too large: {shown}, the limit is {allowed}", limit=limit, size=size)
+    """Return the error for a file over the limit; `size` is None where nobody knows how far."""
+    return RejectedError("too_large", describe_limit(size, limit), limit=limit, size=size)

@@ -413,6 +413,7 @@ class AttachmentStage:
         self,
         *,
         urls: Literal["bare", "full", "hide"] = "bare",
+        paths: bool = True,
         path_map: Mapping[str | PathLike[str], str | PathLike[str]] | None = None,
     ) -> str:
         """Return the context block for a language model: one entry for each outcome, or the empty string for none.
@@ -420,6 +421,7 @@ class AttachmentStage:
         Args:
             urls: ``bare`` drops query and fragment (signatures are secrets), ``full`` keeps them, ``hide`` leaves the
                 line out.
+            paths: whether local paths are shown; they differ from run to run.
             path_map: host directory -> the directory as which a sandbox sees it; for the paths shown, not on disk.
 
         Raises:
@@ -427,7 +429,7 @@ class AttachmentStage:
             ValueError: if `urls` is none of the three.
         """
         self._require_open()
-        return context(self.outcomes, urls=urls, path_map=path_map)
+        return context(self.outcomes, urls=urls, paths=paths, path_map=path_map)
 
     def notice(self) -> str:
         """Return what to tell the person who sent the attachments: a sentence on those that failed; empty if none.

@@ -100,3 +100,17 @@ def format_size(size: float) -> str:
         value, unit = value / 1024, unit + 1
     number = f"{value:.1f}".removesuffix(".0")
     return f"{number} {_UNITS[unit]}"
+
+
+def describe_limit(size: int | None, limit: int) -> str:
+    """Return the line for what is over a limit: both numbers, told apart, so that a person can act on it.
+
+    Args:
+        size: bytes that there are; None: more than the limit, but nobody knows how many.
+        limit: bytes that are allowed.
+    """
+    allowed = format_size(limit)
+    shown = f"more than {allowed}" if size is None else format_size(size)
+    if shown == allowed:
+        shown = f"{size:,} bytes"
+    return f"too large: {shown}, the limit is {allowed}"

@@ -407,7 +407,7 @@ def test_it_reads_well_where_the_repository_is_not_at_hand():
 
 def test_the_changelog_begins_with_this_version():
     changelog = README.partition("## Changelog\n")[2]
-    assert re.search(r"^### ([0-9.]+)", changelog, re.MULTILINE)[1] == PROJECT["version"]
+    assert re.search(r"^### ([0-9.]+)", changelog, re.MULTILINE)[1] == staging.__version__
 
 
 def shell():

@@ -5,8 +5,8 @@ import errno
 import io
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator, Sequence
-from typing import Any, Protocol
+from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
+from typing import Literal, Protocol
 
 import anyio.to_thread
 
@@ -22,7 +22,13 @@ class Stage(Protocol):
         """All outcomes, in order of intake."""
         ...
 
-    def context(self, **options: Any) -> str:
+    def context(
+        self,
+        *,
+        urls: Literal["bare", "full", "hide"] = ...,
+        paths: bool = ...,
+        path_map: Mapping[str | os.PathLike[str], str | os.PathLike[str]] | None = ...,
+    ) -> str:
         """Return the context block; raises `StageClosedError` outside the stage's scope."""
         ...
 

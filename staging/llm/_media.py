@@ -13,8 +13,8 @@ from typing import TypeVar
 
 import anyio
 
-from staging._models import MB, StagedFile, describe_limit
-from staging._text import one_line
+from staging._models import MB, StagedFile
+from staging._text import describe_limit, one_line
 from staging._threads import in_thread
 from staging.llm._budget import fair_shares
 from staging.llm._files import UnreadableError, reading, staged
