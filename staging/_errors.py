@@ -99,7 +99,7 @@ class _ReasonedError(StagingError):
         self.limit = limit
         self.size = size
         self.host = host
-        self.retryable = REASONS[reason].retryable if retryable is None else retryable
+        self.retryable: bool = REASONS[reason].retryable if retryable is None else retryable
         if hint:
             self.add_note(hint)  # shown by tracebacks, never by str()
 
@@ -166,7 +166,7 @@ class WorkspaceError(_ReasonedError, OSError):
         size: int | None = None, retryable: bool | None = None,
     ) -> None:  # fmt: skip
         super().__init__(reason, detail, hint=hint, limit=limit, size=size, retryable=retryable)
-        self.args = errno, detail
+        self.args: tuple[Any, ...] = (errno, detail)
         self.errno = errno
 
     def __reduce__(self) -> tuple[Any, ...]:

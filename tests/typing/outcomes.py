@@ -24,7 +24,7 @@ def every_kind_is_seen(outcome: Outcome) -> str:
             assert_type(outcome.error, StagingError)
             return detail
         case Skipped(reason=reason):
-            assert_type(reason, Literal["link", "embed"])
+            assert_type(reason, Literal["link", "embed", "type"])
             return reason
         case _:
             assert_never(outcome)
@@ -52,7 +52,7 @@ def every_reason_is_seen(reason: Reason) -> bool:
             return False
         case "timeout" | "stalled" | "deadline" | "connect" | "interrupted":
             return True
-        case "protocol" | "size_mismatch" | "encoding" | "disk_full" | "storage":
+        case "protocol" | "size_mismatch" | "encoding" | "substituted" | "disk_full" | "storage":
             return False
         case _:
             assert_never(reason)
