@@ -236,6 +236,26 @@ def test_let_go_after_the_removal_frees_no_other_workspaces_lease(root):
     second.remove()
 
 
+def test_F07_a_directory_below_swapped_for_a_link_before_it_is_opened(root, tmp_path, monkeypatch):
+    """Another process of the same user is at it meanwhile."""
+    victim = tmp_path / "victim"
+    (victim / "precious").mkdir(parents=True)
+    workspace = Workspace.create(root)
+    (workspace.directory / "below" / "deeper").mkdir(parents=True)
+    real = removal_module.open_directory
+
+    def swap_and_open(name, above):
+        os.rename(name, "moved", src_dir_fd=above, dst_dir_fd=above)
+        os.symlink(victim, name, dir_fd=above)
+        monkeypatch.setattr(removal_module, "open_directory", real)
+        return real(name, above)
+
+    monkeypatch.setattr(removal_module, "open_directory", swap_and_open)
+    assert workspace.remove().leftovers == (("below", "not a directory"),)
+    assert os.listdir(victim) == ["precious"]
+    assert sweep(root) == 1
+
+
 # ── forgotten ────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

@@ -98,7 +98,7 @@ def test_a_sweep_does_not_shut_the_group_out(place):
     with pytest.raises(BlockingIOError):
         Lease(os.fspath(workspace.directory))
     assert mode(workspace.directory) == 0o750
-    workspace._lease.release()
+    workspace.let_go()
     assert sweep(root) == 1
 
 

@@ -64,7 +64,7 @@ def orphan(root, *, extra=False):
         (workspace.directory / "deep" / "er").mkdir(parents=True)
         (workspace.directory / "deep" / "er" / "file").touch()
     part._fd = os.close(part._fd) or -1
-    workspace._lease.release()
+    workspace.let_go()
     return workspace.directory
 
 

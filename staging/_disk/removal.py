@@ -4,13 +4,18 @@ Theory of operation. Removal never trusts a path. The workspace is emptied throu
 it was made, so neither a symbolic link nor another directory put in its place is touched (CVE-2026-3888,
 CVE-2025-46415, CPython gh-157579). Directories below are moved up to the top before they are emptied, so depth costs
 neither recursion nor descriptors. A removal can be stopped between any two entries; the next one goes on.
+
+Staged files go through the workspace's own descriptor, also when the process has no other left. Reading the directory
+for what the body added takes two more, so two are held in reserve while any workspace of the process is alive.
 """
 
 import errno
 import itertools
 import os
 import shutil
-from collections.abc import Callable
+import threading
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import NamedTuple
 
 from staging._disk.errors import describe
@@ -21,6 +26,7 @@ _PASSES = 100  # some file systems skip entries while others are removed: read a
 _MAX_LEFTOVERS = 100  # enough for a person
 _TOP = "."  # the workspace itself, in a list of leftovers
 _NOT_EMPTY = {errno.ENOTEMPTY, errno.EEXIST}
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 
 Stop = Callable[[], bool]
 
@@ -46,6 +52,54 @@ def never() -> bool:
     return False
 
 
+class _Reserve:
+    """Two descriptors that removals may have when there are no others. Its locks are re-entrant, for finalizers."""
+
+    def __init__(self) -> None:
+        self._lock = threading.RLock()
+        self._turn = threading.RLock()
+        self._holders = 0
+        self._held: list[int] = []
+
+    def hold(self) -> None:
+        """Keep the reserve filled until `drop`, as far as there are descriptors."""
+        with self._lock:
+            self._holders += 1
+            self._settle()
+
+    def drop(self) -> None:
+        """Undo one `hold`."""
+        with self._lock:
+            self._holders -= 1
+            self._settle()
+
+    @contextmanager
+    def lent(self) -> Iterator[None]:
+        """Give the descriptors free for the block, to one removal at a time."""
+        with self._turn:
+            with self._lock:
+                holders, self._holders = self._holders, 0
+                self._settle()
+            try:
+                yield
+            finally:
+                with self._lock:
+                    self._holders += holders
+                    self._settle()
+
+    def _settle(self) -> None:
+        while self._held and self._holders <= 0:
+            os.close(self._held.pop())
+        while len(self._held) < 2 and self._holders > 0:
+            try:
+                self._held.append(os.open(os.devnull, os.O_RDONLY))
+            except OSError:  # there is none to be had: so be it
+                break
+
+
+reserve = _Reserve()
+
+
 def remove_workspace(path: str, lease: Lease, *, stop: Stop = never) -> tuple[tuple[str, str], ...]:
     """Remove a workspace whose lease is ours, and return the leftovers.
 
@@ -66,11 +120,21 @@ def _remove_directory(path: str, directory: int, stop: Stop) -> tuple[tuple[str,
     for _ in range(_PASSES):
         if error is None:
             break
-        left = _Broom(directory, stop).sweep()
+        left = _empty(directory, stop)
         error = _remove_empty(path, directory)
         if left or error is None or error.errno != errno.ENOTEMPTY:  # else a worker has just made its file
             break
     return () if error is None else tuple(left.items()) or ((_TOP, describe(error)),)
+
+
+def _empty(directory: int, stop: Stop) -> dict[str, str]:
+    """Empty an open directory as far as it goes; return what is left, and why."""
+    broom = _Broom(directory, stop)
+    left = broom.sweep()
+    if broom.short:
+        with reserve.lent():
+            left = _Broom(directory, stop).sweep()
+    return left
 
 
 def _remove_empty(path: str, directory: int) -> OSError | None:
@@ -87,9 +151,13 @@ def _remove_empty(path: str, directory: int) -> OSError | None:
 
 
 class _Broom:
-    """Empties one open directory; two further descriptors are enough for any depth."""
+    """Empties one open directory; two further descriptors are enough for any depth.
 
-    __slots__ = ("_left", "_moved", "_progress", "_stop", "_top")
+    Attributes:
+        short: whether the process had none left.
+    """
+
+    __slots__ = ("_left", "_moved", "_progress", "_stop", "_top", "short")
 
     def __init__(self, top: int, stop: Stop) -> None:
         self._top = top
@@ -97,6 +165,7 @@ class _Broom:
         self._left: dict[str, str] = {}
         self._moved = itertools.count(1)
         self._progress = False
+        self.short = False
 
     def sweep(self) -> dict[str, str]:
         """Remove until nothing more goes; return what the last reading left, and why."""
@@ -175,5 +244,6 @@ class _Broom:
         return target
 
     def _note(self, path: str, error: OSError) -> None:
+        self.short = self.short or error.errno in _NO_DESCRIPTORS
         if not isinstance(error, FileNotFoundError) and len(self._left) < _MAX_LEFTOVERS:
             self._left[one_line(path)] = describe(error)

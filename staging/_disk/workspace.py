@@ -28,7 +28,7 @@ from staging._claims.filenames import UniqueNames, safe_name
 from staging._disk.errors import storage_error
 from staging._disk.lease import Lease, own_mode
 from staging._disk.moving import move_new, open_new, rename_new
-from staging._disk.removal import Removal, Stop, never, remove_workspace
+from staging._disk.removal import Removal, Stop, never, remove_workspace, reserve
 from staging._disk.root import give_to_group, new_name, warn_of_no_locks
 from staging._errors import WorkspaceError
 from staging._text import format_size, one_line
@@ -103,6 +103,7 @@ class Workspace:
                     lease = _lease_new(directory, group)
                     if not lease.held:
                         warn_of_no_locks(root)
+                    reserve.hold()
                     return cls(directory, lease, group)
         except WorkspaceError:
             raise
@@ -204,6 +205,7 @@ class Workspace:
             last = not self._inside
         if last:
             self._lease.release()
+            reserve.drop()
 
     def next_part(self) -> tuple[str, int]:
         """Open a new part file; return its name and descriptor."""

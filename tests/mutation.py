@@ -1,0 +1,509 @@
+"""Break the library in one place at a time, and see whether a test notices.
+
+Run it from the repository: ``python tests/mutation.py [WORD]...``; with words, only the sabotages whose file or purpose
+has one of them. It works in a copy, says what each sabotage was noticed by, and ends with the survivors. It is not part
+of the suite, since it takes some minutes.
+
+A sabotage takes away one thing that a line is there for. One that survives means a promise without a test, or a line
+without a purpose. One whose text is not found any more, exactly once, is stale: mend it here.
+"""
+
+# ruff: noqa: T201
+# (a script prints)
+
+import os
+import shutil
+import subprocess
+import sys
+import tempfile
+import time
+from pathlib import Path
+from typing import NamedTuple
+
+REPOSITORY = Path(__file__).resolve().parent.parent
+SECONDS = 240  # a sabotage that hangs the tests is noticed, too
+
+
+class Sabotage(NamedTuple):
+    """One change that a test must notice."""
+
+    purpose: str  # what the line is there for
+    file: str  # below staging/
+    old: str  # found exactly once
+    new: str
+    tests: str  # arguments of pytest, separated by spaces
+
+
+LEASE, SWEEP, WORKSPACE = "tests/test_lease.py", "tests/test_sweep.py", "tests/test_workspace.py"
+ENDS, GROUP = "tests/test_ends.py", "tests/test_group.py"
+
+DISK = [
+    Sabotage(
+        "a forked child never unlocks its parent's lease",
+        "_disk/lease.py",
+        "if self.held and os.getpid() == self._owner:",
+        "if self.held:",
+        LEASE,
+    ),
+    Sabotage(
+        "letting go unlocks, whoever has a copy of the descriptor",
+        "_disk/lease.py",
+        "_unlock(self._locked)",
+        "pass",
+        ENDS,
+    ),
+    Sabotage(
+        "a lock on a directory that lost its name is no lease",
+        "_disk/lease.py",
+        "if not is_at(path, directory):",
+        "if False:",
+        LEASE,
+    ),
+    Sabotage(
+        "a sweep leaves the mode of the living alone",
+        "_disk/lease.py",
+        "self._locked = self.directory = open_directory(path)",
+        "self._locked = self.directory = open_directory(path); own_mode(self.directory)",
+        f"{ENDS} {GROUP}",
+    ),
+    Sabotage(
+        "what cannot be locked is not held",
+        "_disk/lease.py",
+        "            return False\n        return True",
+        "            return True\n        return True",
+        LEASE,
+    ),
+    Sabotage(
+        "no symbolic link is followed to a directory",
+        "_disk/lease.py",
+        '| getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_CLOEXEC", 0)',
+        '| getattr(os, "O_CLOEXEC", 0)',
+        ENDS,
+    ),
+    Sabotage(
+        "a failed lease leaves no descriptor",
+        "_disk/lease.py",
+        "            self.release()\n            raise",
+        "            raise",
+        LEASE,
+    ),
+    Sabotage(
+        "what took the workspace's name is not removed",
+        "_disk/removal.py",
+        "if not is_at(path, directory):",
+        "if not is_at(path, directory) and False:",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a removal can be stopped between two entries",
+        "_disk/removal.py",
+        "if self._stop():",
+        "if False:",
+        ENDS,
+    ),
+    Sabotage(
+        "leftovers are bounded",
+        "_disk/removal.py",
+        "_MAX_LEFTOVERS = 100",
+        "_MAX_LEFTOVERS = 1000",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a file that a worker makes meanwhile goes too",
+        "_disk/removal.py",
+        "if left or error is None or error.errno != errno.ENOTEMPTY:",
+        "if True:",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "what fails once is tried again",
+        "_disk/removal.py",
+        "            if not self._progress:\n                break",
+        "            break",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "modes that forbid the removal are repaired",
+        "_disk/removal.py",
+        "            own_mode(directory)\n            moved",
+        "            moved",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "moving a read-only directory takes its mode",
+        "_disk/removal.py",
+        "            own_mode(opened)\n",
+        "",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "no link is followed while a workspace is emptied",
+        "_disk/removal.py",
+        "entry.is_dir(follow_symlinks=False)",
+        "entry.is_dir()",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "depth costs no descriptors",
+        "_disk/removal.py",
+        "            os.close(directory)\n        self._rmdir",
+        "            pass\n        self._rmdir",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "without locks nothing is swept",
+        "_disk/sweep.py",
+        "if lease.held else None",
+        "if True else None",
+        SWEEP,
+    ),
+    Sabotage(
+        "another user's directories are theirs to sweep",
+        "_disk/sweep.py",
+        "found.st_uid == os.geteuid()",
+        "True",
+        SWEEP,
+    ),
+    Sabotage(
+        "a root in which every user can rename is not swept",
+        "_disk/sweep.py",
+        "if is_open_to_all(os.stat(root)):",
+        "if False:",
+        ENDS,
+    ),
+    Sabotage(
+        "a sweep lets the lease go of what it could not remove",
+        "_disk/sweep.py",
+        "            finally:\n                lease.release()",
+        "            finally:\n                pass",
+        f"{SWEEP} {ENDS}",
+    ),
+    Sabotage(
+        "a sweep stops between two entries",
+        "_disk/sweep.py",
+        "                if stop():\n                    break\n",
+        "",
+        ENDS,
+    ),
+    Sabotage(
+        "a sweep says that there are no locks",
+        "_disk/sweep.py",
+        "unsure = unsure or gone is None",
+        "unsure = False",
+        ENDS,
+    ),
+    Sabotage(
+        "only names that this library gave are swept",
+        "_disk/root.py",
+        "return match is not None and _check_sum(decoded[:_RANDOM_BYTES]) == decoded[_RANDOM_BYTES:]",
+        "return match is not None",
+        SWEEP,
+    ),
+    Sabotage(
+        "a root that every user can write is refused",
+        "_disk/root.py",
+        "    if is_open_to_all(found):\n        detail",
+        "    if False:\n        detail",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a root that is a link is refused",
+        "_disk/root.py",
+        "if stat.S_ISLNK(found.st_mode):",
+        "if False:",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a root is tried out before anything is downloaded",
+        "_disk/root.py",
+        "        _try_out(root)\n",
+        "",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a warning about a root comes once",
+        "_disk/root.py",
+        "        _warned.add((message, os.fspath(root)))\n",
+        "",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "directories above the root are judged",
+        "_disk/root.py",
+        "for path in (root, *root.parents):",
+        "for path in (root,):",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a root that cannot be given to the group is not left",
+        "_disk/root.py",
+        "                path.rmdir()\n                raise",
+        "                raise",
+        GROUP,
+    ),
+    Sabotage(
+        "the group gets through the root",
+        "_disk/root.py",
+        "give_to_group(path, group, 0o710)",
+        "give_to_group(path, group, 0o700)",
+        GROUP,
+    ),
+    Sabotage(
+        "the lease is let go when the removal has ended, whoever is inside",
+        "_disk/workspace.py",
+        "        finally:\n            self._lease.let_go()\n            self.leave()",
+        "        finally:\n            self.leave()",
+        ENDS,
+    ),
+    Sabotage(
+        "a workspace that its owner does not want is removed",
+        "_disk/workspace.py",
+        "                workspace.remove()\n                raise",
+        "                raise",
+        ENDS,
+    ),
+    Sabotage(
+        "a workspace is owned in the thread",
+        "_disk/workspace.py",
+        "                own(workspace)\n",
+        "                pass\n",
+        ENDS,
+    ),
+    Sabotage(
+        "a directory without a lease is not left",
+        "_disk/workspace.py",
+        "    except BaseException:\n        with suppress(OSError):\n            directory.rmdir()",
+        "    except OSError:\n        with suppress(OSError):\n            directory.rmdir()",
+        ENDS,
+    ),
+    Sabotage(
+        "a descriptor stays open while a worker is inside",
+        "_disk/workspace.py",
+        "last = not self._inside",
+        "last = self.over",
+        f"{WORKSPACE} {ENDS}",
+    ),
+    Sabotage(
+        "a workspace that its body closed is opened again",
+        "_disk/workspace.py",
+        "                own_mode(self.descriptor)\n            files",
+        "                pass\n            files",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a forked child removes nothing",
+        "_disk/workspace.py",
+        "        if os.getpid() != self.owner:\n            return Removal(0, ())",
+        "        if False:\n            return Removal(0, ())",
+        f"{WORKSPACE} {ENDS}",
+    ),
+    Sabotage(
+        "nothing new begins when the lease is gone",
+        "_disk/workspace.py",
+        "removing, self.over = self.over, True",
+        "removing = self.over",
+        ENDS,
+    ),
+    Sabotage(
+        "a finalizer does not wait for its own thread",
+        "_disk/workspace.py",
+        "threading.RLock()",
+        "threading.Lock()",
+        ENDS,
+    ),
+    Sabotage(
+        "a closed descriptor's number is not used",
+        "_disk/workspace.py",
+        "            if not self._inside:\n                return\n            self._inside += 1\n        self._unlink",
+        "            self._inside += 1\n        self._unlink",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "staged files are counted",
+        "_disk/workspace.py",
+        "                self._staged[name] = None\n",
+        "",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a sweep may take a half-made directory",
+        "_disk/workspace.py",
+        "_ATTEMPTS = 100",
+        "_ATTEMPTS = 1",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a file system without locks is told of",
+        "_disk/workspace.py",
+        "                        warn_of_no_locks(root)\n",
+        "                        pass\n",
+        ENDS,
+    ),
+    Sabotage(
+        "what was kept is told in the thread",
+        "_disk/workspace.py",
+        "            kept(target)\n",
+        "            pass\n",
+        ENDS,
+    ),
+    Sabotage(
+        "a late worker removes its file",
+        "_disk/part.py",
+        "self._over or self._workspace.over",
+        "self._over",
+        ENDS,
+    ),
+    Sabotage(
+        "an abandoned worker cleans up as it leaves",
+        "_disk/part.py",
+        "        if over:\n            self._let_go()",
+        "        if False:\n            self._let_go()",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "nothing is taken from under a worker",
+        "_disk/part.py",
+        "        if not busy:\n",
+        "        if True:\n",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a file that nobody will hear of goes",
+        "_disk/part.py",
+        "if not self._named or self._busy:",
+        "if not self._named:",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a staged file is the group's",
+        "_disk/part.py",
+        "            give_to_group(descriptor, self._workspace.group, 0o640)",
+        "            pass",
+        GROUP,
+    ),
+    Sabotage(
+        "reading the head does not move the end",
+        "_disk/part.py",
+        "            os.lseek(self._fd, 0, os.SEEK_END)\n",
+        "",
+        ENDS,
+    ),
+    Sabotage(
+        "a name is never taken from another file",
+        "_disk/moving.py",
+        "        os.link(source, target, src_dir_fd=source_fd, dst_dir_fd=target_fd, follow_symlinks=False)",
+        "        os.rename(source, target, src_dir_fd=source_fd, dst_dir_fd=target_fd)",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "without hard links a name is looked at first",
+        "_disk/moving.py",
+        "        os.stat(target, dir_fd=target_fd, follow_symlinks=False)\n        raise FileExistsError",
+        "        raise FileNotFoundError",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a copy that was given up leaves nothing",
+        "_disk/moving.py",
+        "            give_up()\n",
+        "",
+        f"{ENDS} {WORKSPACE}",
+    ),
+    Sabotage(
+        "a copy can be given up",
+        "_disk/moving.py",
+        "        if stop():\n",
+        "        if False:\n",
+        ENDS,
+    ),
+    Sabotage(
+        "a copy is on the disk before its original goes",
+        "_disk/moving.py",
+        "            os.fsync(writer)\n",
+        "",
+        WORKSPACE,
+    ),
+    Sabotage(
+        "a copy has the mode of its original",
+        "_disk/moving.py",
+        "            _copy_mode(reader, writer)\n",
+        "",
+        ENDS,
+    ),
+    Sabotage(
+        "no pipe is taken for a file",
+        "_disk/moving.py",
+        "if stat.S_ISREG(os.fstat(descriptor).st_mode):",
+        "if True:",
+        ENDS,
+    ),
+]
+
+SABOTAGES = [*DISK]
+
+
+def copy_repository(place: Path) -> None:
+    """Copy what the tests need."""
+    for name in ("staging", "tests", "examples"):
+        shutil.copytree(REPOSITORY / name, place / name, ignore=shutil.ignore_patterns("__pycache__"))
+    for name in ("pyproject.toml", "README.md"):
+        shutil.copy(REPOSITORY / name, place)
+
+
+def noticed_by(place: Path, sabotage: Sabotage) -> str | None:
+    """Return what noticed the sabotage, or None.
+
+    Raises:
+        LookupError: if its text is not there exactly once.
+    """
+    path = place / "staging" / sabotage.file
+    source = path.read_text("utf-8")
+    if source.count(sabotage.old) != 1:
+        raise LookupError(f"{source.count(sabotage.old)} places in {sabotage.file} have {sabotage.old!r}")
+    path.write_text(source.replace(sabotage.old, sabotage.new), "utf-8")
+    command = [sys.executable, "-B", "-m", "pytest", "-x", "-q", "-p", "no:cacheprovider", *sabotage.tests.split()]
+    try:
+        done = subprocess.run(
+            command,
+            cwd=place,
+            env=os.environ | {"PYTHONPATH": str(place)},
+            capture_output=True,
+            text=True,
+            timeout=SECONDS,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return "it hangs"
+    finally:
+        path.write_text(source, "utf-8")
+    if not done.returncode:
+        return None
+    failed = [line for line in done.stdout.splitlines() if line.startswith(("FAILED", "ERROR"))]
+    return failed[0].split(" - ")[0] if failed else "the tests do not run"
+
+
+def main(words: list[str]) -> int:
+    """Try all sabotages that have one of the words; return the exit code."""
+    chosen = [s for s in SABOTAGES if not words or any(word in s.file or word in s.purpose for word in words)]
+    survivors, stale = [], []
+    with tempfile.TemporaryDirectory(prefix="mutation-") as name:
+        place = Path(name)
+        place.chmod(0o755)
+        copy_repository(place)
+        for sabotage in chosen:
+            begin = time.monotonic()
+            try:
+                noticed = noticed_by(place, sabotage)
+            except LookupError as error:
+                stale.append(f"{sabotage.purpose}: {error}")
+                continue
+            if noticed is None:
+                survivors.append(f"{sabotage.file}: {sabotage.purpose}")
+            print(f"{time.monotonic() - begin:5.1f} s  {noticed or 'SURVIVES':60} {sabotage.purpose}", flush=True)
+    print(f"{len(chosen)} sabotages, {len(survivors)} survivors, {len(stale)} stale")
+    print(*survivors, *stale, sep="\n")
+    return 1 if survivors or stale else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))
