@@ -1267,6 +1267,14 @@ def test_every_error_is_one_line():
     assert str(storage_error(OSError())) == "OSError"
 
 
+def test_what_may_help_to_try_again():
+    """Others give descriptors and space back; a broken or forbidden disk stays so."""
+    for code in (errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOSPC, errno.EDQUOT):
+        assert storage_error(OSError(code, "")).retryable
+    for code in (errno.EIO, errno.EROFS, errno.EACCES, errno.ENOENT, None):
+        assert not storage_error(OSError(code, "")).retryable
+
+
 def test_repr_is_for_the_night(root):
     workspace = Workspace.create(root)
     assert repr(workspace) == f"<Workspace {workspace.directory}>"

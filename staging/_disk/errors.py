@@ -6,6 +6,7 @@ from staging._errors import WorkspaceError
 from staging._text import one_line
 
 _FULL = {errno.ENOSPC: "no space left on the disk", errno.EDQUOT: "the disk quota is used up"}
+_FOR_NOW = {errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.EAGAIN}  # others of this process or machine will end
 _WORDS = {
     **_FULL,
     errno.EMFILE: "too many open files in this process (EMFILE)",
@@ -28,10 +29,15 @@ def storage_error(error: OSError, what: str = "") -> WorkspaceError:
     Args:
         error: what the operating system said.
         what: what it was about; put before the detail.
+
+    Returns:
+        An error that may help to try again where the disk is full, or too few descriptors are left.
     """
     words = describe(error)
     detail = f"{one_line(what)}: {words}" if what else words
-    return WorkspaceError("disk_full" if error.errno in _FULL else "storage", detail, error.errno)
+    if error.errno in _FULL:
+        return WorkspaceError("disk_full", detail, error.errno)
+    return WorkspaceError("storage", detail, error.errno, retryable=error.errno in _FOR_NOW)
 
 
 def describe(error: OSError) -> str:

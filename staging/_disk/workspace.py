@@ -222,8 +222,9 @@ class Workspace:
         """
         free = _free_space(self.descriptor, self.directory)
         if free - incoming < min_free:
-            detail = f"disk full: {format_size(free)} free, of which {format_size(min_free)} must remain (min_free_mb)"
-            raise WorkspaceError("disk_full", detail, errno.ENOSPC)
+            detail = f"disk full: {format_size(free)} free, of which {format_size(min_free)} must remain"
+            hint = "the limit is min_free_mb"
+            raise WorkspaceError("disk_full", detail, errno.ENOSPC, hint=hint, limit=min_free, size=incoming)
 
     def give_name(self, part: str, name: str) -> str:
         """Give a part file its final name, or the next one that is free, or one that is short enough; return that."""
