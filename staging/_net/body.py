@@ -1,37 +1,42 @@
-"""The body of a response, on a connection of ours."""
+"""The body of a response, on a connection of ours.
+
+Theory of operation. A body with a Content-Length is read from the stream straight into the buffer of the reader, and so
+is one that ends with the connection (RFC 9112 section 6.3). A chunked one passes through `Chunks`. A body that was read
+to its end gives its connection back, any other ends it.
+"""
 
 from collections.abc import Callable, Mapping
 from typing import Final
 
 from staging._errors import DownloadError
-from staging._net.http1 import Head, Parser
-from staging._net.stream import Stream, broken, checkpoint, received
+from staging._net.http1 import Chunks, Head
+from staging._net.stream import CHUNK, Stream, broken, checkpoint
 from staging._net.urls import Origin
 
 TURN: Final = 262_144  # bytes that one body takes before the others have their turn; a few tenths of a millisecond
-_EVENTS_PER_TURN = 32
 
 
 class FramedResponse:
     """A `Response` on a connection of ours: its body exactly as framed, and never more than was declared."""
 
     __slots__ = (
-        "_closed", "_complete", "_give_back", "_head", "_kept", "_left", "_reusable", "_stream",
+        "_chunks", "_complete", "_give_back", "_head", "_kept", "_left", "_on_step", "_stream",
         "length", "status",
     )  # fmt: skip
 
-    def __init__(self, stream: Stream, head: Head, give_back: Callable[[Stream], None]) -> None:
+    def __init__(
+        self, stream: Stream, head: Head, give_back: Callable[[Stream], None], on_step: Callable[[str], None]
+    ) -> None:
         self.status = head.status
         self.length = head.length
         self._head = head
-        self._stream = stream
+        self._stream: Stream | None = stream
         self._give_back = give_back
-        self._reusable = head.persistent
+        self._on_step = on_step
         self._kept = head.rest
-        self._left = head.length or 0
-        self._complete = self._closed = False
-        if head.length == 0:
-            self._finish(excess=bool(self._kept))
+        self._left = head.length
+        self._chunks = Chunks(stream.origin, head.rest) if head.chunked else None
+        self._complete = head.length == 0
 
     @property
     def fields(self) -> Mapping[bytes, bytes]:
@@ -42,88 +47,61 @@ class FramedResponse:
         return self._head.fields.get(name)
 
     async def readinto(self, view: memoryview) -> int:
-        if self._complete:
+        if self._complete or (stream := self._stream) is None:
             return 0
-        parser = self._head.parser
         try:
-            return await (self._read_counted(view) if parser is None else self._read_framed(view, parser))
+            return await (self._read(stream, view) if self._chunks is None else self._unchunk(stream, view))
         except OSError as error:
-            raise broken(self._stream.origin) from error
+            raise broken(stream.origin, error) from error
 
-    async def _read_counted(self, view: memoryview) -> int:
-        """Past h11, straight into the caller's buffer (RFC 9112 section 6.2)."""
-        view = view[: min(self._left, TURN)]
-        count = self._take_kept(view)
-        if not count:
-            count = await self._read_stream(view)
-        elif count < len(view):
-            count += self._stream.read_now(view[count:]) or 0  # nothing yet, or the end: the next call meets it again
-        self._left -= count
-        if not self._left:
-            self._finish(excess=bool(self._kept))
-        return count
-
-    async def _read_stream(self, view: memoryview) -> int:
-        """Read the next bytes, at least one; a fast peer does not keep the loop to itself."""
-        if (count := self._stream.read_now(view)) is not None:
-            await checkpoint()
-        while count is None:
-            await self._stream.readable()
-            count = self._stream.read_now(view)
-        if not count:
-            length = self._head.length or 0
-            raise truncated(self._stream.origin, length - self._left, length)
-        return count
-
-    async def _read_framed(self, view: memoryview, parser: Parser) -> int:
-        """Through h11: chunked, or up to the end of the connection (RFC 9112 sections 7.1 and 6.3)."""
-        count = self._take_kept(view)
-        events = 0
-        while count < len(view):
-            data = parser.body()
-            if data:
-                self._kept = data
-                count += self._take_kept(view[count:])
-            elif data is not None:
-                self._finish(excess=parser.excess)
-                break
-            elif count:
-                break
-            else:
-                parser.feed(await self._receive_framed(parser))
-            events += 1
-            if events % _EVENTS_PER_TURN == 0:
-                await checkpoint()  # tiny chunks cost 30 µs each: the others get their turn
-        return count
-
-    async def _receive_framed(self, parser: Parser) -> bytes:
-        data = await received(self._stream)
-        if not data and parser.chunked:
-            raise broken(self._stream.origin)
-        return data
-
-    def _take_kept(self, view: memoryview) -> int:
-        if not self._kept:
-            return 0
+    async def _read(self, stream: Stream, view: memoryview) -> int:
+        """Read what is there, straight into the caller's buffer."""
+        view = view[: TURN if self._left is None else min(self._left, TURN)]
         count = min(len(self._kept), len(view))
-        view[:count] = self._kept[:count]
-        self._kept = self._kept[count:]
+        if count:
+            view[:count] = self._kept[:count]
+            self._kept = self._kept[count:]
+            if count < len(view):
+                count += stream.read_now(view[count:]) or 0  # nothing yet, or the end: the next call meets it again
+        elif (now := stream.read_now(view)) is not None:
+            count = now
+            await checkpoint()  # a fast peer does not keep the loop to itself
+        else:
+            count = await stream.readinto(view)
+        if self._left is None:
+            self._complete = not count
+        else:
+            self._left -= count
+            self._complete = not self._left
+            if not count:
+                raise truncated(stream.origin, (self.length or 0) - self._left, self.length or 0)
         return count
 
-    def _finish(self, *, excess: bool) -> None:
-        """The body is whole. A peer that says more than it declared is not listened to again (RFC 9112 section 6.3)."""
-        self._complete = True
-        self._reusable = self._reusable and not excess
+    async def _unchunk(self, stream: Stream, view: memoryview) -> int:
+        """Take the framing off what is there (RFC 9112 section 7.1)."""
+        chunks = self._chunks
+        assert chunks is not None  # noqa: S101  # for the type checker
+        if chunks.pending:
+            await checkpoint()
+        while not (count := chunks.take(view)) and not chunks.ended:
+            if not (data := await stream.receive(CHUNK)):
+                raise broken(stream.origin)
+            chunks.feed(data)
+            self._on_step("")
+        self._complete = chunks.ended
+        return count
 
     async def aclose(self) -> None:
         """Give the connection back if it may be used again, else close it. Never waits."""
-        if self._closed:
+        stream, self._stream = self._stream, None
+        if stream is None:
             return
-        self._closed = True
-        if self._complete and self._reusable:
-            self._give_back(self._stream)
+        # a peer that says more than it declared is not listened to again (RFC 9112 section 6.3)
+        excess = self._chunks.pending if self._chunks else bool(self._kept)
+        if self._complete and self._head.persistent and self._left is not None and not excess:
+            self._give_back(stream)
         else:
-            self._stream.close()
+            stream.close()
 
 
 def truncated(origin: Origin, size: int, length: int) -> DownloadError:

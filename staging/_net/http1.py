@@ -1,30 +1,51 @@
-"""HTTP/1.1 without I/O: the bytes of a request, the head of a response, and how its body is framed.
+"""HTTP/1.1 without I/O: the bytes of a request, the head of a response, and the framing of a chunked body.
 
-Theory of operation. A response head of the ordinary kind is recognised by one regular expression, narrower than the
-grammar. Every other one is read by h11, so that all of RFC 9112 is enforced by a library that does nothing else. That
-split saves a third of a small file's time. What follows depends on the framing (RFC 9112 section 6.3): a body with a
-Content-Length is read past h11, chunked and close-delimited bodies go through it.
+Theory of operation. A head is collected until its blank line has come, and is no larger than `MAX_HEAD` however the
+network cuts it. An ordinary head is then recognised by one regular expression, narrower than the grammar, which saves a
+third of a small file's time. Every other head is read by h11, so that RFC 9112 is enforced by a library that does
+nothing else. What follows depends on the framing (RFC 9112 section 6.3). `Chunks` takes the framing off a chunked body.
+It is as strict as the RFC, and ends a body whose framing outweighs its data.
 """
 
 import re
-from collections.abc import Mapping
-from typing import Any, Final, NamedTuple
+from collections.abc import Callable, Mapping
+from typing import Final, NamedTuple
 
 import h11
 
 from staging._errors import DownloadError
 from staging._net.urls import Origin, Target
-from staging._text import one_line
 
-MAX_HEAD: Final = 32_768  # a response head larger than this is a bomb
+MAX_HEAD: Final = 32_768  # bytes of a response head, of a chunk's first line or of trailers; a larger one is a bomb
 MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); endless ones are an attack
+MAX_OVERHEAD: Final = 524_288  # bytes of framing beyond the data: 100,000 chunks of one byte; what is more is an attack
+MAX_CHUNK: Final = 2**62  # bytes of one chunk; a larger number is an attack on somebody's integers
+LINES_PER_TURN: Final = 256  # tiny chunks cost some microseconds each, and the other tasks get their turn
 _NO_BODY = frozenset({204, 304})  # whatever they declare (RFC 9112 section 6.3)
 _MAX_DIGITS = 18  # of a length that fits 64 bits
+
 # Possessive quantifiers: nothing that a peer sends makes these go back.
-_LINES = rb"(?:[!#$%&'*+.^_`|~0-9A-Za-z-]++:[\t\x20-\x7e\x80-\xff]*+\r\n)*+"  # RFC 9110 sections 5.1 and 5.5
-_ORDINARY = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: [\t\x20-\x7e\x80-\xff]*+)?\r\n(" + _LINES + rb")\r\n")
+_NAME = rb"[!#$%&'*+.^_`|~0-9A-Za-z-]"  # RFC 9110 section 5.1
+_VALUE = rb"[\t\x20-\x7e\x80-\xff]*+"  # RFC 9110 section 5.5
+_LINES = rb"(?:" + _NAME + rb"++:" + _VALUE + rb"\r\n)*+"
+_ORDINARY = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: " + _VALUE + rb")?\r\n(" + _LINES + rb")\r\n")
 _FIELD = re.compile(rb"([^:]++):([^\r]*+)\r\n")  # of lines that `_LINES` has admitted
 _REQUEST = re.compile(rb"GET [\x21-\x7e]++ HTTP/1\.1\r\n" + _LINES + rb"\r\n")
+_BLANK_LINE = re.compile(rb"\n\r?\n")  # RFC 9112 section 2.2: a recipient may take a bare LF for a line's end
+_STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: " + _VALUE + rb")?\r?\n")
+_CODINGS = re.compile(rb"(?im)^(transfer-encoding:)[ \t,]*+([^ \t,\r\n]++)[ \t,]*+(?=\r?$)")
+
+# What may come next in a chunked body (RFC 9112 section 7.1), and what may still become that.
+_EXTENSION = rb"[ \t]*+(?:;" + _VALUE + rb")?+"
+_TRAILER = rb"(?:" + _NAME + rb"++:" + _VALUE + rb"\r\n(?:[\t\x20]" + _VALUE + rb"\r\n)*+)*+"  # folded ones too
+_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,20}+)" + _EXTENSION + rb"\r\n")
+_DATA_END = re.compile(rb"\r\n")
+_TRAILERS = re.compile(_TRAILER + rb"\r\n")
+_BEGUN = {
+    _CHUNK_LINE: re.compile(rb"(?:[0-9A-Fa-f]{1,20}+" + _EXTENSION + rb"\r?+)?+"),
+    _DATA_END: re.compile(rb"\r?+"),
+    _TRAILERS: re.compile(_TRAILER + rb"(?:" + _NAME + rb"++(?::" + _VALUE + rb")?+|[\t\x20]" + _VALUE + rb")?+\r?+"),
+}
 
 
 class Request(NamedTuple):
@@ -34,11 +55,13 @@ class Request(NamedTuple):
         target: whom it asks, and for what.
         fields: all of its fields but Host, names in lower case.
         own_origin: whether it goes to the origin that the caller named, whose credentials it may carry.
+        on_step: told in words what is waited for now, whenever that changes and when bytes came that are no data.
     """
 
     target: Target
     fields: Mapping[bytes, bytes]
     own_origin: bool = True
+    on_step: Callable[[str], None] = lambda _: None
 
     def __repr__(self) -> str:  # the fields may hold a token
         return f"<Request {self.target!r}>"
@@ -48,8 +71,8 @@ def request_bytes(request: Request) -> bytes:
     """Return the request as it goes over the wire.
 
     Raises:
-        DownloadError: ``invalid``, if it is not a request of one line and plain fields (RFC 9112 sections 3 and 5):
-            nothing in it can end a line.
+        DownloadError: ``invalid``, if it is not a request of one line and plain fields (RFC 9112 sections 3 and 5), so
+            that nothing in it can end a line.
     """
     target = request.target
     fields = b"".join([b"%b: %b\r\n" % field for field in request.fields.items()])
@@ -67,8 +90,8 @@ class Head(NamedTuple):
         fields: values by name in lower case.
         length: the body's bytes, or None if only the framing tells.
         persistent: whether the peer will answer again on this connection.
-        rest: what was received behind the head; body bytes, unless the parser has them.
-        parser: reads the body, if its framing needs that.
+        rest: what was received behind the head.
+        chunked: whether the body comes in chunks. Without chunks and without a length, it ends with the connection.
     """
 
     status: int
@@ -76,14 +99,14 @@ class Head(NamedTuple):
     length: int | None
     persistent: bool
     rest: bytes = b""
-    parser: "Parser | None" = None
+    chunked: bool = False
 
 
 def ordinary_head(data: bytes) -> Head | None:
-    """Return the head that `data` begins with if it is an ordinary one, as nearly all are; None leaves it to h11.
+    """Return the head that `data` begins with if it is an ordinary one; None leaves it to `HeadReader`.
 
     Ordinary is narrower than RFC 9112: complete, HTTP/1.1, a final status with a body, plain lines, no folding, one
-    Content-Length of digits, no Transfer-Encoding. Whoever is not ordinary meets the whole grammar.
+    Content-Length of digits, no Transfer-Encoding. Nearly all heads are.
     """
     match = _ORDINARY.match(data)
     if match is None or match.end() > MAX_HEAD:
@@ -107,8 +130,8 @@ def _by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
     return fields
 
 
-class Parser:
-    """h11, behind what is needed of it here: a response that is not ordinary, read by the whole grammar.
+class HeadReader:
+    """Collects what a peer sends until the final head of a response is complete.
 
     Args:
         origin: who is named in errors.
@@ -116,77 +139,148 @@ class Parser:
 
     def __init__(self, origin: Origin) -> None:
         self._origin = origin
-        self._http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
-        self._http.send(h11.Request(method="GET", target="/", headers=[("Host", "-")]))  # to put it where we are
-        self._http.send(h11.EndOfMessage())
+        self._data = b""
         self._informational = 0
-        self.chunked = False
 
-    def feed(self, data: bytes) -> None:
-        """Take what was received; b"" is the end of the connection."""
-        self._http.receive_data(data)
-
-    def head(self) -> Head | None:
+    def feed(self, data: bytes) -> Head | None:
         """Return the final head, or None if more is needed.
 
         Raises:
-            DownloadError: ``protocol``.
+            DownloadError: ``protocol``, if it is not HTTP/1.1, too large, ambiguous, or never the final one.
         """
-        while (event := self._next()) is not h11.NEED_DATA:
-            if type(event) is h11.Response:
-                return self._judged(event)
-            if type(event) is not h11.InformationalResponse or self._informational == MAX_INFORMATIONAL:
-                raise DownloadError("protocol", f"{self._origin} did not send a final response")
-            self._informational += 1
+        looked_at = max(0, len(self._data) - 2)
+        self._data += data
+        while (end := self._end(looked_at)) is not None:
+            head, self._data, looked_at = self._data[:end], self._data[end:], 0
+            if (found := ordinary_head(head) or self._parsed(head)) is not None:
+                return found._replace(rest=self._data)
         return None
 
-    def _judged(self, head: Any) -> Head:
-        """Return h11's head as ours.
+    def _end(self, looked_at: int) -> int | None:
+        """Return where the first head ends, or None if that has not come yet."""
+        if self._data[:5] != b"HTTP/"[: len(self._data)]:
+            raise self._fault("what came is not a response")
+        blank = _BLANK_LINE.search(self._data, looked_at)
+        if (blank.end() if blank else len(self._data)) > MAX_HEAD:
+            raise self._fault(f"the head is larger than {MAX_HEAD // 1024} KB")
+        return blank.end() if blank else None
 
-        Raises:
-            DownloadError: ``protocol``, for another version, and if both Content-Length and Transfer-Encoding are
-                there: that is a smuggler's message (RFC 9112 section 6.3).
-        """
+    def _parsed(self, head: bytes) -> Head | None:
+        """Return the head as h11 reads it, or None for an informational one."""
+        if not _STATUS_LINE.match(head):
+            raise self._fault("the status line is malformed")
+        http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
+        http.send(h11.Request(method="GET", target="/", headers=[("Host", "-")]))  # to put it where we are
+        http.send(h11.EndOfMessage())
+        # h11 takes the lone word only, and RFC 9110 section 5.6.1.2 has a recipient ignore empty elements of a list
+        http.receive_data(_CODINGS.sub(rb"\1 \2", head))
+        try:
+            event = http.next_event()
+        except h11.RemoteProtocolError:  # its words are for programmers
+            raise self._fault("a header field is malformed") from None
+        if type(event) is h11.Response:
+            return self._judged(event)
+        self._informational += 1
+        final = type(event) is not h11.InformationalResponse or event.status_code == 101
+        if final or self._informational > MAX_INFORMATIONAL:
+            raise self._fault("the final response never came")
+        return None
+
+    def _judged(self, head: h11.Response) -> Head:
+        """Return h11's head as ours."""
         if head.http_version not in {b"1.0", b"1.1"}:
-            raise DownloadError("protocol", f"{self._origin} did not answer in HTTP/1.1")
+            raise self._fault("it answered in another version than HTTP/1.1")
         fields = _by_name([(bytes(name), bytes(value)) for name, value in head.headers])
-        self.chunked = b"transfer-encoding" in fields
-        if self.chunked and b"content-length" in fields:
-            raise DownloadError("protocol", f"{self._origin} declared the length twice")
-        length = b"0" if head.status_code in _NO_BODY else fields.get(b"content-length")
-        if length is None:
-            return Head(head.status_code, fields, None, persists(head), parser=self)
-        return Head(head.status_code, fields, int(length), persists(head), self._http.trailing_data[0])
+        chunked, declared = b"transfer-encoding" in fields, fields.get(b"content-length")
+        if chunked and declared is not None:  # a smuggler's message (RFC 9112 section 6.3)
+            raise self._fault("it declared the length twice")
+        persistent = head.http_version == b"1.1" and b"close" not in fields.get(b"connection", b"").lower()
+        if head.status_code in _NO_BODY:
+            return Head(head.status_code, fields, 0, persistent)
+        return Head(head.status_code, fields, None if declared is None else int(declared), persistent, chunked=chunked)
 
-    def body(self) -> bytes | None:
-        """Return the next bytes of the body, b"" at its end, or None if more is needed.
+    def _fault(self, what: str) -> DownloadError:
+        return DownloadError("protocol", f"{self._origin} did not speak HTTP: {what}")
 
-        Raises:
-            DownloadError: ``protocol``.
-        """
-        event = self._next()
-        if type(event) is h11.Data:
-            return bytes(event.data)
-        return None if event is h11.NEED_DATA else b""
+
+class Chunks:
+    """Takes the framing off a chunked body (RFC 9112 section 7.1).
+
+    Args:
+        origin: who is named in errors.
+        data: what was received behind the head.
+
+    Attributes:
+        ended: whether the last chunk and its trailers have come.
+    """
+
+    __slots__ = ("_at", "_balance", "_data", "_left", "_next", "_origin", "ended")
+
+    def __init__(self, origin: Origin, data: bytes) -> None:
+        self._origin = origin
+        self._data = data
+        self._at = 0
+        self._left = 0  # data bytes of the current chunk that have not come
+        self._next = _CHUNK_LINE
+        self._balance = 0  # bytes of framing less bytes of data
+        self.ended = False
 
     @property
-    def excess(self) -> bool:
-        """Whether the peer has said more than belongs to this response."""
-        return bool(self._http.trailing_data[0])
+    def pending(self) -> bool:
+        """Whether bytes were received that are not used yet; behind the end, more than belongs to this response."""
+        return self._at < len(self._data)
 
-    def _next(self) -> Any:
-        try:
-            return self._http.next_event()
-        except h11.RemoteProtocolError as error:
-            raise DownloadError("protocol", f"{self._origin} did not speak HTTP: {_plain(error)}") from None
+    def feed(self, data: bytes) -> None:
+        """Take what was received."""
+        self._data = self._data[self._at :] + data
+        self._at = 0
 
+    def take(self, view: memoryview) -> int:
+        """Move data into `view`; return the number of bytes, 0 if more is needed or the body has ended.
 
-def persists(head: Any) -> bool:
-    """Whether the peer will answer again on this connection, after this head of h11's (RFC 9112 section 9.3)."""
-    said = b",".join(value for name, value in head.headers if name == b"connection").lower()
-    return head.http_version == b"1.1" and b"close" not in said
+        Raises:
+            DownloadError: ``protocol``, if the framing is malformed or outweighs the data.
+        """
+        count = 0
+        for _ in range(LINES_PER_TURN):
+            if self._left:
+                new = min(self._left, len(self._data) - self._at, len(view) - count)
+                view[count : count + new] = self._data[self._at : self._at + new]
+                self._at += new
+                self._left -= new
+                count += new
+                self._balance = max(-MAX_OVERHEAD, self._balance - new)
+            if self._left or self.ended or not self._take_line():
+                break
+        return count
 
+    def _take_line(self) -> bool:
+        """Read the framing that comes next; return whether it was there."""
+        line = self._next.match(self._data, self._at)
+        if line is None:
+            self._require_begun()
+            return False
+        self._balance += line.end() - self._at
+        self._at = line.end()
+        if self._balance > MAX_OVERHEAD:
+            raise self._fault("the framing outweighs the data")
+        if self._next is _DATA_END:
+            self._next = _CHUNK_LINE
+        elif self._next is _TRAILERS:
+            self.ended = True
+        else:
+            self._left = int(line[1], 16)
+            self._next = _DATA_END if self._left else _TRAILERS
+            if self._left > MAX_CHUNK:
+                raise self._fault("a chunk is declared larger than anything")
+        return True
 
-def _plain(error: Exception) -> str:
-    """Return h11's words without the peer's bytes."""
-    return one_line(str(error).partition(":")[0], limit=100)
+    def _require_begun(self) -> None:
+        """Refuse what cannot become the framing that comes next, whatever follows."""
+        if len(self._data) - self._at > MAX_HEAD:
+            raise self._fault(f"a line of framing is larger than {MAX_HEAD // 1024} KB")
+        if not _BEGUN[self._next].fullmatch(self._data, self._at):
+            raise self._fault("the chunks are malformed")
+
+    def _fault(self, what: str) -> DownloadError:
+        return DownloadError("protocol", f"{self._origin} did not speak HTTP: {what}")

@@ -25,6 +25,10 @@ _SHARE = 32  # of the bytes under TLS, one in so many is data at least; in recor
 _FLOOD = 131_072  # bytes beyond that: no honest peer has so many certificates, tickets and keys (RFC 8446 section 4)
 
 
+class FloodError(ConnectionAbortedError):
+    """The peer sends what is no data, without an end."""
+
+
 class Stream:
     """Bytes to and from one peer. Reading never blocks: 0 is the end, None is nothing yet."""
 
@@ -55,6 +59,30 @@ class Stream:
             return self._sock.recv(size)
         except BlockingIOError:
             return None
+
+    async def readinto(self, view: memoryview) -> int:
+        """Wait for the next bytes and read them into `view`; 0 is the end.
+
+        Raises:
+            OSError: as `read_now`.
+        """
+        while True:
+            await self.readable()
+            if (count := self.read_now(view)) is not None:
+                return count
+
+    async def receive(self, size: int) -> bytes:
+        """Return the next bytes, b"" at the end; a fast peer does not keep the loop to itself.
+
+        Raises:
+            OSError: as `read_now`.
+        """
+        if (data := self.receive_now(size)) is not None:
+            await checkpoint()
+        while data is None:
+            await self.readable()
+            data = self.receive_now(size)
+        return data
 
     async def readable(self) -> None:
         """Wait until it is worth asking `read_now` again.
@@ -134,7 +162,7 @@ class TlsStream(Stream):
         return None
 
     def _make_up(self, count: int) -> None:
-        """So many bytes of data excuse what came without any."""
+        """Let data excuse what came without any: `_SHARE` bytes for each of its own."""
         self._overhead = max(0, self._overhead - _SHARE * count)
 
     def _fetch(self) -> bool:
@@ -145,7 +173,7 @@ class TlsStream(Stream):
                 makes of that itself differs by version, and one bug of Python 3.11 made it nothing.
         """
         if self._overhead > _FLOOD:
-            raise ConnectionAbortedError("records without data, one after the other")
+            raise FloodError("records without data, one after the other")
         if self._outgoing.pending:
             return False  # the answer to what has come goes first, by `readable`
         try:
@@ -204,42 +232,13 @@ class TlsStream(Stream):
                 return await self._flush()
 
 
-async def awaited(stream: Stream) -> bytes:
-    """Wait for the next bytes, and return them; none at the end."""
-    while True:
-        await stream.readable()
-        if (data := stream.receive_now(CHUNK)) is not None:
-            return data
-
-
-async def received(stream: Stream) -> bytes:
-    """Return the next bytes, none at the end; a fast peer does not keep the loop to itself."""
-    if (data := stream.receive_now(CHUNK)) is None:
-        return await awaited(stream)
-    await checkpoint()
-    return data
-
-
-async def receive_more(stream: Stream) -> bytes:
-    """Return the next bytes.
-
-    Raises:
-        DownloadError: ``interrupted``, if there are none.
-    """
-    try:
-        data = await received(stream)
-    except OSError as error:
-        raise broken(stream.origin) from error
-    if not data:
-        raise broken(stream.origin)
-    return data
-
-
 async def checkpoint() -> None:
     """Give the others their turn."""
     await anyio.sleep(0)  # noqa: ASYNC115  # `anyio.lowlevel` would be a millisecond of `import staging`
 
 
-def broken(origin: Origin) -> DownloadError:
+def broken(origin: Origin, error: OSError | None = None) -> DownloadError:
     """Return the error for a connection that ended in the middle."""
+    if isinstance(error, FloodError):
+        return DownloadError("protocol", f"{origin} sent TLS records without data, one after the other")
     return DownloadError("interrupted", f"the connection to {origin} broke", retryable=True)

@@ -18,9 +18,9 @@ from typing import Final, Protocol
 from staging._errors import DownloadError
 from staging._net.body import FramedResponse
 from staging._net.dial import Resolver, dial
-from staging._net.http1 import Head, Parser, Request, ordinary_head, request_bytes
+from staging._net.http1 import Head, HeadReader, Request, ordinary_head, request_bytes
 from staging._net.policy import UrlPolicy
-from staging._net.stream import Stream, awaited, receive_more
+from staging._net.stream import CHUNK, Stream, broken
 from staging._net.urls import Origin
 
 IDLE_SECONDS: Final = 30.0  # shorter than any CDN's keep-alive, so that reuse seldom meets a closed connection
@@ -81,25 +81,33 @@ class Transport:
         self._idle: dict[Origin, list[tuple[float, Stream]]] = {}
         self._closed = False
 
-    async def send(self, request: Request) -> "FramedResponse":
+    async def send(self, request: Request) -> FramedResponse:
         """Send the request; return the response with its body unread.
 
         Raises:
             RejectedError: if the host resolves to an address that is not admitted.
             DownloadError: ``connect``, ``interrupted``, ``protocol``, or ``invalid``, if the request is not one of
                 plain lines.
+            WorkspaceError: ``storage``, if there is no descriptor for a socket.
         """
         origin, data = request.target.origin, request_bytes(request)
-        while (stream := self._warm(origin)) is not None:
+        while True:
+            stream = self._warm(origin)
+            used = stream is not None
+            if stream is None:
+                stream = await dial(origin, self._policy, self._tls, self._resolver, request.on_step)
             try:
-                return await self._exchange(stream, data, used=True)
-            except _StaleError:
-                continue
-        stream = await dial(origin, self._policy, self._tls, self._resolver)
-        try:
-            return await self._exchange(stream, data, used=False)
-        except _StaleError as stale:
-            raise DownloadError("interrupted", f"{origin} hung up without an answer", retryable=True) from stale
+                head = await exchange(stream, data, request.on_step, used=used)
+            except StaleError as stale:
+                stream.close()
+                if not used:
+                    detail = f"{origin} hung up without an answer"
+                    raise DownloadError("interrupted", detail, retryable=True) from stale
+            except BaseException:
+                stream.close()
+                raise
+            else:
+                return FramedResponse(stream, head, self._give_back, request.on_step)
 
     async def aclose(self) -> None:
         """Close every idle connection, and every other one as soon as it is given back."""
@@ -112,14 +120,6 @@ class Transport:
     def __repr__(self) -> str:
         idle = ", ".join(f"{len(waiting)} to {origin}" for origin, waiting in self._idle.items() if waiting)
         return f"<Transport: {'closed' if self._closed else f'idle connections: {idle or 0}'}>"
-
-    async def _exchange(self, stream: Stream, request: bytes, *, used: bool) -> "FramedResponse":
-        try:
-            head = await exchange(stream, request, used=used)
-        except BaseException:
-            stream.close()
-            raise
-        return FramedResponse(stream, head, self._give_back)
 
     def _warm(self, origin: Origin) -> Stream | None:
         """Take the youngest idle connection that still lives; close those that do not."""
@@ -139,37 +139,43 @@ class Transport:
             self._idle.setdefault(stream.origin, []).append((time.monotonic(), stream))
 
 
-class _StaleError(Exception):
+class StaleError(Exception):
     """The request was not answered: the connection ended, or still held the rest of the exchange before."""
 
 
-async def exchange(stream: Stream, request: bytes, *, used: bool) -> Head:
+async def exchange(stream: Stream, request: bytes, on_step: Callable[[str], None], *, used: bool) -> Head:
     """Send a request and return the final response head.
 
     Args:
         stream: the connection.
         request: what to send.
+        on_step: told when bytes came that are no complete head yet.
         used: whether the connection has served another exchange before.
 
     Raises:
         DownloadError: ``interrupted`` or ``protocol``.
-        _StaleError: if the connection ended before the first byte of a response, or a used one begins with what must
+        StaleError: if the connection ended before the first byte of a response, or a used one begins with what must
             be the late rest of the exchange before.
     """
+    data = None
     try:
         await stream.send(request)
-        first = await awaited(stream)  # nobody answers at once: to look first would be in vain
+        while data is None:  # nobody answers at once: to look first would be in vain
+            await stream.readable()
+            data = stream.receive_now(CHUNK)
     except OSError as error:
-        raise _StaleError from error
-    if not first or (used and first[:5] != b"HTTP/"[: len(first)]):
-        raise _StaleError
-    return ordinary_head(first) or await _any_head(stream, first)
-
-
-async def _any_head(stream: Stream, first: bytes) -> Head:
-    """Let h11 read the head that begins with `first`."""
-    parser = Parser(stream.origin)
-    parser.feed(first)
-    while (head := parser.head()) is None:
-        parser.feed(await receive_more(stream))
+        raise StaleError from error
+    if not data or (used and data[:5] != b"HTTP/"[: len(data)]):
+        raise StaleError
+    if (head := ordinary_head(data)) is not None:
+        return head
+    reader = HeadReader(stream.origin)
+    while (head := reader.feed(data)) is None:
+        on_step("")
+        try:
+            data = await stream.receive(CHUNK)
+        except OSError as error:
+            raise broken(stream.origin, error) from error
+        if not data:
+            raise broken(stream.origin)
     return head
