@@ -1,4 +1,4 @@
-"""One attachment becomes one file, or an error that says why not: hops, limits, retries, resume.
+"""One attachment becomes one file, or an error that says why not: redirects, limits, retries, resume.
 
 Theory of operation. A download is a few attempts at one thing: a part file that holds the first bytes of one version of
 one representation. An attempt follows the redirects, judges the response before its body, and appends the body to the
@@ -11,39 +11,48 @@ All time is kept by one cancel scope whose deadline moves: the nearer of the end
 which the peer has been silent for too long. Waiting for our own disk does not count as the peer's silence.
 """
 
-import email.utils
+import errno
 import random
-import re
 import time
 from collections.abc import Callable
-from contextlib import suppress
 from types import TracebackType
 from typing import NamedTuple, Self, TypeVar
-from urllib.parse import parse_qs, urlsplit
 
 import anyio
 
 from staging._budget import Reservation
+from staging._claims.contradictions import contradicts
 from staging._claims.disposition import disposition_filename, url_filename
 from staging._claims.filenames import safe_name
-from staging._claims.media import observe
+from staging._claims.kinds import media_type_of_name
+from staging._claims.media import HEAD_BYTES, TAIL_BYTES, observe
+from staging._claims.substitution import substituted
 from staging._disk.part import PartFile
 from staging._disk.workspace import Workspace
-from staging._errors import DownloadError, Reason, StagingError, WorkspaceError, too_large
+from staging._errors import DownloadError, StagingError, WorkspaceError, too_large
 from staging._models import Attachment, Limits, StagedFile
+from staging._net.answers import (
+    REDIRECTS,
+    WHOLE,
+    Version,
+    coded,
+    codings,
+    is_coded_file,
+    retry_after,
+    status_error,
+    text,
+)
 from staging._net.http1 import Request
 from staging._net.policy import UrlPolicy, next_target
 from staging._net.transport import Response, Send
 from staging._net.urls import Target
-from staging._text import bare_url, one_line
+from staging._text import bare_url
 from staging._threads import DiskQueue, in_thread
 
-BUFFER = 448 * 1024  # one thread hop for each; with all else, 8 downloads at once stay under 8 MB
+BUFFER = 448 * 1024  # one trip to the thread for each; with all else, 8 downloads at once stay under 8 MB
 BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, give or take half
 MAX_BACKOFF = 8.0
-TRANSIENT = frozenset({408, 425, 429})  # and 5xx (RFC 9110 section 15, RFC 8470, RFC 6585)
-
-_STRONG_ETAG = re.compile(rb'"[!#-~\x80-\xff]*"')  # RFC 9110 section 8.8.3; what is no tag is not sent back
+DISK_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds, for another download to give a descriptor back
 
 _FIELDS = {b"accept": b"*/*", b"accept-encoding": b"identity", b"user-agent": b"attachment-staging"}
 _OWN_FIELDS = frozenset(  # not the caller's to set
@@ -59,15 +68,7 @@ _OWN_FIELDS = frozenset(  # not the caller's to set
         "upgrade",
     }
 )
-_REDIRECTS = frozenset({301, 302, 303, 307, 308})  # RFC 9110 section 15.4
-_STATUS_REASONS: dict[int, tuple[Reason, str]] = {
-    401: ("forbidden", "forbidden"),
-    403: ("forbidden", "forbidden"),
-    404: ("not_found", "not found"),
-    410: ("not_found", "gone"),
-}
-
-_SIGNED = ("https://cdn.discordapp.com/", "https://media.discordapp.net/")
+_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 Progress = Callable[[int, int | None], None]
 T = TypeVar("T")
@@ -101,13 +102,19 @@ async def download(
         DownloadError: if the server did not deliver.
         WorkspaceError: if the disk failed.
     """
-    job = _Job(attachment, target, terms, reservation, progress)
+    transfer = _Transfer(attachment, target, terms, reservation, progress)
     try:
-        return await job.run()
+        with transfer.clock:
+            while True:
+                transfer.attempts += 1
+                try:
+                    return await transfer.attempt()
+                except DownloadError as error:
+                    await transfer.wait_or_give_up(error)
     except BaseException as error:
-        job.part.discard()  # under its final name too: nobody will hear of it
+        transfer.part.discard()  # under its final name too: no outcome will name it
         if isinstance(error, StagingError):
-            error.attempts = job.attempts
+            error.attempts = transfer.attempts
         raise
 
 
@@ -122,6 +129,7 @@ class _Clock:
         now = anyio.current_time()
         self._limits = limits
         self._end = now + limits.timeout
+        self._step = ""
         self._waits_for_disk = False
         self._scope = anyio.CancelScope(deadline=self._patience(now))
 
@@ -132,8 +140,13 @@ class _Clock:
     def left(self) -> float:
         return self._end - anyio.current_time()
 
-    def await_peer(self) -> None:
-        """From now on the peer may be silent for the idle timeout."""
+    def await_peer(self, step: str = "") -> None:
+        """From now on the peer may be silent for the idle timeout.
+
+        Args:
+            step: what is waited for, if it is no data, in words.
+        """
+        self._step = step
         self._waits_for_disk = False
         self._rearm()
 
@@ -162,34 +175,25 @@ class _Clock:
         swallowed = self._scope.__exit__(kind, error, trace)
         if not self._scope.cancelled_caught:
             return swallowed
+        idle, step = self._limits.idle_timeout, f", while {self._step}" if self._step else ""
         if self.left <= 0:
-            detail = f"timeout: not finished within {self._limits.timeout:g} seconds"
+            detail = f"timeout: not finished within {self._limits.timeout:g} seconds{step}"
             raise DownloadError("timeout", detail, retryable=True) from None
         if self._waits_for_disk:
-            raise WorkspaceError("storage", f"the disk hangs: {self._limits.idle_timeout:g} seconds for one write")
-        detail = f"stalled: no data for {self._limits.idle_timeout:g} seconds"
-        raise DownloadError("stalled", detail, retryable=True) from None
+            raise WorkspaceError("storage", f"the disk hangs: {idle:g} seconds for one write")
+        if step:
+            raise DownloadError("connect", f"no connection within {idle:g} seconds{step}", retryable=True) from None
+        raise DownloadError("stalled", f"stalled: no data for {idle:g} seconds", retryable=True) from None
 
 
-class _Version(NamedTuple):
-    """What the part file holds the first bytes of: the validator, and the length of the whole."""
-
-    etag: bytes | None
-    length: int | None
-
-    @property
-    def resumable(self) -> bool:
-        """Whether a server can be asked to go on with just this version (strong ETag, RFC 9110 section 8.8.3.2)."""
-        return self.length is not None and self.etag is not None and _STRONG_ETAG.fullmatch(self.etag) is not None
-
-
-class _Job:
+class _Transfer:
     """One download under way."""
 
     def __init__(
         self, attachment: Attachment, target: Target, terms: Terms, reservation: Reservation, progress: Progress
     ) -> None:
         self.attempts = 0
+        self.clock = _Clock(terms.limits)
         self.part = PartFile(terms.workspace, min_free=terms.limits.min_free_bytes)
         self._attachment = attachment
         self._target = target
@@ -200,51 +204,42 @@ class _Job:
         # taken now, so that equal names are numbered in the order of input, whichever arrives first
         self._name = display_name(attachment)
         self._claimed = terms.workspace.claim(self._name)
-        self._clock = _Clock(terms.limits)
-        self._version = _Version(None, None)
+        self._version = Version()
         self._retry_after: bytes | None = None
         self._disposition: bytes | None = None
-
-    async def run(self) -> StagedFile:
-        with self._clock:
-            while True:
-                self.attempts += 1
-                try:
-                    return await self._finish(await self._attempt())
-                except DownloadError as error:
-                    await self._wait_or_give_up(error)
+        self._codings: tuple[str, ...] = ()
 
     # ── one attempt ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def _attempt(self) -> memoryview:
-        """Receive the whole file; return its last bytes, which are not in the part file yet."""
-        response = await self._follow()
-        try:
-            await self._judge(response)
-            return await self._receive(response)
-        finally:
-            await response.aclose()
-
-    async def _follow(self) -> Response:
-        """Send the request and go where it is sent, every hop judged before it is dialled; return the last response."""
+    async def attempt(self) -> StagedFile:
+        """Follow the link to its end, receive the whole file, and give it its name."""
         target, seen, own_origin = self._target, {self._target}, True
         while True:
-            response = await self._terms.send(Request(target, self._fields(own_origin=own_origin), own_origin))
-            self._clock.await_peer()
-            if response.status not in _REDIRECTS:
-                return response
-            await response.aclose()  # its body is never read: it may be a bomb
-            target = await self._next_hop(target, response, len(seen))
+            fields = self._fields(own_origin=own_origin)
+            response = await self._terms.send(Request(target, fields, own_origin, self.clock.await_peer))
+            try:
+                self.clock.await_peer()
+                if response.status not in REDIRECTS:
+                    await self._judge(response)
+                    unwritten = await self._receive(response)
+                    break
+            finally:
+                await response.aclose()  # the body of a redirect is never read: it may be a bomb
+            target = await self._redirected(target, response, len(seen))
             if target in seen:
                 raise DownloadError("redirects", "the link redirects in a circle")
             seen.add(target)
             own_origin = own_origin and target.origin == self._target.origin
+        staged = await self._on_disk(self._complete, unwritten)
+        self._reservation.settle(staged.size)
+        return staged
 
-    async def _next_hop(self, current: Target, response: Response, hops: int) -> Target:
+    async def _redirected(self, current: Target, response: Response, followed: int) -> Target:
+        """Return where a redirect leads, judged before it is dialled."""
         policy, location = self._terms.policy, response.field(b"location")
         if location is None:
             raise DownloadError("redirects", "the link redirects to nowhere", status=response.status)
-        if hops > policy.max_redirects:
+        if followed > policy.max_redirects:
             detail = f"the link redirects more than {policy.max_redirects} times"
             raise DownloadError("redirects", detail, status=response.status)
         return await in_thread(next_target, policy, current, location)
@@ -267,11 +262,8 @@ class _Job:
         if response.status == 416 and self.part.size:
             await self._restart()
             raise DownloadError("interrupted", "the server cannot resume", status=416, retryable=True)
-        if response.status not in {200, 206}:
-            raise _status_error(response.status)
-        coding = _text(response.field(b"content-encoding")).lower()
-        if coding not in {"", "identity"}:
-            raise DownloadError("encoding", f"the server sent a {one_line(coding, limit=40)} encoding nobody asked for")
+        if response.status not in WHOLE and response.status != 206:
+            raise status_error(response.status)
         if response.status == 206:
             await self._judge_partial(response)
         else:
@@ -281,8 +273,13 @@ class _Job:
         if self.part.size:
             await self._restart()
         length = response.length
-        self._version = _Version(response.field(b"etag"), length)
+        self._version = Version(response.field(b"etag"), length)
         self._disposition = response.field(b"content-disposition")
+        self._codings = codings(response.field(b"content-encoding"))
+        if self._codings and is_coded_file(self._received_name() or self._name, self._codings):
+            self._codings = ()
+        if self._codings and (self._attachment.size is None or length not in {None, self._attachment.size}):
+            raise coded(self._codings)
         self._admit(length or 0)
         if length is not None:
             self._reservation.settle(length)
@@ -295,15 +292,15 @@ class _Job:
         first, etag = self.part.size, response.field(b"etag")
         expected = f"bytes {first}-{length - 1}/{length}" if length is not None else None
         same = etag in {None, self._version.etag}
-        if not same or _text(response.field(b"content-range")).lower() != expected:
+        if not same or text(response.field(b"content-range")).lower() != expected:
             await self._restart()
             raise DownloadError("interrupted", "the server resumed with other bytes", status=206, retryable=True)
 
     async def _restart(self) -> None:
         """Forget what has come: the next bytes belong to another version, or to the beginning."""
-        await self._in_thread(self.part.restart)
-        self._clock.await_peer()
-        self._version = _Version(None, None)
+        await self._on_disk(self.part.restart)
+        self.clock.await_peer()
+        self._version = Version()
 
     def _admit(self, size: int) -> None:
         """Refuse what would be over a limit; reserve what is not.
@@ -329,12 +326,12 @@ class _Job:
                 if self.part.size + filled == length:
                     continue
                 if filled == room:
-                    await self._in_thread(self.part.append, buffer)
+                    await self._on_disk(self.part.append, buffer)
                     filled = 0
-                self._clock.await_peer()
+                self.clock.await_peer()
         except DownloadError:
             if filled and self._version.resumable:
-                await self._in_thread(self.part.append, buffer[:filled])
+                await self._on_disk(self.part.append, buffer[:filled])
             raise
         self._check_size(self.part.size + filled)
         return buffer[:filled]
@@ -348,19 +345,27 @@ class _Job:
         self._progress(size, length)
 
     def _check_size(self, size: int) -> None:
-        """Let no truncated body pass: as many bytes as were declared, or claimed where nothing was declared."""
-        expected = self._version.length if self._version.length is not None else self._attachment.size
+        """Let no truncated body pass: as many bytes as were declared, or claimed where nothing was declared.
+
+        Nothing at all is never what was meant, unless nothing is what was claimed.
+        """
+        claimed = self._attachment.size
+        expected = self._version.length if self._version.length is not None else claimed
+        if self._codings and size != claimed:
+            raise coded(self._codings)
         if expected is not None and size != expected:
             detail = f"size mismatch: {size:,} bytes arrived where {expected:,} were declared"
             raise DownloadError("size_mismatch", detail, retryable=True)
+        if not size and (claimed or (claimed is None and self._says_something())):
+            wanted = f"{claimed:,} bytes were claimed" if claimed else "a file was meant"
+            raise DownloadError("size_mismatch", f"empty: nothing arrived where {wanted}", retryable=True)
+
+    def _says_something(self) -> bool:
+        """Whether type or name claim what an empty file cannot be."""
+        claim = self._attachment.media_type or media_type_of_name(self._attachment.name or "")
+        return claim is not None and contradicts(claim, observe(b""))
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _finish(self, unwritten: memoryview) -> StagedFile:
-        """Write the rest, and give the complete file its name."""
-        staged = await self._in_thread(self._write_and_commit, unwritten, self._received_name() or self._name)
-        self._reservation.settle(staged.size)
-        return staged
 
     def _received_name(self) -> str | None:
         """Return the name that the server gives to what its sender gave none (RFC 6266), if it does."""
@@ -369,22 +374,38 @@ class _Job:
         received = disposition_filename(self._disposition)
         return safe_name(received) if received else None
 
-    def _write_and_commit(self, unwritten: memoryview, name: str) -> StagedFile:
+    def _complete(self, unwritten: memoryview) -> StagedFile:
+        """Write the rest, judge what came, and give the complete file its name; for the thread."""
+        if self.part.size:
+            self.part.append(unwritten)
+            unwritten = unwritten[:0]
+            head, tail = self.part.ends()
+        else:
+            head, tail = bytes(unwritten[:HEAD_BYTES]), bytes(unwritten[-TAIL_BYTES:])
+        observed, size = observe(head, tail), self.part.size + len(unwritten)
+        attachment, name = self._attachment, self._received_name() or self._name
+        if substituted(head, observed, size, media_type=attachment.media_type, name=name, claimed=attachment.size):
+            raise DownloadError("substituted", "a web page came instead of the file")
         claimed = name == self._name
         committed = self.part.commit(self._claimed if claimed else name, unwritten, claimed=claimed)
         return StagedFile(
-            attachment=self._attachment,
-            name=name,
-            path=committed.path,
-            size=committed.size,
-            media_type=observe(committed.head, committed.tail),
+            attachment=attachment, name=name, path=committed.path, size=committed.size, media_type=observed
         )
 
-    async def _in_thread(self, function: Callable[..., T], *args: object) -> T:
-        self._clock.await_disk()
-        return await self._terms.disk.run(function, *args)
+    async def _on_disk(self, function: Callable[..., T], *args: object) -> T:
+        """Return ``function(*args)``, run in the stage's thread; without a descriptor, wait for another's."""
+        size = self.part.size
+        for wait in (*DISK_WAITS, None):
+            self.clock.await_disk()
+            try:
+                return await self._terms.disk.run(function, *args)
+            except WorkspaceError as error:
+                if error.errno not in _NO_DESCRIPTOR or wait is None or self.part.size != size:
+                    raise
+                await anyio.sleep(wait)
+        raise AssertionError("unreachable")
 
-    async def _wait_or_give_up(self, error: DownloadError) -> None:
+    async def wait_or_give_up(self, error: DownloadError) -> None:
         """Wait until the next attempt is due.
 
         Raises:
@@ -394,50 +415,22 @@ class _Job:
             raise error
         if self.part.size and not self._version.resumable:
             await self._restart()
-        asked = retry_after(_text(self._retry_after), time.time())
+        asked = retry_after(text(self._retry_after), time.time())
         self._retry_after = None
         delay = backoff(self.attempts, random.random()) if asked is None else asked  # noqa: S311  # spreads load
-        if delay >= self._clock.left:
+        if delay >= self.clock.left:
             if asked is None:
                 raise error
             detail = f"{error.detail} and asked to wait {asked:,.0f} seconds"
             raise DownloadError(error.reason, detail, status=error.status, retryable=True)
-        self._clock.await_end()
+        self.clock.await_end()
         await anyio.sleep(delay)
-        self._clock.await_peer()
-
-
-# ── decisions ────────────────────────────────────────────────────────────────────────────────────────────────────────
+        self.clock.await_peer()
 
 
 def backoff(attempt: int, jitter: float) -> float:
     """Return the seconds to wait after the `attempt`-th try: doubled each time, spread by `jitter` in [0, 1)."""
     return float(min(BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF) * (0.5 + jitter))
-
-
-def retry_after(value: str, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3); None for none or garbage.
-
-    Args:
-        value: delta-seconds or an HTTP date.
-        now: the wall clock, since the date is one.
-    """
-    if value.isascii() and value.isdigit():
-        return float(value[:12])
-    with suppress(ValueError, TypeError, OverflowError):
-        return max(0.0, email.utils.parsedate_to_datetime(value).timestamp() - now)
-    return None
-
-
-def expires_at(url: str) -> float | None:
-    """Return when a signed link of Discord's CDN ends, in seconds since 1970 (`ex`, hexadecimal), or None."""
-    parts = urlsplit(url) if url.startswith(_SIGNED) else None
-    if parts is None:
-        return None
-    for value in parse_qs(parts.query).get("ex", ()):
-        with suppress(ValueError):
-            return float(int(value[:16], 16))
-    return None
 
 
 def display_name(attachment: Attachment) -> str:
@@ -446,15 +439,3 @@ def display_name(attachment: Attachment) -> str:
         return bare_url(str(attachment.url), limit=200) or attachment.kind
     claim = attachment.name or url_filename(str(attachment.url))
     return safe_name(claim if isinstance(claim, str) else None)
-
-
-def _status_error(status: int) -> DownloadError:
-    transient = status in TRANSIENT or 500 <= status <= 599
-    reason, words = _STATUS_REASONS.get(status, ("http_status", "the server answered"))
-    detail = f"{words} (HTTP {status})" if status in _STATUS_REASONS else f"{words} HTTP {status}"
-    return DownloadError(reason, detail, status=status, retryable=transient)
-
-
-def _text(value: bytes | None) -> str:
-    """Return a field's value as text without space around it; empty for none."""
-    return (value or b"").decode("latin-1").strip()

@@ -30,13 +30,14 @@ from staging._claims.intake import intake, unusable
 from staging._context import context, notice
 from staging._disk.removal import Removal
 from staging._disk.workspace import Workspace
-from staging._download import Terms, display_name, download, expires_at
+from staging._download import Terms, display_name, download
 from staging._errors import DownloadError, RejectedError, StageClosedError, StagingError, too_large
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle
 from staging._log import log, log_batch, log_leftovers, log_outcome, log_removal
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, failure, require_number
 from staging._net.policy import UrlPolicy, plain_target
 from staging._net.policy import target as admitted
+from staging._net.urls import expires_at
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
 from staging._threads import DiskQueue, in_thread, outlast

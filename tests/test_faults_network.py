@@ -261,10 +261,6 @@ async def test_S13_redirects_are_counted_and_must_lead_somewhere(tmp_path):
         assert (await fails(stage, bare))[0] == "redirects"
         assert (await fails(stage, cdn.serve("/300", b"", status=300)))[0] in {"redirects", "http_status"}
         assert (await fails(stage, cdn.redirect("/long", "/" + "x" * 65_000)))[0] in {"protocol", "redirects"}
-        assert (await fails(stage, cdn.redirect("/raw", "/\xe9\xff".encode("latin-1"))))[0] in {
-            "redirects",
-            "not_allowed",
-        }
         [staged] = await stage.download(cdn.redirect("/relative", "sibling"))
         assert staged.path.read_bytes() == b"good"
         [staged] = await stage.download(cdn.redirect("/protocol-relative", cdn.url("/sibling").removeprefix("http:")))
@@ -414,7 +410,8 @@ async def test_S21_types_are_claimed_and_observed_and_never_mixed(tmp_path):
     page = b"<!DOCTYPE html><title>Not Found</title>"
     async with FakeCDN() as cdn, a_stage(tmp_path, cdn) as stage:
         url = cdn.serve("/photo.png", page, media_type="image/png")
-        [staged] = await stage.download({"url": url, "filename": "photo.png", "content_type": "image/png"})
+        claim = {"url": url, "filename": "photo.png", "content_type": "image/png", "size": len(page)}
+        [staged] = await stage.download(claim)  # just as many bytes as were claimed: this is what was sent
         assert (staged.media_type, staged.claimed_media_type) == ("text/html", "image/png")
         assert staged.path.name == "photo.png"
         assert "1. FILE 'photo.png'" in stage.context()
@@ -673,7 +670,7 @@ async def test_S26_the_environment_changes_nothing(tmp_path, monkeypatch):
     (home / ".netrc").write_text("machine localhost login me password secret\n")
     async with FakeCDN() as proxy, FakeCDN(host="localhost", tls=True) as cdn:
         authority = tmp_path / "ca.pem"
-        from staging.testing import _authority
+        from staging.testing.server import _authority
 
         _authority().cert_pem.write_to_path(str(authority))
         for name in ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy"):

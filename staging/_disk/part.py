@@ -153,6 +153,16 @@ class PartFile:
         self._named = True
         return Committed(self._workspace.directory / self._name, self.size, head, tail)
 
+    @_turn
+    def ends(self) -> tuple[bytes, bytes]:
+        """Return the first bytes and, where they want them, the last ones, for `observe`.
+
+        Raises:
+            WorkspaceError: ``storage``.
+        """
+        wanted = wants_tail(self._head)
+        return self._head, self._read(max(0, self.size - TAIL_BYTES), TAIL_BYTES) if wanted else b""
+
     def abandon(self) -> None:
         """Give up whatever is not complete; a file that has its name stays. Never waits, never raises."""
         if not self._named or self._busy:

@@ -12,23 +12,28 @@ import copy
 import os
 import socket
 import ssl
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from contextlib import suppress
 from ipaddress import ip_address
 from itertools import chain, zip_longest
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, TypeVar
 
 import anyio
 
-from staging._errors import DownloadError
+from staging._errors import DownloadError, StagingError, WorkspaceError
+from staging._net.descriptors import exhausted
 from staging._net.policy import UrlPolicy
 from staging._net.stream import Stream, TlsStream
 from staging._net.tls import default_tls, distrust, tls_fault
 from staging._net.urls import Origin
-from staging._threads import in_thread
+from staging._threads import in_thread, waker
 
 CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
 _ATTEMPT_DELAY = 0.25  # RFC 8305 section 5
+MAX_LOOK_UPS = 64  # threads at once; a name server that hangs holds one for half a minute
 _MAX_ADDRESSES = 16  # a name with 200 answers does not buy 200 attempts
+
+T = TypeVar("T")
 
 
 class Address(NamedTuple):
@@ -38,22 +43,42 @@ class Address(NamedTuple):
     target: tuple[Any, ...]
 
 
-async def dial(origin: Origin, policy: UrlPolicy, tls: ssl.SSLContext | None, resolver: "Resolver") -> Stream:
+async def dial(
+    origin: Origin,
+    policy: UrlPolicy,
+    tls: ssl.SSLContext | None,
+    resolver: "Resolver",
+    on_step: Callable[[str], None] = lambda _: None,
+) -> Stream:
     """Connect to `origin` at an address that `policy` admits; within `CONNECT_TIMEOUT`, or not at all.
+
+    Args:
+        origin: whom to connect to.
+        policy: judges every address.
+        tls: trust for https; None: the system's.
+        resolver: looks the name up.
+        on_step: told in words what is waited for now.
 
     Raises:
         RejectedError: if any address of the host is not admitted; no socket was opened.
         DownloadError: ``connect``, if the name does not resolve, nobody answers, or TLS cannot be trusted or set up.
+        WorkspaceError: ``storage``, if there is no descriptor or thread for it.
     """
+    doing = f"resolve the name {origin}"
+    on_step(f"resolving the name {origin}")
     try:
         with anyio.fail_after(CONNECT_TIMEOUT):
             addresses = vet(await resolver.addresses(origin), policy)
+            doing = f"connect to {origin}"
+            on_step(f"connecting to {origin}")
             context = (tls or await default_tls()) if origin.scheme == "https" else None
             sock = await connect(addresses, origin)
-            return Stream(sock, origin) if context is None else await _secure(sock, origin, context)
+            stream = Stream(sock, origin) if context is None else await _secure(sock, origin, context)
     except TimeoutError:
-        detail = f"could not connect to {origin} within {CONNECT_TIMEOUT:g} seconds{_unused_proxy()}"
+        detail = f"could not {doing} within {CONNECT_TIMEOUT:g} seconds{_unused_proxy()}"
         raise DownloadError("connect", detail, retryable=True) from None
+    on_step("")
+    return stream
 
 
 def look_up(host: str, port: int) -> Sequence[tuple[Any, ...]]:
@@ -62,7 +87,7 @@ def look_up(host: str, port: int) -> Sequence[tuple[Any, ...]]:
 
 
 class _Question:
-    """A look-up under way, and what came of it: an answer, an error, or neither if whoever asked was cancelled."""
+    """A look-up under way, and what came of it: an answer, an error, or neither after a cancellation."""
 
     __slots__ = ("answer", "ended", "error")
 
@@ -73,16 +98,18 @@ class _Question:
 
 
 class Resolver:
-    """Looks a name up once for all who dial it at the same time: a batch from one host is one query and one thread."""
+    """Looks a name up once for all that dial it at the same time: a batch from one host is one query and one thread."""
 
     def __init__(self) -> None:
         self._questions: dict[Origin, _Question] = {}
+        self._threads = _LookUpThreads()
 
     async def addresses(self, origin: Origin) -> Sequence[Address]:
-        """Return all addresses of the origin's host, as `resolve` does; nothing is kept for whoever asks later.
+        """Return all addresses of the origin's host, families alternating; nothing is kept.
 
         Raises:
-            DownloadError: as `resolve`.
+            DownloadError: ``connect``, if the name does not resolve.
+            WorkspaceError: ``storage``, if there is no descriptor or thread for the look-up.
         """
         while (question := self._questions.get(origin)) is not None:
             await question.ended.wait()
@@ -95,7 +122,7 @@ class Resolver:
     async def _ask(self, origin: Origin) -> Sequence[Address]:
         question = self._questions[origin] = _Question()
         try:
-            question.answer = await resolve(origin)
+            question.answer = await self._resolve(origin)
         except DownloadError as error:
             question.error = copy.copy(error)
             raise
@@ -104,23 +131,79 @@ class Resolver:
             question.ended.set()
         return question.answer
 
+    async def _resolve(self, origin: Origin) -> list[Address]:
+        """Return all addresses of the origin's host, families alternating (RFC 8305 section 4)."""
+        try:
+            answers = await self._threads.run(_looked_up, origin)
+            families: dict[socket.AddressFamily, list[Address]] = {}
+            for family, _, _, _, target in answers:
+                families.setdefault(family, []).append(_address(family, target))
+        except StagingError:
+            raise
+        except socket.gaierror as error:
+            passing = error.errno == socket.EAI_AGAIN
+            what = "cannot be resolved just now" if passing else "does not exist"
+            detail = f"the name {origin} {what}{_unused_proxy()}"
+            raise DownloadError("connect", detail, retryable=passing) from None
+        except Exception:  # noqa: BLE001  # a resolver may say anything, and be anybody's
+            raise DownloadError("connect", f"the name {origin} cannot be resolved") from None
+        return [address for address in chain.from_iterable(zip_longest(*families.values())) if address]
 
-async def resolve(origin: Origin) -> list[Address]:
-    """Return all addresses of the origin's host, families alternating (RFC 8305 section 4)."""
+
+class _LookUpThreads:
+    """Threads for look-ups, of which there are only so many, those that nothing waits for any more included.
+
+    A look-up cannot be cancelled, and a name server may hang for half a minute. So a cancelled caller leaves its thread
+    to end by itself, and the place is free when it has.
+    """
+
+    def __init__(self) -> None:
+        self._running = 0
+        self._ended = anyio.Event()
+
+    async def run(self, function: Callable[[Origin], T], origin: Origin) -> T:
+        """Return ``function(origin)``, run in a thread when there is a place for one."""
+        while self._running >= MAX_LOOK_UPS:
+            await self._ended.wait()
+        wake, begun = waker(), False
+
+        def work() -> T:
+            nonlocal begun
+            begun = True
+            try:
+                return function(origin)
+            finally:
+                with suppress(RuntimeError):  # the loop has ended
+                    wake(self._leave)
+
+        self._running += 1
+        try:
+            return await in_thread(work, abandon=True)
+        except WorkspaceError:
+            if not begun:  # there is no thread
+                self._leave()
+            raise
+
+    def _leave(self) -> None:
+        self._running -= 1
+        ended, self._ended = self._ended, anyio.Event()
+        ended.set()
+
+
+def _looked_up(origin: Origin) -> Sequence[tuple[Any, ...]]:
+    """Return the resolver's answer; for a thread."""
     try:
-        # a look-up cannot be cancelled: its thread is left to end by itself
-        answers = await in_thread(look_up, origin.host, origin.port, abandon=True)
-    except socket.gaierror as error:
-        passing = error.errno == socket.EAI_AGAIN
-        what = "cannot be resolved just now" if passing else "does not exist"
-        detail = f"the name {origin} {what}{_unused_proxy()}"
-        raise DownloadError("connect", detail, retryable=passing) from None
-    except (OSError, UnicodeError):
-        raise DownloadError("connect", f"the name {origin} cannot be resolved") from None
-    families: dict[Any, list[Address]] = {}
-    for family, _, _, _, target in answers:
-        families.setdefault(family, []).append(Address(family, target))
-    return [address for address in chain.from_iterable(zip_longest(*families.values())) if address]
+        return look_up(origin.host, origin.port)
+    except OSError as error:
+        raise exhausted(error) or error from None
+
+
+def _address(family: Any, target: Any) -> Address:
+    """Return one answer, if it is one; ValueError, TypeError or IndexError if not."""
+    if family not in {socket.AF_INET, socket.AF_INET6} or not 0 < int(target[1]) < 65536:
+        raise ValueError("not an internet address")
+    ip_address(str(target[0]).partition("%")[0])  # the policy judges the zone
+    return Address(family, target)
 
 
 def vet(addresses: Sequence[Address], policy: UrlPolicy) -> Sequence[Address]:
@@ -209,7 +292,9 @@ async def _attempt(address: Address) -> socket.socket:
     return sock
 
 
-def _unreachable(origin: Origin, errors: Sequence[OSError]) -> DownloadError:
+def _unreachable(origin: Origin, errors: Sequence[OSError]) -> StagingError:
+    if failure := next(filter(None, map(exhausted, errors)), None):
+        return failure
     refused = all(isinstance(error, ConnectionRefusedError) for error in errors)
     why = "refused the connection" if refused else "cannot be reached"
     return DownloadError("connect", f"{origin} {why}{_unused_proxy()}", retryable=True)
@@ -219,25 +304,26 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY"
 
 
 def _unused_proxy() -> str:
-    """Return what somebody behind a proxy needs to read; that is all the environment is ever asked for (pitfall 9)."""
+    """Return what a user behind a proxy needs to read; nothing else is asked of the environment."""
     name = next((name for name in _PROXIES if os.environ.get(name)), None)
     return f"; {name} is set and not used: give client=httpx.AsyncClient(proxy=...)" if name else ""
 
 
 async def _secure(sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> Stream:
+    """Agree with the peer on keys, and believe its certificate; or close the socket."""
     stream = Stream(sock, origin)
     try:
         stream = secure = TlsStream(sock, origin, context)
         await secure.handshake()
-    except ssl.SSLCertVerificationError as error:
+    except BaseException as error:
         stream.close()
-        raise DownloadError("connect", distrust(origin, error)) from None
-    except OSError as error:
-        stream.close()
-        broken = not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
-        detail = f"no secure connection to {origin}: {tls_fault(error)}"
-        raise DownloadError("connect", detail, retryable=broken) from None
-    except BaseException:
-        stream.close()
+        if isinstance(error, ssl.SSLCertVerificationError):
+            raise DownloadError("connect", distrust(origin, error)) from None
+        if isinstance(error, OSError | ValueError):  # ValueError: OpenSSL takes no such name
+            broken = isinstance(error, OSError) and (
+                not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
+            )
+            detail = f"no secure connection to {origin}: {tls_fault(error)}"
+            raise DownloadError("connect", detail, retryable=broken) from None
         raise
     return stream

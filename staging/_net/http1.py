@@ -20,7 +20,7 @@ MAX_HEAD: Final = 32_768  # bytes of a response head, of a chunk's first line or
 MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); endless ones are an attack
 MAX_OVERHEAD: Final = 524_288  # bytes of framing beyond the data: 100,000 chunks of one byte; what is more is an attack
 MAX_CHUNK: Final = 2**62  # bytes of one chunk; a larger number is an attack on somebody's integers
-LINES_PER_TURN: Final = 256  # tiny chunks cost some microseconds each, and the other tasks get their turn
+LINES_PER_TURN: Final = 128  # tiny chunks cost some microseconds each, and the other tasks get their turn
 _NO_BODY = frozenset({204, 304})  # whatever they declare (RFC 9112 section 6.3)
 _MAX_DIGITS = 18  # of a length that fits 64 bits
 

@@ -16,6 +16,7 @@ from staging._errors import RejectedError
 from staging._net.addresses import parse_address, why_never, why_not_public
 from staging._net.urls import (
     DEFAULT_PORTS,
+    DISCORD_HOSTS,
     MAX_URL_LENGTH,
     PLAIN_URL,
     URL,
@@ -26,9 +27,9 @@ from staging._net.urls import (
     joined,
     listed,
     literal,
-    location_fault,
     not_allowed,
     parsed,
+    reference,
     target_of,
     what_is_wrong,
 )
@@ -79,7 +80,7 @@ class UrlPolicy:
     @classmethod
     def discord(cls) -> Self:
         """Return the policy for Discord's attachments: https, port 443, its two hosts and nothing else."""
-        return cls.only("cdn.discordapp.com", "media.discordapp.net")
+        return cls.only(*DISCORD_HOSTS)
 
     @classmethod
     def only(
@@ -151,7 +152,8 @@ class UrlPolicy:
     def check_redirect(self, current: "httpx.URL", location: bytes | str) -> "httpx.URL":
         """Return where a redirect leads, if this policy admits that.
 
-        The reference is resolved against `current` (RFC 3986 section 5.2). One with a scheme or with ``//`` goes to
+        Spaces and non-ASCII characters in path and query are percent-encoded, as WHATWG URL has it. The reference is
+        then resolved against `current` (RFC 3986 section 5.2). One with a scheme or with ``//`` goes to
         `check` as it stands, so ``https:x`` and ``///x``, which parsers resolve differently, are refused.
 
         Args:
@@ -159,14 +161,11 @@ class UrlPolicy:
             location: the value of the Location field, as received.
 
         Raises:
-            RejectedError: ``redirects`` if the value is no usable reference: empty, too long, not ASCII (RFC 9110
-                section 10.2.2), or with a control character, space or backslash; ``not_allowed`` for https to http;
+            RejectedError: ``redirects`` if the value is no usable reference: empty, too long, with a control character
+                or backslash, or with a space or non-ASCII character in the host; ``not_allowed`` for https to http;
                 otherwise as `check`.
         """
-        text = location.decode("latin-1") if isinstance(location, bytes) else location
-        if fault := location_fault(text):
-            raise RejectedError("redirects", f"redirect to nowhere: {fault}")
-        target = self.check(joined(current, text))
+        target = self.check(joined(current, reference(location)))
         if current.scheme == "https" and target.scheme != "https":
             raise not_allowed("redirect from https to http")
         return target

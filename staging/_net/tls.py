@@ -7,7 +7,8 @@ import sys
 import threading
 from pathlib import Path
 
-from staging._errors import DownloadError
+from staging._errors import DownloadError, StagingError
+from staging._net.descriptors import exhausted
 from staging._net.urls import Origin
 from staging._text import one_line
 from staging._threads import in_thread
@@ -25,10 +26,14 @@ _DISTRUST = {  # X509_V_ERR_* of OpenSSL's x509_vfy.h
 
 
 def distrust(origin: Origin, error: ssl.SSLCertVerificationError) -> str:
+    """Return in words why a certificate was not believed."""
     return f"{origin} cannot be trusted: {_DISTRUST.get(error.verify_code, one_line(error.verify_message))}"
 
 
-def tls_fault(error: OSError) -> str:
+def tls_fault(error: OSError | ValueError) -> str:
+    """Return in words why a handshake failed."""
+    if isinstance(error, ValueError):
+        return "its name cannot be sent"
     if not isinstance(error, ssl.SSLError):
         return "the connection broke during the handshake"
     if isinstance(error, ssl.SSLEOFError):
@@ -41,11 +46,14 @@ async def default_tls() -> ssl.SSLContext:
 
     Raises:
         DownloadError: ``connect``, if the system's trust store cannot be read.
+        WorkspaceError: ``storage``, if there is no descriptor or thread to read it.
     """
     if _build_tls.cache_info().currsize:
         return _build_tls()
     try:
         return await in_thread(_build_tls_once, abandon=True)
+    except StagingError:
+        raise
     except (OSError, ImportError) as error:
         why = one_line(getattr(error, "strerror", None) or str(error))
         raise DownloadError("connect", f"the system's trust store cannot be read: {why}") from None
@@ -56,7 +64,10 @@ _building = threading.Lock()
 
 def _build_tls_once() -> ssl.SSLContext:
     with _building:  # a dozen first downloads at once build one context
-        return _build_tls()
+        try:
+            return _build_tls()
+        except (OSError, ImportError) as error:
+            raise exhausted(error) or error from None
 
 
 @functools.cache
@@ -80,6 +91,6 @@ def _build_tls() -> ssl.SSLContext:
 
 
 def _has_certificates(directory: str) -> bool:
-    with contextlib.suppress(OSError):
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
         return any(path.suffix == ".0" for path in Path(directory).iterdir())
     return False

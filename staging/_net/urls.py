@@ -56,6 +56,9 @@ _INTERNAL_NAMES = (
 )  # fmt: skip
 
 
+DISCORD_HOSTS = ("cdn.discordapp.com", "media.discordapp.net")
+
+
 class Origin(NamedTuple):
     """Scheme, host and port: what connections and credentials are keyed by (RFC 6454 section 4); never an address.
 
@@ -150,17 +153,36 @@ def _what_is_wrong_with_authority(authority: str) -> str:
     return "malformed host or port, or '@' in a URL without a path"
 
 
-def location_fault(text: str) -> str | None:
-    """Return in words why the value of a Location field is no usable reference; None if it is one."""
-    if not text:
-        return "empty Location"
-    if len(text) > MAX_URL_LENGTH:
-        return f"Location of {len(text):,} characters; the limit is {MAX_URL_LENGTH:,}"
-    if not text.isascii():
-        return "Location with non-ASCII characters"
-    if _UNPRINTABLE.search(text):
-        return "Location with a control character, space or backslash"
-    return None
+def reference(location: bytes | str) -> str:
+    """Return the value of a Location field as a reference in ASCII.
+
+    A space or a byte that is not ASCII is percent-encoded in path, query and fragment, as WHATWG URL does, and refused
+    in the authority, where parsers differ.
+
+    Raises:
+        RejectedError: ``redirects``, if it is no usable reference.
+    """
+    octets = location.encode(errors="replace") if isinstance(location, str) else location
+    if not octets:
+        raise _nowhere("empty Location")
+    if len(octets) > MAX_URL_LENGTH:
+        raise _nowhere(f"Location of {len(octets):,} characters; the limit is {MAX_URL_LENGTH:,}")
+    if _CONTROL.search(octets):
+        raise _nowhere("Location with a control character or backslash")
+    authority = match[0] if (match := _AUTHORITY.match(octets)) else b""
+    if _TO_ENCODE.search(authority):
+        raise _nowhere("Location with a space or non-ASCII character in the host")
+    rest = _TO_ENCODE.sub(lambda found: b"%%%02X" % found[0][0], octets[len(authority) :])
+    return (authority + rest).decode("ascii")
+
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f\\]")
+_AUTHORITY = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/?#]*+")
+_TO_ENCODE = re.compile(rb"[ \x80-\xff]")
+
+
+def _nowhere(fault: str) -> RejectedError:
+    return RejectedError("redirects", f"redirect to nowhere: {fault}")
 
 
 def joined(current: "httpx.URL", location: str) -> "str | httpx.URL":
@@ -174,7 +196,7 @@ def joined(current: "httpx.URL", location: str) -> "str | httpx.URL":
     try:
         return current.join(location)
     except httpx.InvalidURL:
-        raise RejectedError("redirects", "redirect to nowhere: malformed Location") from None
+        raise _nowhere("malformed Location") from None
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:
@@ -200,3 +222,15 @@ def is_internal(name: str) -> bool:
 
 def listed(values: Iterable[object] | None) -> str:
     return "any" if values is None else ", ".join(map(str, values))
+
+
+def expires_at(url: str) -> float | None:
+    """Return when a signed link of Discord's CDN ends, in seconds since 1970 (`ex`, hexadecimal), or None."""
+    if len(url) > MAX_URL_LENGTH or not url.startswith(_SIGNED):
+        return None
+    signed = _EXPIRY.search(url.partition("#")[0])
+    return float(int(signed[1], 16)) if signed else None
+
+
+_SIGNED = tuple(f"https://{host}/" for host in DISCORD_HOSTS)
+_EXPIRY = re.compile(r"[?&]ex=([0-9A-Fa-f]{1,16})[0-9A-Fa-f]*+(?:&|$)")

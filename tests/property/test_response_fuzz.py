@@ -48,7 +48,7 @@ from staging._errors import DownloadError
 from staging._net import http1
 from staging._net import stream as _stream
 from staging._net import transport as _transport
-from staging._net.http1 import ordinary_head, persists
+from staging._net.http1 import ordinary_head
 from staging._net.policy import target
 from staging._net.stream import Stream, TlsStream
 from staging._net.transport import Transport
@@ -208,7 +208,7 @@ async def fetch(root, peers, size=None):
     """
     torn, coming = [], iter(peers)
 
-    async def dial(origin, policy, tls, resolver):
+    async def dial(origin, policy, tls, resolver, on_step):
         if (peer := next(coming, None)) is None:
             raise DownloadError("connect", "nobody answers any more", retryable=True)
         torn.append((TornTls if peer.way == "tls" else Torn)(origin, peer))
@@ -282,7 +282,8 @@ def require_agreement(stream):
         theirs.status_code,
         {name: b", ".join(values) for name, values in joined.items()},
     )
-    assert ours.persistent == persists(theirs)
+    said = b",".join(value for name, value in theirs.headers if name == b"connection").lower()
+    assert ours.persistent == (b"close" not in said)
     assert b"%d" % ours.length == dict(theirs.headers)[b"content-length"].lstrip(b"0") or not ours.length
     assert ours.rest == http.trailing_data[0]
 

@@ -1,0 +1,28 @@
+"""What a process without a free descriptor looks like, whatever says so."""
+
+import errno
+import os
+
+from staging._errors import WorkspaceError
+
+_NUMBERS = {
+    errno.EMFILE: "this process has no file descriptor left (EMFILE)",
+    errno.ENFILE: "this machine has no file descriptor left (ENFILE)",
+    errno.ENOBUFS: "this machine has no memory left for a connection (ENOBUFS)",
+    errno.ENOMEM: "this machine has no memory left (ENOMEM)",
+}
+
+
+def exhausted(error: BaseException) -> WorkspaceError | None:
+    """Return the failure that `error` really is if there is no free descriptor, else None.
+
+    A resolver, an import and OpenSSL fail in their own words when they cannot open a file, so the number of the error
+    tells only half of it. The other half is tried out.
+    """
+    number = getattr(error, "errno", None)
+    if number not in _NUMBERS:
+        try:
+            os.close(os.open(os.devnull, os.O_RDONLY))
+        except OSError as found:
+            number = found.errno
+    return WorkspaceError("storage", _NUMBERS[number], number) if number in _NUMBERS else None
