@@ -45,6 +45,7 @@ from staging._budget import Budget, Reservation
 from staging._disk.workspace import Workspace
 from staging._download import Terms, download
 from staging._errors import DownloadError
+from staging._models import failure
 from staging._net import http1
 from staging._net import stream as _stream
 from staging._net import transport as _transport
@@ -52,7 +53,6 @@ from staging._net.http1 import ordinary_head
 from staging._net.policy import target
 from staging._net.stream import Stream, TlsStream
 from staging._net.transport import Transport
-from staging._stage import _failure
 from staging._threads import DiskQueue
 from staging.testing import FakeCDN, Length, assert_empty
 
@@ -241,7 +241,7 @@ async def _outcome(attachment, terms, reservation):
     try:
         return await download(attachment, target(POLICY, URL), terms, reservation, lambda received, total: None)
     except StagingError as error:
-        return _failure(attachment, error)
+        return failure(attachment, "photo.png", error)
 
 
 def _tasks():
