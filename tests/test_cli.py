@@ -21,7 +21,7 @@ import pytest
 
 from staging.__main__ import main
 from staging._cli import orders
-from staging.testing import Drip, FakeCDN, Hold, Stall, assert_empty
+from staging.testing import Drip, FakeCDN, Hold, Reply, Stall, assert_empty
 
 MODULE = (sys.executable, "-m", "staging")
 SECRET = "?ex=ffffffff&hm=5ec2e7"
@@ -178,11 +178,42 @@ def test_run_never_executes_what_was_sent(command, cdn):
 
 
 @pytest.mark.skipif(sys.platform != "linux", reason="the limit of one argument is Linux's")
-def test_run_says_so_if_the_context_is_too_long_for_an_environment(command):
+def test_run_leaves_out_a_context_that_is_too_long_for_an_environment_and_says_so(command):
     urls = [f"https://example.com/{n}/{'a' * 140}" for n in range(700)]
-    done = command("run", "--partial", *urls, "--", "true")
+    command.environment["STAGING_CONTEXT"] = "of another run"
+    done = command("run", "--partial", *urls, "--", "sh", "-c", 'echo "${STAGING_CONTEXT-none}" "${STAGING_DIR:+dir}"')
+    assert (done.returncode, done.stdout) == (0, "none dir\n")
+    assert re.search(
+        r"\nstaging: STAGING_CONTEXT is left out: \d{6} bytes are too long for this system\n$", done.stderr
+    )
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="the limit of all arguments is Linux's")
+def test_run_says_so_if_the_paths_are_too_long_for_the_system(command, cdn):
+    limited = "sh", "-c", 'ulimit -s 512; exec "$@"', "sh", *MODULE  # all arguments have a quarter of it
+    done = command("run", "--quiet", cdn.serve(f"/{'a' * 140}", b"x"), "--", "true", *["{}"] * 900, program=limited)
     assert done.returncode == 126
-    assert done.stderr.endswith("staging: true cannot be started: Argument list too long; stage fewer files at once\n")
+    assert done.stderr == "staging: true cannot be started: Argument list too long; stage fewer files at once\n"
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="a lease cannot be inherited there")
+def test_after_a_kill_no_sweep_takes_the_files_that_the_command_uses(command, cdn):
+    """The command holds the lease, and so do its children; when the last has ended, a sweep takes the files."""
+    reading = python("""
+        import subprocess, sys
+        print("up", flush=True)
+        subprocess.run(["sh", "-c", 'read line; cat "$1"; echo', "sh", sys.argv[1]])
+    """)
+    with command.started("run", cdn.serve("/a", b"kept"), "--", *reading, "{}") as process:
+        assert process.stdout.readline() == "up\n"
+        process.kill()
+        process.wait()
+        assert command("sweep", command.root).stdout == "0\n"
+        process.stdin.write("go on\n")
+        process.stdin.close()
+        assert process.stdout.read() == "kept\n"  # to its end: then both have ended
+        process.stdin = None
+    assert command("sweep", command.root).stdout == "1\n"
 
 
 # ── get ──────────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -229,6 +260,69 @@ def test_get_refuses_a_directory_that_cannot_be_one_before_it_downloads(command,
     assert not cdn.requests
 
 
+ACTING = ["a.lnk", "a.URL", "desktop.ini", "a.{20D04FE0-3AEA-1069-A2D8-08002B30309D}", "a.txt.scf", "a.library-ms"]
+
+
+def test_get_keeps_no_name_that_acts_by_itself_on_windows(command, cdn):
+    done = command("get", *(cdn.file(name, b"x") for name in [*ACTING, "lnk", "a.lnk.txt", "desktop.ini.txt"]))
+    assert done.returncode == 0, done.stderr
+    kept = sorted(path.name for path in command.into.iterdir())
+    assert kept == sorted([*(f"{name}_" for name in ACTING), "lnk", "a.lnk.txt", "desktop.ini.txt"])
+
+
+# ── headers and a proxy ──────────────────────────────────────────────────────────────────────────────────────────────
+
+TOKEN = "Bearer 5ec2e7"
+
+
+@pytest.mark.parametrize("how", ["line", "file", "stdin", "environment"])
+def test_a_header_is_sent_and_never_shown(command, cdn, tmp_path, how):
+    line = f"Authorization: {TOKEN}\nX-Two:2\n"
+    (tmp_path / "headers").write_text(line)
+    options, given = {
+        "line": (["--header", f"Authorization: {TOKEN}", "--header=X-Two:2"], ""),
+        "file": (["--header", f"@{tmp_path}/headers"], ""),
+        "stdin": (["--header", "@-"], line),
+        "environment": ([], ""),
+    }[how]
+    if how == "environment":
+        command.environment["STAGING_HEADERS"] = line
+    urls = cdn.serve("/a", b"x"), cdn.url("/gone")
+    for verb, rest in (("get", []), ("run", ["--", "env"])):
+        done = command(verb, "--json", "--partial", *options, *urls, *rest, input=given)
+        assert {request.header("Authorization") for request in cdn.requests} == {TOKEN}
+        assert {request.header("X-Two") for request in cdn.requests} == {"2"}
+        assert "not_found" in done.stdout
+        assert "5ec2e7" not in done.stdout + done.stderr
+        assert "STAGING_HEADERS" not in done.stdout
+
+
+def test_a_header_stays_with_its_origin(command, cdn):
+    with FakeCDN.in_thread() as other:
+        elsewhere = cdn.redirect("/moved", other.serve("/a", b"x"))
+        assert command("get", "--header", f"Authorization: {TOKEN}", elsewhere).returncode == 0
+        assert [request.header("Authorization") for request in (*cdn.requests, *other.requests)] == [TOKEN, None]
+
+
+@pytest.mark.parametrize("user", ["", "bot:5ec2e7@"])
+def test_a_proxy_is_used_and_its_password_is_never_shown(command, cdn, tmp_path, user):
+    """Over plain HTTP a proxy gets the whole URL as the target (RFC 9112, 3.2.2)."""
+    url = "http://files.example.com/a"
+    cdn.script(url, Reply(b"through the proxy"))
+    (tmp_path / "proxy").write_text(cdn.url("/").replace("//", f"//{user}") + "\n")
+    options = "--allow-host", "files.example.com", "--proxy", f"@{tmp_path}/proxy"
+    done = command("get", *options, url)
+    assert (done.returncode, done.stdout) == (0, f"{command.into}/a\n"), done.stderr
+    (request,) = cdn.requests
+    assert request.target == url
+    assert bool(request.header("Proxy-Authorization")) == bool(user)
+    (tmp_path / "proxy").write_text(f"http://{user}127.0.0.1:9")
+    done = command("get", *options, url)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr.startswith("staging: a: ")
+    assert "5ec2e7" not in done.stderr
+
+
 # ── sweep ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
@@ -238,10 +332,15 @@ def test_sweep_removes_orphans_and_prints_how_many(command, cdn):
         assert command("sweep", command.root).stdout == "0\n"
         process.kill()
         process.wait()
+        process.stdin.close()
+        process.stdout.read()  # to its end: then the command has ended too, which held the lease
+        process.stdin = None
         assert command("sweep", command.root).stdout == "1\n"
     assert_empty(command.root)
     assert command("sweep").stdout == "0\n"
-    assert command("sweep", command.root / "missing").stdout == "0\n"
+    done = command("sweep", command.root / "missing")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert done.stderr == f"staging: cannot sweep {command.root}/missing: there is no such directory\n"
     done = command("sweep", __file__)
     assert done.returncode == 1
     assert re.fullmatch(r"staging: cannot sweep .*: not a directory\n", done.stderr)
@@ -437,6 +536,16 @@ def test_what_could_not_be_removed_is_told(command, cdn):
     (["get", "--into", "d", "--allow-host", "https://a.example/", "u"], "argument --allow-host: hosts must be"),
     (["get", "--into", "d", "--allow-host", "a.example", "--any-public-host", "u"], "not allowed with argument"),
     (["get", "--into", "d", f"--{HOSTILE}", "u"], "unrecognized arguments: --a\\x1b[31m\\x1b]0;owned\\x07\\u202e[red]"),
+    (["get", "--into", "d", "--header", "5ec2e7", "u"], "argument --header: it must be 'NAME: VALUE'"),
+    (["get", "--into", "d", "--header", "a b: 5ec2e7", "u"], "argument --header: it must be"),
+    (["get", "--into", "d", "--header", "a: 5ec2e7\x00", "u"], "argument --header: it must be"),
+    (["get", "--into", "d", "--header", "@/missing", "u"], "argument --header: /missing: No such file or directory"),
+    (["get", "--into", "d", "--headers=A: 5ec2e7", "u"], "there is no option --headers (see"),
+    (["get", "--into", "d", "--headers=5ec2e7", "u"], "unrecognized arguments: --headers (see"),
+    (["get", "--into", "d", "--header", "Authorization:", "Bearer", "5ec2e7"], "argument --header: it must be"),
+    (["get", "--into", "d", "--proxy", "ftp://a:5ec2e7@b/", "u"], "argument --proxy: it must be a URL with a host"),
+    (["get", "--into", "d", "--proxy", "http://a:5ec2e7@b:port/", "u"], "argument --proxy: it must be a URL"),
+    (["get", "--into", "d", "--proxy", "@/missing", "u"], "argument --proxy: /missing: No such file or directory"),
     (["sweep", ""], "argument DIR: must not be empty"),
     (["sweep", "a", "b"], "unrecognized arguments: b"),
 ])  # fmt: skip
@@ -448,6 +557,7 @@ def test_wrong_usage_is_one_line_and_exit_code_2(capfd, arguments, expected):
     assert printed.out == ""
     assert re.fullmatch(r"staging: [ -~]*\(see staging(?: \w+)? --help\)\n", printed.err), printed.err
     assert expected in printed.err
+    assert "5ec2e7" not in printed.err
 
 
 def test_wrong_usage_ends_the_process_with_2(command):

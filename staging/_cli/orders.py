@@ -7,12 +7,14 @@ import argparse
 import importlib.metadata
 import math
 import os
+import re
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
+from urllib.parse import urlsplit
 
 from staging import Limits, UrlPolicy
 from staging._cli.output import complain, print_line
@@ -20,6 +22,9 @@ from staging._cli.texts import ABOUT, ABOUT_GET, ABOUT_RUN, ABOUT_SWEEP, MORE, M
 from staging._models import require_number
 
 _DISCORD = ("cdn.discordapp.com", "media.discordapp.net")
+_PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
+_FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([\t -~\x80-\xff]+)")  # RFC 9110, 5.1 and 5.5
+HEADERS_VARIABLE = "STAGING_HEADERS"
 _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 
@@ -31,11 +36,18 @@ class Order:
     temp_dir: str | None
     limits: Limits
     policy: UrlPolicy
+    headers: Mapping[str, str]
+    proxy: str | None
     json: bool
     partial: bool
     quiet: bool
     into: Path | None = None
     command: Sequence[str] = ()
+
+    @property
+    def sources(self) -> list[object]:
+        """What the stage is to download: the URLs, each with the headers."""
+        return [{"url": url, "headers": self.headers} if self.headers else url for url in self.urls]
 
 
 class _Parser(argparse.ArgumentParser):
@@ -84,11 +96,11 @@ def run_order(argv: list[str]) -> Order:
     parser = _Parser(prog="staging run", usage=usage, description=ABOUT_RUN, epilog=MORE_RUN)
     _add_options(parser, "start COMMAND with what arrived, even if it is nothing")
     cut = argv.index("--") if "--" in argv else len(argv)
-    arguments = parser.parse_intermixed_args(argv[:cut])
+    arguments = _parsed(parser, argv[:cut])
     command = argv[cut + 1 :]
     if not command or not command[0]:
         parser.error("no command: put it after the URLs and --, as in: staging run URL -- COMMAND {}")
-    return _order(arguments, command=command)
+    return _order(parser, arguments, command=command)
 
 
 def get_order(argv: list[str]) -> Order:
@@ -96,13 +108,21 @@ def get_order(argv: list[str]) -> Order:
     parser = _Parser(prog="staging get", usage=usage, description=ABOUT_GET, epilog=MORE_GET)
     parser.add_argument("--into", metavar="DIR", type=_directory, required=True, help="where the files are kept")
     _add_options(parser, "says nothing here: what arrived is always kept")
-    arguments = parser.parse_intermixed_args(argv)
-    return _order(arguments, into=arguments.into)
+    arguments = _parsed(parser, argv)
+    return _order(parser, arguments, into=arguments.into)
+
+
+def _parsed(parser: _Parser, argv: list[str]) -> argparse.Namespace:
+    """Return the arguments; an unknown option is named without its value, which may be a secret."""
+    arguments, unknown = parser.parse_known_intermixed_args(argv)
+    if unknown:
+        parser.error(f"unrecognized arguments: {' '.join(word.partition('=')[0] for word in unknown)}")
+    return arguments
 
 
 def _add_options(parser: _Parser, partial: str) -> None:
     standard = Limits()
-    parser.add_argument("urls", nargs="+", metavar="URL", type=_text, help="https, on Discord's hosts if not told else")
+    parser.add_argument("urls", nargs="+", metavar="URL", type=_url, help="https, on Discord's hosts if not told else")
     add = parser.add_argument
     add("--temp-dir", metavar="DIR", type=_text, help="stage under DIR, made if missing (default: the system's)")
     add("--max-mb", metavar="N", type=_number, default=standard.max_mb, help="largest file (default: %(default)g MB)")
@@ -116,13 +136,20 @@ def _add_options(parser: _Parser, partial: str) -> None:
         help="HOST or *.DOMAIN in place of Discord's; may be repeated",
     )  # fmt: skip
     hosts.add_argument("--any-public-host", action="store_true", help="any host with a public address")
+    add(
+        "--header", metavar="TEXT", action="append", default=[],
+        help="send this field, 'NAME: VALUE', or @FILE of such lines",
+    )  # fmt: skip
+    add("--proxy", metavar="URL", type=_proxy, help="go through it; its URL, or @FILE that has the URL")
     add("--insecure-local", action="store_true", help="for tests: also http, any port, localhost, private hosts")
     add("--json", action="store_true", help="print outcomes as JSON lines on standard output")
     add("--partial", action="store_true", help=partial)
     add("--quiet", action="store_true", help="no progress, only results and errors")
 
 
-def _order(arguments: argparse.Namespace, *, into: Path | None = None, command: Sequence[str] = ()) -> Order:
+def _order(
+    parser: _Parser, arguments: argparse.Namespace, *, into: Path | None = None, command: Sequence[str] = ()
+) -> Order:
     return Order(
         urls=arguments.urls,
         temp_dir=arguments.temp_dir,
@@ -134,6 +161,8 @@ def _order(arguments: argparse.Namespace, *, into: Path | None = None, command: 
             timeout=arguments.timeout,
         ),
         policy=_policy(arguments),
+        headers=_headers(parser, arguments.header),
+        proxy=arguments.proxy,
         json=arguments.json,
         partial=arguments.partial,
         quiet=arguments.quiet,
@@ -155,6 +184,52 @@ def _text(value: str) -> str:
     if not value or value.isspace():
         raise argparse.ArgumentTypeError("must not be empty")
     return value
+
+
+def _headers(parser: _Parser, values: Sequence[str]) -> Mapping[str, str]:
+    """Return the fields of `--header` and of the environment; what is wrong is said without a value."""
+    headers: dict[str, str] = {}
+    try:
+        lines = os.environ.get(HEADERS_VARIABLE, "").splitlines()
+        for value in values:
+            lines += _secret(value).splitlines() if value.startswith("@") else [value]
+        for line in filter(str.strip, lines):
+            field = _FIELD.fullmatch(line.strip())
+            if field is None:  # nor empty: what follows it unquoted would be taken for URLs, and shown
+                raise ValueError("it must be 'NAME: VALUE', in quotes")  # noqa: TRY301  # told below, as all is
+            headers[field[1]] = field[2]
+    except ValueError as error:
+        parser.error(f"argument --header: {error}")
+    except OSError as error:
+        parser.error(f"argument --header: {error.filename or 'standard input'}: {error.strerror}")
+    return headers
+
+
+def _secret(value: str) -> str:
+    """Return the contents of @FILE, or of standard input for @-: what stands on a command line is seen by all."""
+    if value == "@-":
+        return sys.stdin.read() if sys.stdin else ""
+    return Path(value[1:]).read_text("utf-8")
+
+
+def _proxy(value: str) -> str:
+    try:
+        url = _secret(value).strip() if value.startswith("@") else value
+        parts = urlsplit(url)
+        usable = parts.scheme in _PROXY_SCHEMES and parts.hostname and (parts.port or 1)
+    except OSError as error:
+        raise argparse.ArgumentTypeError(f"{error.filename}: {error.strerror}") from None
+    except ValueError:  # its words would show the URL, and with it a password
+        usable = False
+    if not usable:
+        raise argparse.ArgumentTypeError(f"it must be a URL with a host and one of {', '.join(_PROXY_SCHEMES)}")
+    return url
+
+
+def _url(value: str) -> str:
+    if value.startswith("-"):  # argparse takes an option that it does not know for a URL, if a space is in it
+        raise argparse.ArgumentTypeError(f"there is no option {value.partition('=')[0].partition(' ')[0]}")
+    return _text(value)
 
 
 @contextmanager

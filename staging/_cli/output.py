@@ -51,12 +51,21 @@ def _for_a_terminal(detail: str) -> str:
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:
-    """Return `as_dict` without the secrets of the URL, and what else is known."""
-    record = {"name": outcome.name, **outcome.as_dict(), "url": bare_url(outcome.attachment.url)}
+    """Return what is known of an outcome, without the secrets of its URL and its headers."""
+    record = {
+        "name": outcome.name,
+        "url": bare_url(outcome.attachment.url),
+        "filename": outcome.name,
+        "type": outcome.attachment.kind,
+        "local_path": outcome.local_path,
+        "downloaded": outcome.downloaded,
+    }
     match outcome:
         case StagedFile():
             return {**record, "size": outcome.size, "media_type": outcome.media_type}
-        case Failure() | Skipped():
+        case Failure():
+            return {**record, "error": outcome.detail, "reason": outcome.reason}
+        case Skipped():
             return {**record, "reason": outcome.reason}
 
 

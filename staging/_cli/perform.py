@@ -5,30 +5,26 @@ attachments are downloaded a signal cancels that scope, and the stage removes ev
 command runs a signal is handed on to it. The command is waited for, so its files are there for as long as it lives.
 """
 
-import errno
 import logging
 import os
-import re
-import shutil
 import signal
 import sys
 import tempfile
 from collections.abc import Sequence
-from contextlib import ExitStack, suppress
-from dataclasses import replace
-from pathlib import Path
+from contextlib import AsyncExitStack, ExitStack, suppress
 from typing import Any
 
 import anyio
 from anyio.abc import Process, TaskStatus
 
-from staging import AttachmentStage, Failure, Outcome, StagedFile, StagingError, WorkspaceError, sweep
+from staging import AttachmentStage, DownloadError, StagingError, sweep
+from staging._cli.command import cannot_start, start, why_not_found
+from staging._cli.keeping import keep_all
 from staging._cli.orders import Order, get_order, run_order, sweep_parser, top_parser
 from staging._cli.output import complain, complain_of_leftovers, is_at_work_on, open_display, print_line, report, words
 from staging._text import bare_url
 
 GRACE = 5.0  # seconds that a command has to end after SIGTERM; supervisors kill after ten or more
-_PLACE = re.compile(r"((?:-[^={}\s]+=)?)\{\}")  # of the paths in a command: {} or --option={}
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -55,19 +51,25 @@ def _carry_out(argv: list[str]) -> int:
     match parser.parse_args(argv[:1]).command:
         case "run":
             order = run_order(argv[1:])
-            if error := _why_not_found(order.command[0]):
-                return _cannot_start(order.command[0], error)
+            if error := why_not_found(order.command[0]):
+                return cannot_start(order.command[0], error)
         case "get":
             order = get_order(argv[1:])
         case "sweep":
-            root = sweep_parser().parse_args(argv[1:]).root
-            print_line(str(sweep(tempfile.gettempdir() if root is None else root)))
-            return 0
+            return _sweep(sweep_parser().parse_args(argv[1:]).root)
         case None:
             parser.error("say what to do: run, get or sweep")
         case other:
             parser.error(f"say what to do: run, get or sweep, not {bare_url(other, limit=100)!r}")
     return anyio.run(_perform, order)
+
+
+def _sweep(root: str | None) -> int:
+    if root is not None and not os.path.lexists(root):  # a library call has nothing to do there; a person mistyped
+        complain(f"cannot sweep {root}: there is no such directory")
+        return 1
+    print_line(str(sweep(tempfile.gettempdir() if root is None else root)))
+    return 0
 
 
 async def _perform(order: Order) -> int:
@@ -101,20 +103,33 @@ class _Job:
     async def _attempt(self) -> int:
         """Stage and do what is to be done; an error is one line and 1, and no `ExceptionGroup` ever comes of it."""
         order = self._order
-        with ExitStack() as display:
+        async with AsyncExitStack() as stack:
+            display = stack.enter_context(ExitStack())
             show = display.enter_context(open_display(quiet=order.quiet, count=len(order.urls)))
-            stage = AttachmentStage(order.temp_dir, limits=order.limits, policy=order.policy, on_event=show)
             try:
+                client = await self._client(stack)
+                stage = AttachmentStage(
+                    order.temp_dir, limits=order.limits, policy=order.policy, client=client, on_event=show
+                )
+                stack.callback(complain_of_leftovers, stage)
                 async with stage:
-                    await stage.download(order.urls)
+                    await stage.download(order.sources)
                     display.close()  # from here on the terminal belongs to the results, and to the command
-                    return await (self._run_command(stage) if order.into is None else _keep_all(stage, order))
+                    return await (self._run_command(stage) if order.into is None else keep_all(stage, order))
             except (StagingError, OSError) as error:
                 display.close()
                 complain(words(error))
                 return 1
-            finally:
-                complain_of_leftovers(stage)
+
+    async def _client(self, stack: AsyncExitStack) -> Any:
+        if self._order.proxy is None:
+            return None
+        from staging._cli.proxy import open_proxy  # noqa: PLC0415  # imports httpx, which only a proxy needs
+
+        try:
+            return await stack.enter_async_context(await open_proxy(self._order.proxy))
+        except ImportError:
+            raise DownloadError("connect", "--proxy: this kind of proxy needs: pip install httpx[socks]") from None
 
     async def _run_command(self, stage: AttachmentStage) -> int:
         for outcome in stage.outcomes:
@@ -122,13 +137,10 @@ class _Job:
         if stage.failures and not self._order.partial:
             complain(f"{self._order.command[0]} was not started; with --partial it gets what arrived")
             return 1
-        context = stage.context() if sys.platform == "win32" else stage.context().encode()  # UTF-8 in every locale
-        environment: Any = {**os.environ, "STAGING_CONTEXT": context, "STAGING_DIR": str(stage.directory)}
-        command = _expanded(self._order.command, stage.paths)
         try:
-            process = await anyio.open_process(command, stdin=None, stdout=None, stderr=None, env=environment)
+            process = await start(self._order.command, stage)
         except OSError as error:
-            return _cannot_start(command[0], error)
+            return cannot_start(self._order.command[0], error)
         async with process:  # kills it if the scope is cancelled
             self._process = process
             code = await process.wait()
@@ -169,66 +181,3 @@ def _is_in_foreground() -> bool:
         finally:
             os.close(terminal)
     return False
-
-
-def _expanded(command: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """Return the command with its files; its first word stays: what was sent is not to be executed.
-
-    No other braces than ``{}`` and ``--option={}`` mean anything: they are in the code of shells, of jq and of Python,
-    where a name that a stranger chose is not to be.
-    """
-    arguments = [command[0]]
-    for word in command[1:]:
-        place = _PLACE.fullmatch(word)
-        arguments += [word] if place is None else [f"{place[1]}{path}" for path in paths]
-    return arguments
-
-
-def _why_not_found(command: str) -> OSError | None:
-    """Return why the command will not start, if that is certain: to be told before anything is downloaded."""
-    if shutil.which(command) is not None:
-        return None
-    code = errno.EACCES if os.sep in command and Path(command).exists() else errno.ENOENT
-    return OSError(code, os.strerror(code))
-
-
-def _cannot_start(command: str, error: OSError) -> int:
-    if isinstance(error, FileNotFoundError):
-        complain(f"{command}: command not found")
-        return 127
-    hint = "; stage fewer files at once" if error.errno == errno.E2BIG else ""
-    complain(f"{command} cannot be started: {error.strerror}{hint}")
-    return 126
-
-
-async def _keep_all(stage: AttachmentStage, order: Order) -> int:
-    """Keep what arrived, telling of each as it happens, so that an interrupt leaves nothing unsaid."""
-    into = order.into or Path()
-    if stage.files:
-        await anyio.Path(into).mkdir(parents=True, exist_ok=True)
-    kept: dict[Path, Outcome] = {}
-    for outcome in stage.outcomes:
-        result: Outcome = outcome
-        if isinstance(outcome, StagedFile):  # identical URLs have one file
-            result = kept.get(outcome.path) or await _keep(stage, outcome, into)
-            kept[outcome.path] = result
-        report(result, as_json=order.json, show_path=True)
-    return 1 if stage.failures or any(isinstance(result, Failure) for result in kept.values()) else 0
-
-
-async def _keep(stage: AttachmentStage, file: StagedFile, into: Path) -> Outcome:
-    try:
-        return replace(file, path=await stage.keep(file, into))
-    except FileExistsError:
-        error = WorkspaceError("storage", f"{into} has a file of that name already; not overwritten")
-    except WorkspaceError as why:
-        error = why
-    return Failure(
-        attachment=file.attachment,
-        name=file.path.name,
-        reason=error.reason,
-        detail=error.detail,
-        retryable=False,
-        attempts=0,
-        error=error,
-    )

@@ -28,8 +28,14 @@ uses the terminal as if it had been started without `staging`, and finds two
 more variables in its environment:
   STAGING_CONTEXT   what was attached and what became of it, for a prompt
   STAGING_DIR       the directory of the staged files
-If a download fails, COMMAND is not started, unless --partial. The lines of
---json come before COMMAND's own output."""
+STAGING_CONTEXT is left out, with a line that says so, where it is too long for
+the system. If a download fails, COMMAND is not started, unless --partial. The
+lines of --json come before COMMAND's own output. If `staging` is killed, the
+files stay for as long as COMMAND lives.
+
+A command line can be read by every user of the machine. So a secret header
+comes from a file (--header @FILE), from standard input (--header @-) or from
+the environment (lines in STAGING_HEADERS). It is never shown."""
 
 MORE_RUN = """\
 examples:
@@ -53,7 +59,12 @@ of each.
 
 Nothing is overwritten: if DIR has a file of that name already, the new one is
 dropped, with a line that says so and exit code 1. No half-written file ever
-appears in DIR. The files are yours alone to read (mode 0600)."""
+appears in DIR. The files are yours alone to read (mode 0600). Names that act
+by themselves on Windows (shortcuts, desktop.ini and so on) get a _ at the end.
+
+A command line can be read by every user of the machine. So a secret header
+comes from a file (--header @FILE), from standard input (--header @-) or from
+the environment (lines in STAGING_HEADERS). It is never shown."""
 
 MORE_GET = """\
 examples:
@@ -75,4 +86,4 @@ examples:
   staging sweep
   staging sweep /var/tmp/bot
 
-exit codes: 0 all well, 1 DIR cannot be swept, 2 wrong usage."""
+exit codes: 0 all well, 1 DIR is not there or cannot be swept, 2 wrong usage."""

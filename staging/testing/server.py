@@ -123,7 +123,12 @@ class FakeCDN:
         return self._portal.call(function, *args)
 
     def url(self, path: str = "/", *, host: str | None = None) -> str:
-        """Return the full URL of `path`, percent-encoded where it must be, at `host` or its own."""
+        """Return the full URL of `path`, percent-encoded where it must be, at `host` or its own.
+
+        A full URL, as a proxy is asked for it, comes back as it is.
+        """
+        if _key(path) == path and path[:1] != "/":
+            return path
         name = host or self.host
         return f"{self._scheme}://{f'[{name}]' if ':' in name else name}:{self.port}{_key(path)}"
 
@@ -148,7 +153,7 @@ class FakeCDN:
         """Serve `body` under `path`, every time, and return the URL.
 
         Args:
-            path: a path, for any query; or with a query, for exactly that one.
+            path: a path, for any query; or with a query, for exactly that one; or a full URL, to play a proxy.
             body: as for `Reply`.
             *faults: as for `Reply`.
             **options: `status`, `headers`, `media_type`, `etag`, as for `Reply`.
@@ -289,6 +294,8 @@ _NOT_FOUND = Reply(b"not found", status=404, media_type="text/plain")
 
 
 def _key(path: str) -> str:
+    if path.startswith(("http://", "https://")):  # how a proxy is asked (RFC 9112, 3.2.2)
+        return path
     return quote(path if path.startswith("/") else f"/{path}", safe="/?&=%:@!$'()*+,;~[]")
 
 
