@@ -143,7 +143,8 @@ def _claim(claimed: str | None, name: str) -> str:
 def _is_kin(claim: str, seen: str) -> bool:
     """Tell whether both are documents of one program, or one is the container of the other."""
     if claim in _PACKAGES:  # OLE: behind a password, and seen in part
-        return seen in {ZIP, OLE, ENCRYPTED} or _kind_of_document(claim) == _kind_of_document(seen)
+        kind, shown = _kind_of_document(claim), _kind_of_document(seen)
+        return seen in {ZIP, OLE, ENCRYPTED} or kind == shown or _WITHOUT_MACROS.get(kind) == shown
     if claim in _OLE:
         return seen in {OLE, ENCRYPTED, ZIP} or (claim == OLE and seen in _OLE)
     return claim == ZIP and seen in _PACKAGES
@@ -171,6 +172,13 @@ _SHOWN_AS = {
         ("powerpoint", "presentation", ("template", "slideshow")),
     )
     for form in forms
+}
+
+
+_WITHOUT_MACROS = {  # LibreOffice writes such files: the name allows macros, and there are none
+    "application/vnd.ms-word.document.macroenabled.12": DOCX,
+    "application/vnd.ms-excel.sheet.macroenabled.12": XLSX,
+    "application/vnd.ms-powerpoint.presentation.macroenabled.12": PPTX,
 }
 
 

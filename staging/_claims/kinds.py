@@ -53,12 +53,14 @@ _USUAL = {
     "image/x-portable-bitmap": "pbm", "image/x-portable-graymap": "pgm", "image/x-portable-pixmap": "ppm",
     "image/avci": "avci", "image/hej2k": "hej2",
     "image/x-portable-anymap": "pnm pam", "image/x-icns": "icns", "image/vnd.dwg": "dwg", "image/x-jng": "jng",
+    "image/x-dpx": "dpx",
     "application/dicom": "dcm", "application/fits": "fits fts",
     # films
     "video/mp4": "mp4 m4v f4v mp4v", "video/quicktime": "mov qt", "video/webm": "webm", "video/matroska": "mkv mk3d",
     "video/x-msvideo": "avi", "video/3gpp": "3gp 3gpp", "video/3gpp2": "3g2 3gp2", "video/mpeg": "mpg mpeg mpe vob m2v",
     "video/mp2t": "mts m2ts m2t", "video/x-ms-wmv": "wmv", "video/x-ms-asf": "asf", "video/x-flv": "flv",
     "video/ogg": "ogv ogm", "video/mj2": "mj2 mjp2", "video/iso.segment": "m4s", "video/x-mng": "mng",
+    "application/mxf": "mxf",
     "application/vnd.rn-realmedia": "rm rmvb", "application/vnd.adobe.flash.movie": "swf",
     # sound
     MP3: "mp3 mp2 mpga", "audio/wav": "wav wave", "audio/ogg": "ogg oga opus spx", "application/ogg": "ogx",
@@ -68,6 +70,7 @@ _USUAL = {
     "audio/x-caf": "caf", "audio/x-ape": "ape", "audio/x-wavpack": "wv", "audio/x-musepack": "mpc",
     "audio/x-tta": "tta", "audio/x-dsf": "dsf", "audio/x-dff": "dff", "audio/ac3": "ac3", "audio/vnd.dts": "dts",
     "audio/silk": "silk", "audio/x-pn-realaudio": "ra", "audio/vnd.audible.aax": "aax", "audio/xm": "xm",
+    "audio/x-voc": "voc", "audio/x-w64": "w64",
     # documents
     PDF: "pdf", "application/postscript": "ps eps ai", "application/rtf": "rtf", EPUB: "epub",
     DOCX: "docx", _OPC + "wordprocessingml.template": "dotx",
@@ -116,7 +119,7 @@ _USUAL = {
     "application/x-virtualbox-vhd": "vhd", "application/x-virtualbox-vhdx": "vhdx",
     "application/x-qemu-disk": "qcow2 qcow",
     # programs and data
-    "application/vnd.microsoft.portable-executable": "exe dll sys ocx", "application/x-dosexec": "",
+    "application/vnd.microsoft.portable-executable": "exe dll ocx", "application/x-dosexec": "",
     "application/x-elf": "elf", "application/x-mach-binary": "dylib", "application/wasm": "wasm",
     "application/java-vm": "class", "application/vnd.android.dex": "dex", "application/x-bytecode.python": "pyc pyo",
     "application/x-ms-shortcut": "lnk", "application/vnd.sqlite3": "sqlite sqlite3 db3",

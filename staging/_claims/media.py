@@ -66,7 +66,11 @@ BY_BYTES = frozenset({media_type for _, media_type in SIGNATURES if isinstance(m
 OBSERVABLE = BY_BYTES | {HTML, SVG, XML, JSON, PLAIN, OCTETS}
 """Every type that `observe` can return."""
 
-_READABLE = frozenset({PDF, "application/postscript", "application/rtf"})  # text throughout, if their writer likes
+# These may be text throughout: by their nature, or because of what their first members hold.
+_READABLE = frozenset(
+    {PDF, "application/postscript", "application/x-font-type1", "application/rtf", "application/fits",
+     "application/x-archive"}
+)  # fmt: skip
 # A zip, an OLE file, a tag before sound, a film; and what an Apple disk image may begin with.
 _TRAILED = re.compile(
     rb"PK\x03\x04|PK(?:\x07\x08|00)PK|\xd0\xcf\x11\xe0|ID3|\0.{3}ftyp|\x78[\x01\x5e\x9c\xda]|BZh|bvx|\0{512}", re.DOTALL
@@ -149,11 +153,21 @@ def _unsigned(head: bytes, *, cut: bool) -> str:
         return sound
     if is_transport_stream(head):
         return TS
+    if _is_old_tar(head):
+        return "application/x-tar"
     if b"%PDF-" in head[:1024]:
         return PDF
     if codec_of_width(head):
         return PLAIN
     return STL if _is_stl(head, cut=cut) else OCTETS
+
+
+def _is_old_tar(head: bytes) -> bool:
+    """Tell whether the first header of an archive without a magic adds up (the tar format of Unix version 7)."""
+    field = head[148:156].strip(b" \0")
+    if len(head) < 512 or not field.isdigit() or b"8" in field or b"9" in field:
+        return False
+    return sum(head[:148]) + sum(head[156:512]) + 8 * 32 == int(field, 8)
 
 
 def _is_stl(head: bytes, *, cut: bool) -> bool:

@@ -5,6 +5,7 @@ workbook. Where it lies between them, the first sector tells the common formats 
 """
 
 import struct
+from collections.abc import Iterator
 from typing import NamedTuple
 
 from staging._claims.kinds import DOC, ENCRYPTED, MSG, OLE, PPT, XLS
@@ -39,6 +40,8 @@ DOCUMENTS = frozenset({OLE, MSI, *(media_type for _, media_type in _STREAMS)})
 """Every type that this module tells."""
 
 _ENTRY = struct.Struct("<64sHBxIII16s32x")  # name, its bytes, kind, left, right, child, class
+_NOTHING = 0xFFFFFFFF
+_LARGEST_SECTOR = 12  # its logarithm
 _ROOT = "Root Entry".encode("utf-16-le") + bytes(44) + b"\x16\0\5"
 
 
@@ -52,17 +55,27 @@ class _Entry(NamedTuple):
 
 def type_of_ole(head: bytes, tail: bytes) -> str:
     """Return the type of the document that the streams make, or the compound file that it is."""
-    for part in (head, tail):
-        entries = _directory(part)
-        if entries:
+    for part, at in _places(head, tail):
+        if entries := _directory(part, at):
             return _type_of(entries, head)
     return _by_first_sector(head)
+
+
+def _places(head: bytes, tail: bytes) -> Iterator[tuple[bytes, int]]:
+    """Yield where the directory may be: where the header says, or at the last root in the tail."""
+    sector, shift = int.from_bytes(head[48:52], "little"), int.from_bytes(head[30:32], "little")
+    if shift <= _LARGEST_SECTOR:
+        yield head, (sector + 1) << shift
+        if not head.startswith(tail[: len(head)]):
+            yield tail, tail.rfind(_ROOT)
+        else:  # the tail is the whole file
+            yield tail, (sector + 1) << shift
 
 
 def _type_of(entries: list[_Entry], head: bytes) -> str:
     if entries[0].group == _INSTALLER:
         return MSI
-    names = _children(entries)
+    names = _children(entries) or {entry.name for entry in entries}  # the directory goes on elsewhere
     return next((media_type for name, media_type in _STREAMS if name in names), _by_first_sector(head))
 
 
@@ -70,9 +83,11 @@ def _by_first_sector(head: bytes) -> str:
     return next((media_type for mark, media_type in _FIRST_SECTOR if head.startswith(mark, 512)), OLE)
 
 
-def _directory(part: bytes) -> list[_Entry]:
+def _directory(part: bytes, at: int) -> list[_Entry]:
     """Return the entries from the root on, as far as they follow each other in the part."""
-    at, entries = part.find(_ROOT), list[_Entry]()
+    entries = list[_Entry]()
+    if not part.startswith(_ROOT, max(at, 0)):
+        return entries
     while 0 <= at <= len(part) - _ENTRY.size:
         name, size, kind, left, right, child, group = _ENTRY.unpack_from(part, at)
         if kind not in {0, 1, 2, 5} or size > len(name):
@@ -84,12 +99,15 @@ def _directory(part: bytes) -> list[_Entry]:
 
 
 def _children(entries: list[_Entry]) -> set[str]:
-    """Return the names directly below the root, which stand in a binary tree."""
+    """Return the names directly below the root, which stand in a binary tree; nothing if a branch is not seen."""
     names, open_ends, seen = set[str](), [entries[0].child], set[int]()
     while open_ends:
         number = open_ends.pop()
-        if number < len(entries) and number not in seen:
-            seen.add(number)
-            names.add(entries[number].name)
-            open_ends += [entries[number].left, entries[number].right]
+        if number == _NOTHING or number in seen:
+            continue
+        if number >= len(entries):
+            return set()
+        seen.add(number)
+        names.add(entries[number].name)
+        open_ends += [entries[number].left, entries[number].right]
     return names

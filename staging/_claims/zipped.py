@@ -45,6 +45,7 @@ _END = struct.Struct("<12xI6x")  # bytes of the central directory
 _MOST = 65_536  # bytes of a member that are read: the list of types of a large presentation has as many
 _PLACES = 8  # where a member's name is looked for: more are a trick
 _CONTENT_TYPE = re.compile(rb"ContentType\s*=\s*[\"']([^\"'<>]{1,150})[\"']")
+_ROOT_ENTRY = re.compile(rb"<[^<>]*?full-path\s*=\s*[\"']/[\"'][^<>]*>")
 _MANIFEST = re.compile(rb"media-type\s*=\s*[\"'](application/vnd\.[\w.+-]{1,80})[\"']")
 
 
@@ -75,7 +76,8 @@ def _declared(head: bytes, tail: bytes) -> str | None:
             if known and (not whole or content.strip() in known):
                 return _DECLARED[max(known, key=len)]
         for content, _ in _members(part, b"META-INF/manifest.xml"):
-            if (match := _MANIFEST.search(content)) and match[1] in _DECLARED:
+            root = _ROOT_ENTRY.search(content)
+            if root and (match := _MANIFEST.search(root[0])) and match[1] in _DECLARED:
                 return _DECLARED[match[1]]
     return None
 
