@@ -13,7 +13,8 @@
 
 With no token it plays one message through discord.py on this machine, and prints what Discord would be sent. For real:
 `DISCORD_TOKEN=... uv run examples/discord_bot.py`. The answer is an echo unless ANTHROPIC_API_KEY is set, token or
-none. The bot reads only messages that mention it, so it needs no privileged intent.
+none. The bot reads only messages that mention it, so it needs no privileged intent. It takes the files of a message
+that is replied to, asks Discord for new links in place of expired ones, and says so when it cannot store files.
 """
 
 import argparse
@@ -22,13 +23,13 @@ import logging
 import os
 import re
 import sys
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import AbstractAsyncContextManager, asynccontextmanager, nullcontext
 from typing import Any
 
 from quickstart import SCRIPT, picture  # real files to serve
 
-from staging import AttachmentStage, StagingArea, llm
+from staging import AttachmentStage, StagingArea, WorkspaceError, llm
 from staging.testing import FakeCDN
 
 try:
@@ -38,6 +39,7 @@ try:
 except ImportError:
     sys.exit("discord_bot: the SDK is missing: pip install discord.py")
 
+log = logging.getLogger("bot")
 Model = Callable[[str, AttachmentStage], Awaitable[str]]
 
 
@@ -77,16 +79,37 @@ class Answers(commands.Cog):
 
     @commands.Cog.listener()
     async def on_message(self, message: discord.Message) -> None:
-        """Type while the files come and the model thinks; reply; the files are gone."""
+        """Type while the files come and the model thinks, then reply."""
         if message.author.bot or self.bot.user not in message.mentions:
             return
-        question = re.sub(r"<@!?\d+>", "", message.content).strip() or "What is this?"  # models refuse the empty text
-        async with message.channel.typing(), self.area.stage(max_mb=20, label=f"channel {message.channel.id}") as stage:
-            await stage.download(message, timeout=30)
-            answer = await self.model(question, stage)
-            notice = stage.notice()
-        text = f"{answer[:1500]}\n\n{notice[:400]}".strip()  # Discord takes 2,000 characters
+        async with message.channel.typing():
+            text = await self.answer(message)
         await message.reply(text, allowed_mentions=discord.AllowedMentions.none())  # a model may write @everyone
+
+    async def answer(self, message: discord.Message) -> str:
+        """Return the reply; the files are gone by then."""
+        question = re.sub(r"<@!?\d+>", "", message.content).strip() or "What is this?"  # models refuse the empty text
+        sources = [message]
+        if message.reference and isinstance(message.reference.resolved, discord.Message):
+            sources.append(message.reference.resolved)  # the files of the message that is replied to
+        try:
+            async with self.area.stage(max_mb=20, label=f"channel {message.channel.id}", refresh=self.refresh) as stage:
+                await stage.download(sources, timeout=30)
+                answer = await self.model(question, stage)
+                notice = stage.notice()
+        except WorkspaceError as error:  # a full disk, say: who asked hears of it, and the log says why
+            log.error("No files can be staged: %s", error)  # noqa: TRY400  # the line says it all
+            return "I cannot look at files at the moment. Please try again later."
+        return f"{answer[:1500]}\n\n{notice[:400]}".strip()  # Discord takes 2,000 characters
+
+    async def refresh(self, urls: Sequence[str]) -> dict[str, str]:
+        """Ask Discord for new links in place of expired ones; it takes fifty at once."""
+        fresh: dict[str, str] = {}
+        for start in range(0, len(urls), 50):
+            route = discord.http.Route("POST", "/attachments/refresh-urls")
+            links = await self.bot.http.request(route, json={"attachment_urls": list(urls[start : start + 50])})
+            fresh |= {link["original"]: link["refreshed"] for link in links["refreshed_urls"]}
+        return fresh
 
 
 @asynccontextmanager

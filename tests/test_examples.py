@@ -6,12 +6,14 @@ import importlib
 import json
 import os
 import re
+import shutil
 import signal
 import subprocess
 import sys
 import textwrap
-from contextlib import nullcontext
+from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
+from types import SimpleNamespace
 
 import pytest
 from aiohttp import web  # discord.py is built on it
@@ -348,6 +350,52 @@ def test_a_model_that_fails_leaves_nothing(bot, tmp_path):
         asyncio.run(bot.offline(str(tmp_path), nullcontext(broken)))
     assert answers(bot) == []
     assert_empty(tmp_path)
+
+
+def test_a_bot_that_has_no_room_answers_and_says_why_in_the_log(bot, tmp_path, caplog):
+    """The stage cannot be entered: its root was taken away, as a full disk or a bad mount does."""
+    root = tmp_path / "root"
+
+    @asynccontextmanager
+    async def model():
+        shutil.rmtree(root)
+        root.touch()
+        yield repeat
+
+    asyncio.run(bot.offline(str(root), model()))
+    (answer,) = answers(bot)
+    assert answer["content"] == "I cannot look at files at the moment. Please try again later."
+    assert "No files can be staged: " in caplog.text
+    assert str(root) not in answer["content"]
+
+
+def test_the_bot_takes_the_files_of_the_message_that_is_replied_to(bot, tmp_path, monkeypatch):
+    async def names(question, stage):
+        return ", ".join(outcome.name for outcome in stage.outcomes)
+
+    earlier = {**bot.MESSAGE, "id": "6", "attachments": [
+        {"id": "8", "filename": "earlier.png", "size": 9, "url": "https://x/earlier.png", "proxy_url": "https://x/"}
+    ]}  # fmt: skip
+    reply = {"type": 19, "message_reference": {"message_id": "6", "channel_id": "4"}, "referenced_message": earlier}
+    monkeypatch.setattr(bot, "MESSAGE", {**bot.MESSAGE, **reply})
+    asyncio.run(bot.offline(str(tmp_path), nullcontext(names)))
+    assert answers(bot)[0]["content"].startswith("greet.py, sunset.png, deleted.txt, earlier.png\n\n")
+
+
+def test_the_bot_asks_discord_for_new_links_fifty_at_a_time(bot):
+    asked = []
+
+    async def request(route, *, json):
+        asked.append((route.method, route.path, json["attachment_urls"]))
+        return {"refreshed_urls": [{"original": url, "refreshed": url + "new"} for url in json["attachment_urls"]]}
+
+    cog = bot.Answers(SimpleNamespace(http=SimpleNamespace(request=request)), None, None)
+    urls = [f"https://cdn.discordapp.com/{n}?ex=1" for n in range(101)]
+    fresh = asyncio.run(cog.refresh(tuple(urls)))
+    assert fresh == {url: url + "new" for url in urls}
+    assert [(method, path, len(some)) for method, path, some in asked] == [
+        ("POST", "/attachments/refresh-urls", count) for count in (50, 50, 1)
+    ]
 
 
 def test_the_bot_can_ask_claude(bot, tmp_path, monkeypatch):
