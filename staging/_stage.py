@@ -255,7 +255,7 @@ class AttachmentStage:
             return Skipped(attachment=attachment, name=display_name(attachment), reason=reason)
         try:
             if problem := unusable(attachment):
-                raise RejectedError("invalid", problem)
+                raise problem
             return await self._once(attachment, renewed.get(attachment.url, attachment.url))
         except StagingError as error:
             return failure(attachment, display_name(attachment), error)

@@ -1,0 +1,222 @@
+"""What one source claims, read through one narrow door.
+
+Theory of operation. `read` takes a key of a mapping or an attribute of an object, and nothing at all if that raises.
+Every claim then passes a check of its own form, and one that fails it counts as not made. So no metadata can raise, and
+what reaches an `Attachment` has the declared types.
+"""
+
+import re
+from collections.abc import Iterator, Mapping
+from typing import Any, get_args
+
+from staging._claims.kinds import kind_of, kind_of_name
+from staging._models import Attachment, Kind, checked_headers, is_size
+from staging._text import bare_url, last_segment
+
+_URL_KEYS = (
+    "url", "url_private_download", "url_private",  # the latter two: Slack
+    "contentUrl", "content_url",  # Teams, https://learn.microsoft.com/microsoftteams/platform/bots/how-to/bots-filesv4
+)  # fmt: skip
+_NAME_KEYS = ("file_name", "name", "title")  # after `filename`: Telegram; Slack; Slack
+_MEDIA_TYPE_KEYS = (
+    "content_type", "media_type", "mimetype", "mime_type", "mimeType", "contentType", "type",
+)  # fmt: skip
+_SIZE_KEYS = ("size", "file_size")
+_DESCRIPTION_KEYS = ("description", "alt_text", "alt_txt")
+
+_NO_DOWNLOADS: dict[str, Kind] = {
+    "link": "url",
+    # https://docs.discord.com/developers/resources/message#embed-object-embed-types; its `image` and `video` are files
+    "rich": "embed", "article": "embed", "gifv": "embed", "poll_result": "embed", "auto_moderation_message": "embed",
+}  # fmt: skip
+_KINDS: dict[str, Kind] = {**{kind: kind for kind in get_args(Kind)}, **_NO_DOWNLOADS}
+
+# RFC 9110, section 8.3.1; parameters only loosely: all that matters of them is that they are on one line
+_MEDIA_TYPE = re.compile(r"[\w!#$&^.+-]{1,127}/[\w!#$&^.+-]{1,127}(?:[ \t]*;[ -~]{0,200})?", re.ASCII)
+_TEAMS = "application/vnd.microsoft."  # says what the part is in Teams, and nothing about the file
+
+_STICKERS = ("https://cdn.discordapp.com/stickers/", "https://media.discordapp.net/stickers/")
+# https://docs.discord.com/developers/reference#image-formatting: 3 is Lottie, 4 GIF; PNG and APNG are the others
+_STICKER_FORMATS = {3: (_STICKERS[0], "json"), 4: (_STICKERS[1], "gif")}
+_SNOWFLAKE = re.compile("[0-9]{1,20}")
+
+
+def read(source: Any, key: str, default: Any = None) -> Any:
+    """Return a key of a mapping or an attribute of an object; `default` if there is none or it raises."""
+    try:
+        return source.get(key, default) if isinstance(source, Mapping) else getattr(source, key, default)
+    except Exception:  # noqa: BLE001  # somebody else's property or mapping may raise anything: then there is no claim
+        return default
+
+
+def read_text(source: Any, *keys: str) -> str | None:
+    """Return the first of the keys that is text and not blank, as exactly `str`."""
+    return next((text for key in keys if (text := _plain(read(source, key)))), None)
+
+
+def _plain(value: Any) -> str | None:
+    """Return text as exactly `str`, whatever a subclass makes of it; None if it is blank or not text."""
+    text = str.__str__(value) if isinstance(value, str) else ""
+    return text if text and not text.isspace() else None
+
+
+def of_url(source: Any) -> Attachment | None:
+    """Return what a URL refers to, text or a URL object; None if it is blank or cannot be read."""
+    url = _url_text(source)
+    return None if url is None else Attachment(url, kind=_kind_by_name(None, url), source=source)
+
+
+def of_claims(source: Any) -> Attachment | None:
+    """Return what a mapping or an object with a URL claims, or an embed; None if it is neither."""
+    url = _url(source)
+    embed = _is_embed(source) or (url is None and _is_inline(source))
+    return None if url is None and not embed else claimed(source, url or "", embed=embed)
+
+
+def claimed(source: Any, url: str, *, embed: bool = False) -> Attachment:
+    """Return an attachment with all that `source` claims."""
+    name, media_type = _name(source, url), _media_type(source)
+    return Attachment(
+        url,
+        name=name,
+        kind="embed" if embed else _kind(source, media_type) or _kind_by_name(name, url),
+        media_type=media_type,
+        size=next((int(size) for key in _SIZE_KEYS if is_size(size := read(source, key))), None),
+        description=read_text(source, *_DESCRIPTION_KEYS),
+        headers=_usable_headers(source),
+        source=source,
+    )
+
+
+# ── where it is ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def is_url_object(value: Any) -> bool:
+    """Tell whether this is a URL object by its class's name: the libraries that have one share no base class."""
+    return type(value).__name__ in {"URL", "Url", "AnyUrl", "HttpUrl", "AnyHttpUrl"} and not isinstance(value, str)
+
+
+def _url_text(value: Any) -> str | None:
+    try:
+        return _plain(str(value) if is_url_object(value) else value)
+    except Exception:  # noqa: BLE001  # somebody else's __str__
+        return None
+
+
+def _url(source: Any) -> str | None:
+    return next((url for value in _urls(source) if (url := _url_text(value))), None)
+
+
+def _urls(source: Any) -> Iterator[Any]:
+    """Yield everything that may be its URL, the best first."""
+    content = read(source, "content")
+    if _is_source(content):  # Teams: the link that needs no sign-in
+        yield read(content, "downloadUrl")
+        yield read(content, "download_url")
+    for key in _URL_KEYS:
+        yield read(source, key)
+    if isinstance(source, Mapping) and isinstance(image := source.get("image_url"), Mapping):
+        yield read(image, "url")  # a content part of OpenAI's
+    yield _telegram_url(source)
+    yield _sticker_url(source)
+
+
+def _is_source(value: Any) -> bool:
+    return isinstance(value, Mapping) or type(value).__name__ == "FileDownloadInfo"  # botbuilder's
+
+
+def _telegram_url(source: Any) -> str | None:
+    """Return `file_path` where a client library has made a URL of it; the Bot API's own is a relative path."""
+    path = read_text(source, "file_path")
+    return path if path and path.lower().startswith(("https://", "http://")) else None
+
+
+def _sticker_url(source: Any) -> str | None:
+    """Return where a sticker that came without a URL lies (the gateway's `sticker_items`; hikari)."""
+    form, number = read(source, "format_type"), read(source, "id")
+    number = str(int(number)) if is_size(number) else _plain(number)
+    if not isinstance(form, int) or not number or not _SNOWFLAKE.fullmatch(number):
+        return None
+    base, extension = _STICKER_FORMATS.get(form, (_STICKERS[0], "png"))
+    return f"{base}{number}.{extension}"
+
+
+def _is_embed(source: Any) -> bool:
+    """Tell whether this is an embed: by the class's name for objects, by `type` for payloads."""
+    if isinstance(source, Mapping):
+        return _claimed_kind(source) == "embed"
+    return type(source).__name__ == "Embed"
+
+
+def _is_inline(source: Any) -> bool:
+    """Tell whether this is a part of a message that has its contents in itself: text of Teams, a card."""
+    named = read_text(source, "contentType", "content_type") is not None
+    return named and read(source, "content") is not None and not callable(read(source, "read"))
+
+
+# ── what it is said to be ────────────────────────────────────────────────────────────────────────────────────────────
+
+
+def _name(source: Any, url: str) -> str | None:
+    filename, title = read_text(source, "filename"), read_text(source, "title")
+    if filename and title:
+        return _with_extension(title, filename)
+    name = filename or read_text(source, *_NAME_KEYS)
+    if name and url.startswith(_STICKERS):
+        return _with_extension(name, bare_url(url))
+    if not name and not url:
+        name = last_segment(read_text(source, "file_path") or "") or None
+    return name
+
+
+def _with_extension(name: str, model: str) -> str:
+    """Return `name` with the extension of `model`, if it lacks it."""
+    stem, dot, extension = model.rpartition(".")
+    suffix = dot + extension
+    if not stem or not extension.isalnum() or len(suffix) > 16 or name.casefold().endswith(suffix.casefold()):
+        return name
+    return name + suffix
+
+
+def _media_type(source: Any) -> str | None:
+    texts = (read_text(source, key) for key in _MEDIA_TYPE_KEYS)
+    return next((t for t in texts if t and _MEDIA_TYPE.fullmatch(t) and not t.lower().startswith(_TEAMS)), None)
+
+
+def headers_of(source: Any) -> Mapping[str, str]:
+    """Return the headers of a mapping; an object with a URL may be a response, whose headers must not be sent.
+
+    Raises:
+        TypeError: if they do not map text to text.
+        ValueError: if one of them cannot be sent.
+    """
+    headers = read(source, "headers") if isinstance(source, Mapping) else None
+    try:
+        own = dict(headers) if isinstance(headers, Mapping) else {}
+    except Exception:  # noqa: BLE001  # somebody else's mapping
+        own = {}
+    return checked_headers(own)
+
+
+def _usable_headers(source: Any) -> Mapping[str, str]:
+    try:
+        return headers_of(source)
+    except (TypeError, ValueError):  # `unusable` says so
+        return {}
+
+
+def _kind(source: Any, media_type: str | None) -> Kind | None:
+    claimed = _claimed_kind(source)
+    if claimed or media_type is None or media_type.lower().startswith("application/octet-stream"):
+        return claimed  # RFC 2046, section 4.5.1: octet-stream says that the type is not known
+    return kind_of(media_type)
+
+
+def _claimed_kind(source: Any) -> Kind | None:
+    claims = (read_text(source, key) for key in ("type", "kind"))
+    return next((_KINDS[claim.lower()] for claim in claims if claim and claim.lower() in _KINDS), None)
+
+
+def _kind_by_name(name: str | None, url: str) -> Kind:
+    # of the URL the path alone: ".mov" is a top-level domain too
+    return (name and kind_of_name(name)) or kind_of_name(last_segment(url)) or "file"
