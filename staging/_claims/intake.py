@@ -130,9 +130,9 @@ def _single(source: Any, *, trusted: bool) -> Attachment | None:
         return Attachment("", data=source if isinstance(source, bytes) else None, source=source)
     if found := of_claims(source):
         return found
-    if isinstance(source, os.PathLike):
-        return _of_path(source, trusted=trusted)
-    return None if _is_message(source) or isinstance(source, Mapping) else _of_reader(source)
+    if _is_message(source) or isinstance(source, Mapping):
+        return None
+    return _of_path(source, trusted=trusted) if isinstance(source, os.PathLike) else _of_reader(source)
 
 
 def _of_path(source: "os.PathLike[Any]", *, trusted: bool) -> Attachment:

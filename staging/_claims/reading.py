@@ -9,9 +9,10 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
+from staging._claims import data_urls
 from staging._claims.kinds import kind_of, kind_of_name
 from staging._models import Attachment, Kind, checked_headers, is_size
-from staging._text import bare_url, last_segment
+from staging._text import bare_url, is_data_url, last_segment
 
 _URL_KEYS = (
     "url", "url_private_download", "url_private",  # the latter two: Slack
@@ -63,7 +64,7 @@ def _plain(value: Any) -> str | None:
 def of_url(source: Any) -> Attachment | None:
     """Return what a URL refers to, text or a URL object; None if it is blank or cannot be read."""
     url = _url_text(source)
-    return None if url is None else Attachment(url, kind=_kind_by_name(None, url), source=source)
+    return None if url is None else _attachment(source, url, name=None, media_type=None)
 
 
 def of_claims(source: Any) -> Attachment | None:
@@ -75,17 +76,27 @@ def of_claims(source: Any) -> Attachment | None:
 
 def claimed(source: Any, url: str, *, embed: bool = False) -> Attachment:
     """Return an attachment with all that `source` claims."""
-    name, media_type = _name(source, url), _media_type(source)
-    return Attachment(
+    return _attachment(
+        source,
         url,
-        name=name,
-        kind="embed" if embed else _kind(source, media_type) or _kind_by_name(name, url),
-        media_type=media_type,
+        name=_name(source, url),
+        media_type=_media_type(source),
+        kind="embed" if embed else _claimed_kind(source),
         size=next((int(size) for key in _SIZE_KEYS if is_size(size := read(source, key))), None),
         description=read_text(source, *_DESCRIPTION_KEYS),
         headers=_usable_headers(source),
-        source=source,
     )
+
+
+def _attachment(
+    source: Any, url: str, *, name: str | None, media_type: str | None, kind: Kind | None = None, **claims: Any
+) -> Attachment:
+    """Return an attachment; what nothing else claims is read from the URL."""
+    if is_data_url(url):
+        media_type = media_type or _checked_media_type(data_urls.media_type_of(url))
+        name = name or data_urls.name_of(url)
+    kind = kind or _kind_of_type(media_type) or _kind_by_name(name, url)
+    return Attachment(url, name=name, kind=kind, media_type=media_type, source=source, **claims)
 
 
 # ── where it is ──────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -179,8 +190,12 @@ def _with_extension(name: str, model: str) -> str:
 
 
 def _media_type(source: Any) -> str | None:
-    texts = (read_text(source, key) for key in _MEDIA_TYPE_KEYS)
-    return next((t for t in texts if t and _MEDIA_TYPE.fullmatch(t) and not t.lower().startswith(_TEAMS)), None)
+    texts = (_checked_media_type(read_text(source, key)) for key in _MEDIA_TYPE_KEYS)
+    return next((text for text in texts if text), None)
+
+
+def _checked_media_type(text: str | None) -> str | None:
+    return text if text and _MEDIA_TYPE.fullmatch(text) and not text.lower().startswith(_TEAMS) else None
 
 
 def headers_of(source: Any) -> Mapping[str, str]:
@@ -205,10 +220,9 @@ def _usable_headers(source: Any) -> Mapping[str, str]:
         return {}
 
 
-def _kind(source: Any, media_type: str | None) -> Kind | None:
-    claimed = _claimed_kind(source)
-    if claimed or media_type is None or media_type.lower().startswith("application/octet-stream"):
-        return claimed  # RFC 2046, section 4.5.1: octet-stream says that the type is not known
+def _kind_of_type(media_type: str | None) -> Kind | None:
+    if media_type is None or media_type.lower().startswith("application/octet-stream"):
+        return None  # RFC 2046, section 4.5.1: octet-stream says that the type is not known
     return kind_of(media_type)
 
 

@@ -1,0 +1,66 @@
+"""URLs that have their bytes in themselves (RFC 2397), read as browsers do (https://fetch.spec.whatwg.org/#data-urls)."""
+
+import base64
+import binascii
+import re
+from urllib.parse import unquote, unquote_to_bytes
+
+from staging._errors import RejectedError, too_large
+
+_HEAD = 2000  # characters in which the media type has to end
+_BASE64 = re.compile(r";[ ]*base64[ ]*\Z", re.IGNORECASE)
+_NAME = re.compile(r";[ ]*(?:file)?name=([^;]+)", re.IGNORECASE)
+_SPACE = b"\t\n\f\r "
+
+
+def media_type_of(url: str) -> str | None:
+    """Return the claimed type with its parameters; None where RFC 2397 has its default, which says nothing."""
+    return _without_base64(url) or None
+
+
+def name_of(url: str) -> str | None:
+    """Return the parameter `name`, which some programs add; None if there is none."""
+    found = _NAME.search(_without_base64(url))
+    return unquote(found[1]).strip(' "') or None if found else None
+
+
+def decode(url: str, limit: int) -> bytes:
+    """Return the bytes of a ``data:`` URL; blocks while it decodes.
+
+    Args:
+        url: begins with ``data:``, in any case.
+        limit: bytes that are allowed; what must be more is not decoded.
+
+    Raises:
+        RejectedError: ``too_large``, or ``invalid`` if there are no data, or no base64 where it says so.
+    """
+    head, comma, body = url.partition(",")
+    if not comma:
+        raise RejectedError("invalid", "the data: URL has no data")
+    body = body.partition("#")[0]
+    coded = _BASE64.search(head) is not None
+    least = len(body) - 2 * body.count("%")
+    if coded:
+        least = (least - sum(map(body.count, "\t\n\f\r ="))) * 3 // 4
+    if least > limit:
+        raise too_large(limit, least)
+    data = unquote_to_bytes(body.encode("utf-8", "replace"))
+    if coded:
+        data = _base64(data)
+    if len(data) > limit:
+        raise too_large(limit, len(data))
+    return data
+
+
+def _base64(text: bytes) -> bytes:
+    """Decode as browsers do: space anywhere, padding or none (https://infra.spec.whatwg.org/#forgiving-base64-decode)."""
+    text = text.translate(None, _SPACE).rstrip(b"=")
+    try:
+        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
+    except binascii.Error:
+        raise RejectedError("invalid", "the data: URL is not the base64 that it says it is") from None
+
+
+def _without_base64(url: str) -> str:
+    head, comma, _ = url[5:_HEAD].partition(",")
+    return _BASE64.sub("", head).strip() if comma else ""

@@ -1,0 +1,223 @@
+"""What needs no network becomes a file: bytes, ``data:`` URLs, open files, uploads, and files of this machine.
+
+Theory of operation. It is a download without a server: the same limits, names, types and outcomes. Everything that may
+block runs in a thread. An object's own `read` gets one of its own, since it may hang for reasons that are not the
+disk's. A path is opened, copied and closed by one function in one thread, so no descriptor can be lost between the two;
+a copy that is given up ends with its next piece, because the part file takes no more.
+"""
+
+import inspect
+import os
+from collections.abc import Awaitable, Callable, Hashable
+from typing import Any
+
+import anyio
+
+from staging._budget import Reservation
+from staging._claims import data_urls
+from staging._claims.filenames import with_extension
+from staging._claims.intake import path_of, reader_of
+from staging._claims.media import observe
+from staging._disk.errors import storage_error
+from staging._disk.moving import open_regular
+from staging._disk.part import PartFile
+from staging._download import BUFFER, Progress, Terms, display_name
+from staging._errors import DownloadError, RejectedError, WorkspaceError, too_large
+from staging._models import Attachment, StagedFile
+from staging._text import is_data_url
+from staging._threads import in_thread
+
+_PIECE = 8 * 1_048_576  # bytes that are copied at once
+
+
+def is_local(attachment: Attachment) -> bool:
+    """Whether the bytes are here already, or come from an object of the caller's."""
+    return not attachment.url.strip() or attachment.data is not None or is_data_url(attachment.url)
+
+
+def identity(attachment: Attachment) -> Hashable:
+    """Return what is equal for attachments that are the same file; a stream can only be read once."""
+    if attachment.data is not None:
+        return id(attachment.data)
+    return path_of(attachment) or id(attachment.source)
+
+
+async def stage_local(attachment: Attachment, terms: Terms, reservation: Reservation, progress: Progress) -> StagedFile:
+    """Stage what `is_local`, or leave nothing behind.
+
+    Raises:
+        RejectedError: if it is over a limit or a budget, or cannot be read as bytes.
+        DownloadError: if it ends too early, or is not there in time.
+        WorkspaceError: if the disk failed.
+    """
+    copy = _Copy(attachment, terms, reservation, progress)
+    try:
+        with anyio.move_on_after(terms.limits.timeout):
+            return await copy.run()
+    except BaseException:
+        copy.part.discard()  # under its final name too: no outcome will name it
+        raise
+    copy.part.discard()
+    seconds = terms.limits.timeout
+    raise DownloadError("timeout", f"timeout: not finished within {seconds:g} seconds", limit=seconds)
+
+
+class _Copy:
+    """One attachment on its way to a file."""
+
+    def __init__(self, attachment: Attachment, terms: Terms, reservation: Reservation, progress: Progress) -> None:
+        self.part = PartFile(terms.workspace, min_free=terms.limits.min_free_bytes)
+        self._attachment = attachment
+        self._terms = terms
+        self._reservation = reservation
+        self._progress = progress
+        # taken now, so that equal names are numbered in the order of input, whichever is read first
+        self._name = display_name(attachment)
+        self._claimed = terms.workspace.claim(self._name)
+
+    async def run(self) -> StagedFile:
+        attachment = self._attachment
+        if attachment.data is not None:
+            await self._append(attachment.data)
+        elif is_data_url(attachment.url):
+            await self._append(await in_thread(data_urls.decode, attachment.url, self._terms.limits.max_bytes))
+        elif isinstance(attachment.source, bytearray | memoryview):
+            self._admit(memoryview(attachment.source).nbytes)
+            await self._append(await in_thread(bytes, attachment.source))
+        elif path := path_of(attachment):
+            await self._copy_path(path)
+        else:
+            await self._read_all(reader_of(attachment.source))
+        return await self._finish()
+
+    def _admit(self, size: int) -> None:
+        """Count what there is, or will be.
+
+        Raises:
+            RejectedError: ``too_large`` or ``budget``.
+        """
+        if size > self._terms.limits.max_bytes:
+            raise too_large(self._terms.limits.max_bytes, size)
+        self._reservation.cover(size)
+
+    async def _append(self, data: bytes) -> None:
+        self._admit(self.part.size + len(data))
+        if data:
+            await self._terms.disk.run(self.part.append, data)
+            self._progress(self.part.size, self._attachment.size)
+
+    # ── a file of this machine ───────────────────────────────────────────────────────────────────────────────────────
+
+    async def _copy_path(self, path: str) -> None:
+        size = await in_thread(_size_of, path, abandon=True)
+        self._admit(size)
+        await in_thread(self._copy, path, size, abandon=True)
+        self._progress(size, size)
+
+    def _copy(self, path: str, size: int) -> None:
+        descriptor = _open(path)
+        try:
+            while self.part.size < size and self.part.copy_from(descriptor, min(_PIECE, size - self.part.size)):
+                pass
+            now = os.fstat(descriptor).st_size
+        finally:
+            os.close(descriptor)
+        if not self.part.size == size == now:
+            detail = f"the file changed while it was copied: {size:,} bytes before, {now:,} after"
+            raise DownloadError("size_mismatch", detail, size=now)
+
+    # ── an object with `read` ────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _read_all(self, reader: Any) -> None:
+        read, sized = _reading(reader)
+        while True:
+            wanted = min(BUFFER, self._terms.limits.max_bytes - self.part.size + 1)
+            data = await self._read(read, (wanted,) if sized else ())
+            await self._append(data)
+            if not data or not sized:
+                return
+
+    async def _read(self, read: Callable[..., Any], size: tuple[int, ...]) -> bytes:
+        seconds = self._terms.limits.idle_timeout
+        with anyio.move_on_after(seconds) as scope:
+            try:
+                return _as_bytes(await _called(read, size))
+            except OSError as error:
+                raise storage_error(error) from error
+            except (RejectedError, WorkspaceError):
+                raise
+            except Exception as error:
+                detail = f"it cannot be read to its end ({type(error).__name__})"
+                raise DownloadError("interrupted", detail) from error
+        assert scope.cancelled_caught  # noqa: S101  # or it has returned
+        raise DownloadError("stalled", f"stalled: no data for {seconds:g} seconds", limit=seconds)
+
+    # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
+
+    async def _finish(self) -> StagedFile:
+        expected = self._attachment.size
+        if expected is not None and self.part.size != expected:
+            detail = f"size mismatch: {self.part.size:,} bytes are there where {expected:,} were declared"
+            raise DownloadError("size_mismatch", detail, size=self.part.size)
+        self._reservation.settle(self.part.size)
+        return await self._terms.disk.run(self._commit)
+
+    def _commit(self) -> StagedFile:
+        observed = observe(*self.part.ends()) if self.part.size else observe(b"")
+        name = with_extension(self._name, observed)
+        claimed = name == self._name
+        committed = self.part.commit(self._claimed if claimed else name, claimed=claimed)
+        return StagedFile(
+            attachment=self._attachment, name=name, path=committed.path, size=committed.size, media_type=observed
+        )
+
+
+def _open(path: str) -> int:
+    try:
+        return open_regular(path)
+    except WorkspaceError:
+        raise
+    except (OSError, ValueError) as error:  # a NUL in it is a ValueError
+        raise storage_error(error if isinstance(error, OSError) else OSError(str(error))) from error
+
+
+def _size_of(path: str) -> int:
+    descriptor = _open(path)
+    try:
+        return os.fstat(descriptor).st_size
+    finally:
+        os.close(descriptor)
+
+
+def _reading(reader: Any) -> tuple[Callable[..., Any], bool]:
+    """Return how to read, and whether it takes a size; without one it returns everything at once."""
+    read, pieces = reader.read, getattr(reader, "read_chunk", None)  # the latter: parts of a request in aiohttp
+    if _takes_size(read):
+        return read, True
+    return (pieces, True) if callable(pieces) else (read, False)
+
+
+def _takes_size(read: Callable[..., Any]) -> bool:
+    try:
+        inspect.signature(read).bind(1)
+    except TypeError:
+        return False
+    except ValueError:  # of some built-in ones nobody wrote it down
+        return True
+    return True
+
+
+async def _called(read: Callable[..., Any], size: tuple[int, ...]) -> object:
+    if inspect.iscoroutinefunction(read):
+        return await read(*size)
+    result: Any = await in_thread(read, *size, abandon=True)
+    return await result if isinstance(result, Awaitable) else result
+
+
+def _as_bytes(data: object) -> bytes:
+    if isinstance(data, bytes | bytearray | memoryview):
+        return bytes(data)
+    if isinstance(data, str):
+        hint = "open it in binary mode: open(path, 'rb')"
+        raise RejectedError("invalid", "the file is open as text, not as bytes", hint=hint)
+    raise RejectedError("invalid", f"reading it gives no bytes but a {type(data).__qualname__}")
