@@ -145,7 +145,6 @@ def test_the_bot_types_answers_and_says_what_it_could_not_use(example):
 @pytest.mark.parametrize(
     ("name", "arguments", "keys", "line"),
     [
-        ("quickstart", [""], {}, "an attachment needs a URL, not the blank text ''"),
         ("anthropic_vision", [STRANGE], {}, "set ANTHROPIC_API_KEY, or give no URL"),
         ("anthropic_vision", [STRANGE], {"ANTHROPIC_API_KEY": "x"}, "a.png: links to this address are not accepted"),
         ("anthropic_vision", ["--allow-host", "https://a", STRANGE], {"ANTHROPIC_API_KEY": "x"}, "hosts"),
@@ -153,7 +152,6 @@ def test_the_bot_types_answers_and_says_what_it_could_not_use(example):
         ("openai_files", [STRANGE], {"OPENAI_API_KEY": "x"}, "a.png: links to this address are not accepted"),
         ("slack_private_files", [STRANGE], {}, "set SLACK_BOT_TOKEN, or give no URL"),
         ("slack_private_files", [STRANGE], {"SLACK_BOT_TOKEN": "x"}, "a.png: links to this address are not accepted"),
-        ("trio_batch", [STRANGE, ""], {}, "an attachment needs a URL, not the blank text ''"),
         ("trio_batch", ["--allow-host", "https://a", STRANGE], {}, "hosts"),
         ("discord_bot", ["--temp-dir", "/dev/null/x"], {}, "temp_dir: /dev/null is not a directory"),
     ],

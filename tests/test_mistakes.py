@@ -8,7 +8,17 @@ import sys
 import httpx
 import pytest
 
-from staging import AttachmentStage, Limits, StageClosedError, StagingArea, UrlPolicy, WorkspaceError, llm, sweep
+from staging import (
+    Attachment,
+    AttachmentStage,
+    Limits,
+    StageClosedError,
+    StagingArea,
+    UrlPolicy,
+    WorkspaceError,
+    llm,
+    sweep,
+)
 from staging._cli.output import _for_a_terminal
 from staging._net import dial as _dial
 from staging.testing import FakeCDN, assert_empty
@@ -97,16 +107,26 @@ async def test_an_area_is_no_stage(tmp_path):
 @pytest.mark.parametrize(
     ("source", "line"),
     [
-        (b"https://a/", "the URL of an attachment must be text, not bytes"),
-        (None, "an attachment needs a URL, and there is none in None; give a URL, something that has one"),
-        ([URL, None], "none in None; give"),
-        (3, "none in 3; give a URL"),
+        (3, "a number cannot be staged; give a URL, something that has one"),
+        (Attachment, "the class Attachment cannot be staged"),
+        (print, "a builtin_function_or_method cannot be staged"),
     ],
-)  # fmt: skip
-async def test_what_has_no_url_is_named(tmp_path, source, line):
+)
+async def test_what_can_be_no_source_is_named(tmp_path, source, line):
     async with AttachmentStage(tmp_path) as stage:
         with pytest.raises(TypeError, match=line):
-            await stage.download(source)
+            await stage.download(URL, source)
+        assert stage.outcomes == ()
+
+
+async def test_what_has_no_url_fails_and_the_log_says_how_to_give_it(tmp_path, caplog):
+    """A deleted file among good ones is no reason to lose the good ones."""
+    async with FakeCDN() as cdn, AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+        staged, failed = await stage.download([cdn.file("a.txt", b"x"), {"id": "F1", "name": "b.txt"}, None])
+        assert (staged.downloaded, failed.reason, failed.name) == (True, "invalid", "b.txt")
+        assert "give a URL" in failed.hint
+        assert "give a URL" in caplog.text
+        assert "give a URL" not in stage.context() + stage.notice()
 
 
 @pytest.mark.parametrize("root", [b"/tmp", 50, ["/tmp"]])
