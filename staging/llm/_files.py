@@ -8,10 +8,9 @@ import stat
 from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
-import anyio.to_thread
-
 from staging._models import Outcome, StagedFile
 from staging._text import format_size
+from staging._threads import in_thread
 
 
 class Stage(Protocol):
@@ -100,4 +99,4 @@ async def staged(file: StagedFile) -> AsyncIterator[io.BufferedReader]:
     The worker itself hands the file over for closing: what it returns is lost if the call is cancelled meanwhile.
     """
     with contextlib.ExitStack() as opened:
-        yield await anyio.to_thread.run_sync(lambda: opened.enter_context(open_staged(file)))
+        yield await in_thread(lambda: opened.enter_context(open_staged(file)))

@@ -3,7 +3,7 @@
 from collections.abc import Callable
 
 from staging._text import one_line
-from staging.llm._converter.output import DATA, HEADER_BYTES, MAX_REMARK, REASONS, REFUSAL, REMARK, STATUS, TEXT
+from staging.llm._converter.output import DATA, HEADER_BYTES, MAX_REMARK, REASONS, REFUSAL, REMARK, TEXT
 from staging.llm._files import UnreadableError
 
 BROKE = "reading it broke the converter"
@@ -17,7 +17,6 @@ class Frames:
         remarks: what the reader says about its text, each on one line.
         data: whole things of bytes, in their order.
         refusal: why the file is not converted; empty if it is.
-        status: how the process ended, where the fork server tells it.
     """
 
     def __init__(self, take: Callable[[str], None], limit: int) -> None:
@@ -27,7 +26,6 @@ class Frames:
         self.remarks: list[str] = []
         self.data: list[bytes] = []
         self.refusal = ""
-        self.status: int | None = None
 
     def feed(self, piece: bytes) -> None:
         """Take a piece of output.
@@ -70,7 +68,5 @@ class Frames:
             self.remarks.append(one_line(content.decode("utf-8", "replace"))[:MAX_REMARK])
         elif kind == REFUSAL:
             self.refusal = REASONS.get(content.decode("ascii", "replace"), BROKE)
-        elif kind == STATUS:
-            self.status = int.from_bytes(content[:4], "big", signed=True)
         else:
             raise UnreadableError(BROKE)

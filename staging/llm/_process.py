@@ -1,21 +1,27 @@
 """The converter's process, seen from outside: started, bounded, and gone when the call returns."""
 
+import contextlib
+import errno
+import functools
 import json
 import os
 import signal
 import subprocess
 import sys
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import IO
+from typing import IO, Any
 
 import anyio
 import anyio.abc
 import anyio.lowlevel
 
+from staging._threads import in_thread, outlast
 from staging.llm._converter.bounds import CPU_SECONDS
+from staging.llm._converter.output import CANNOT_FORK
 from staging.llm._files import UnreadableError, error_code
+from staging.llm._forks import run_forked, server_of_loop
 from staging.llm._frames import BROKE, Frames
 
 DEADLINE = 15.0  # seconds of wall time for one file, the interpreter's start included
@@ -61,15 +67,22 @@ async def convert(
         UnreadableError: if the file is refused, or costs more than its bounds.
     """
     frames = Frames(take, limit)
-    async with _limiter():
+    async with converters(), _limiter():  # also those that wait hold the process: it serves all of them
         with anyio.move_on_after(DEADLINE):
             try:
-                status = await _run(source, frames, _command(task, options))
+                status = await _run(source, frames, task, options)
             except OSError as error:
-                raise UnreadableError(f"the converter cannot be run ({error_code(error)})") from None
+                raise UnreadableError(_not_run(error)) from None
             _judge(status, frames)
             return Answer(tuple(frames.remarks), tuple(frames.data))
     raise UnreadableError(f"reading it took longer than {DEADLINE:g} seconds")
+
+
+@contextlib.asynccontextmanager
+async def converters() -> AsyncIterator[None]:
+    """Let all conversions of the block share one process that has the libraries loaded; it is gone after the last."""
+    async with server_of_loop().held():
+        yield
 
 
 def _limiter() -> anyio.CapacityLimiter:
@@ -80,41 +93,72 @@ def _limiter() -> anyio.CapacityLimiter:
         return _slots.get()
 
 
-async def _run(source: IO[bytes], frames: Frames, command: list[str]) -> int:
-    async with await anyio.open_process(
-        command, stdin=source, stderr=subprocess.DEVNULL, env=_environment()
-    ) as process:
-        try:
-            assert process.stdout is not None  # noqa: S101  # a pipe was asked for
-            async for piece in process.stdout:
-                frames.feed(piece)
-            return await process.wait()
-        finally:
-            _kill(process)  # whatever happened: leaving the block then waits for a process that is already dying
+async def _run(source: IO[bytes], frames: Frames, task: str, options: dict[str, object]) -> int:
+    if not sys.executable or getattr(sys, "frozen", False):  # a frozen program would start itself again
+        raise UnreadableError("reading it needs a Python interpreter of its own, and this program has none")
+    if not forks():
+        return await _run_alone(source, frames, [*_python(), task, json.dumps(options)])
+    server = server_of_loop()
+    await in_thread(server.start, [*_python(), "--serve"], _environment())
+    return await run_forked(server, source, frames, task, options)
+
+
+@functools.cache
+def forks() -> bool:
+    """Whether converters are forked from one process: on Linux from 5.3, not where a container forbids pidfd_open."""
+    if sys.platform != "linux":
+        return False
+    try:
+        os.close(os.pidfd_open(os.getpid()))
+    except OSError as error:
+        return error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
+    return True
+
+
+async def _run_alone(source: IO[bytes], frames: Frames, command: list[str]) -> int:
+    """Run one job in an interpreter of its own."""
+    options: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
+    process = await anyio.open_process(command, stdin=source, stderr=subprocess.DEVNULL, env=_environment(), **options)
+    try:
+        assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+        async for piece in process.stdout:
+            frames.feed(piece)
+        return await process.wait()
+    finally:
+        _kill(process)
+        await outlast(process.aclose)
 
 
 def _kill(process: anyio.abc.Process) -> None:
-    if process.returncode is None:
-        process.kill()
+    """Kill it with all that it started, though it may have ended: its group may not."""
+    with contextlib.suppress(ProcessLookupError, PermissionError):
+        if hasattr(os, "killpg"):
+            os.killpg(process.pid, signal.SIGKILL)
+        elif process.returncode is None:
+            process.kill()
 
 
-def _command(task: str, options: dict[str, object]) -> list[str]:
-    if not sys.executable or getattr(sys, "frozen", False):  # a frozen program would start itself again
-        raise UnreadableError("reading it needs a Python interpreter of its own, and this program has none")
-    return [sys.executable, "-S", "-P", os.fspath(SCRIPT), task, json.dumps(options)]
+def _python() -> list[str]:
+    return [sys.executable, "-S", "-P", os.fspath(SCRIPT)]
 
 
 def _environment() -> dict[str, str]:
     """Return what an interpreter needs and no more: a converter that is taken over finds no secrets here."""
     needed = {name: os.environ[name] for name in ("SYSTEMROOT", "PYTHONHOME", "LD_LIBRARY_PATH") if name in os.environ}
-    return {**needed, "PYTHONPATH": os.pathsep.join(filter(None, sys.path))}
+    return {**needed, "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))}
 
 
 def _judge(status: int, frames: Frames) -> None:
     if frames.refusal:
         raise UnreadableError(frames.refusal)
+    if status >= CANNOT_FORK:
+        raise UnreadableError(_not_run(OSError(status - CANNOT_FORK, "")))
     if status == -getattr(signal, "SIGXCPU", 0):
         raise UnreadableError(f"reading it took longer than {CPU_SECONDS} seconds of processor time")
     if status != 0:
         raise UnreadableError(BROKE)
     frames.end()
+
+
+def _not_run(error: OSError) -> str:
+    return f"the converter cannot be run ({error_code(error)})"

@@ -1,4 +1,4 @@
-"""The converter as a program: a task and its options as JSON, the file on stdin, frames on stdout.
+"""The converter as a program: one task (its name, its options as JSON, the file on stdin), or the fork server.
 
 It is run by its path, since to import `staging` costs more than most conversions: two empty packages stand for the
 house, so that the modules here are found under their own names and nothing else is.
@@ -19,12 +19,26 @@ def _build_walls() -> None:
 
 
 def main(task: str, options: str) -> None:
-    """Do one task."""
-    _build_walls()
-    from staging.llm._converter.tasks import run  # noqa: PLC0415  # there is no way to it before the walls stand
+    """Do one task, and write frames to stdout."""
+    from staging.llm._converter.sandbox import Sandbox, library_folders  # noqa: PLC0415  # only now the walls stand
+    from staging.llm._converter.tasks import run  # noqa: PLC0415
 
-    run(task, sys.stdin.buffer, sys.stdout.buffer, json.loads(options))
+    sandbox = Sandbox(library_folders())
+    run(task, sys.stdin.buffer, sys.stdout.buffer, json.loads(options), sandbox.enter)
+
+
+def serve(control: str, parent: str) -> None:
+    """Fork a process for each job that comes over the socket with the number `control`."""
+    import socket  # noqa: PLC0415  # as below
+
+    from staging.llm._converter.server import Server  # noqa: PLC0415  # only now the walls stand
+
+    Server(socket.socket(fileno=int(control)), int(parent)).serve()
 
 
 if __name__ == "__main__":
-    main(*sys.argv[1:])
+    _build_walls()
+    if sys.argv[1] == "--serve":
+        serve(*sys.argv[2:])
+    else:
+        main(*sys.argv[1:])

@@ -10,10 +10,11 @@ from typing import IO, Final, NoReturn
 
 from staging.llm._converter.bounds import SOFT_SECONDS
 
-TEXT, REMARK, DATA, REFUSAL, STATUS = b"t", b"r", b"d", b"x", b"s"
+TEXT, REMARK, DATA, REFUSAL = b"t", b"r", b"d", b"x"
 HEADER_BYTES = 5
 MAX_CHARS = 2_000_000  # characters of text that one file may give
 MAX_REMARK = 300  # characters
+CANNOT_FORK = 1_000_000  # a status that no process has; the error number is added
 PIECE = 16_384  # characters of text in a frame
 
 ENCRYPTED: Final = "encrypted"

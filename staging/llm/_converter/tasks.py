@@ -41,19 +41,30 @@ TASKS: Mapping[str, Task] = {
 def load(task: str) -> Callable[..., None]:
     """Return the task's reader; what is trusted is loaded here, before the bounds are set."""
     for library in TASKS[task].libraries:
-        with contextlib.suppress(ImportError):
+        with contextlib.suppress(Exception):  # a broken library is as good as none
             importlib.import_module(library)
     module = importlib.import_module(f"staging.llm._converter.{TASKS[task].module}")
     reader: Callable[..., None] = getattr(module, TASKS[task].reader)
     return reader
 
 
-def run(task: str, source: IO[bytes], pipe: IO[bytes], options: Mapping[str, object]) -> None:
-    """Do one task under its bounds, and write what comes of it to `pipe`."""
+def run(
+    task: str, source: IO[bytes], pipe: IO[bytes], options: Mapping[str, object], enter: Callable[[], None]
+) -> None:
+    """Do one task under its bounds and behind its walls, and write what comes of it to `pipe`.
+
+    Args:
+        task: a key of `TASKS`.
+        source: the hostile file.
+        pipe: takes frames.
+        options: the reader's.
+        enter: raises the walls, after the libraries are loaded and before the first byte is read.
+    """
     out = Output(pipe)
     reader = load(task)
     limit_resources(TASKS[task].memory)
     warnings.simplefilter("ignore")
+    enter()
     try:
         reader(source, out, **options)
     except RefusedError as error:

@@ -1,0 +1,143 @@
+"""The walls round a process that is about to read a hostile file.
+
+Theory of operation. What a process may do is given up step by step, and each step holds without the others: a kernel
+that lacks one still does the rest. On Linux, in this order:
+
+1. A session of its own, so that it and its children are killed as a group; SIGKILL when its parent ends (prctl(2)).
+2. No descriptor but the file and the pipe; an empty environment; no capability (capabilities(7)).
+3. Not dumpable: other processes of the user cannot attach to it. No new privileges.
+4. Landlock (landlock(7)). ABI 1 (Linux 5.13): no file can be opened but those of Python's libraries, for reading, and
+   no process outside can be traced or have its memory read; 2: none linked or renamed elsewhere; 3: none truncated; 4:
+   no TCP; 5: no ioctl on devices; 6: no signal and no abstract socket to the outside. Later ABIs add nothing here.
+5. seccomp(2), on x86_64 and aarch64: no socket at all, no program, no child process, no signal but to itself, and
+   none of the calls by which Landlock lets a process change files or other processes (chmod, setxattr, prlimit).
+
+Elsewhere there are the limits of `bounds`, as far as the system has them.
+"""
+
+import ctypes
+import os
+import signal
+import struct
+import sys
+from typing import Any
+
+from staging.llm._converter.seccomp import program
+
+_PR_SET_PDEATHSIG, _PR_SET_DUMPABLE, _PR_SET_SECCOMP, _PR_SET_NO_NEW_PRIVS = 1, 4, 22, 38
+_PR_SET_CHILD_SUBREAPER = 36
+_SECCOMP_MODE_FILTER = 2
+_CREATE_RULESET, _ADD_RULE, _RESTRICT_SELF = 444, 445, 446  # the same on every architecture but alpha
+_CLOSE_RANGE = 436
+_LAST_DESCRIPTOR = 0xFFFFFFFF
+_RULE_PATH_BENEATH = 1
+_GET_ABI = 1  # LANDLOCK_CREATE_RULESET_VERSION
+_READ = 1 << 2 | 1 << 3  # files, directories
+_FS_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
+_ALL_FS_RIGHTS = (1 << 16) - 1  # ABI 5
+_TCP = 1 << 0 | 1 << 1  # bind, connect; ABI 4
+_SCOPES = 1 << 0 | 1 << 1  # abstract sockets, signals; ABI 6
+_CAPABILITY_VERSION = 0x20080522  # _LINUX_CAPABILITY_VERSION_3
+_CAPSET = {"x86_64": 126, "aarch64": 91}
+
+
+class Sandbox:
+    """The walls, made ready while nothing hostile has been read; each child then enters them.
+
+    Args:
+        folders: where Python's libraries lie; a reader may import from there.
+    """
+
+    def __init__(self, folders: list[str]) -> None:
+        self._libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
+        self._ruleset = self._landlock(folders) if self._libc else -1
+
+    def rear(self) -> None:
+        """Become the parent of all that a converter leaves behind, hard to attach to, and first to go without memory.
+
+        For the process that converters are forked from.
+        """
+        if self._libc:
+            try:
+                with open("/proc/self/oom_score_adj", "w", encoding="ascii") as score:  # noqa: PTH123  # as in bounds
+                    score.write("1000")
+            except OSError:  # a container may forbid it
+                pass
+            self._prctl(_PR_SET_CHILD_SUBREAPER, 1)
+            self._prctl(_PR_SET_DUMPABLE, 0)
+
+    def die_with(self, parent: int) -> None:
+        """Be killed when the process that made this one ends; `parent` is its number."""
+        if self._libc:
+            self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+            if os.getppid() != parent:  # it ended before that took hold
+                os._exit(1)
+
+    def keep_only(self, first: int) -> None:
+        """Close every descriptor from number `first` on, the rule set excepted."""
+        for low, high in ((first, self._ruleset - 1), (max(first, self._ruleset + 1), _LAST_DESCRIPTOR)):
+            numbers = ctypes.c_uint(low), ctypes.c_uint(max(0, high)), ctypes.c_uint(0)
+            if low <= high and self._libc.syscall(ctypes.c_long(_CLOSE_RANGE), *numbers) < 0:  # before Linux 5.9
+                os.closerange(low, min(high, 65_536) + 1)
+
+    def enter(self) -> None:
+        """Give up everything that reading a file does not need. There is no way back."""
+        os.environ.clear()
+        if not self._libc:
+            return
+        self._drop_capabilities()
+        self._prctl(_PR_SET_NO_NEW_PRIVS, 1)
+        self._prctl(_PR_SET_DUMPABLE, 0)
+        if self._ruleset >= 0:
+            self._libc.syscall(ctypes.c_long(_RESTRICT_SELF), ctypes.c_int(self._ruleset), ctypes.c_uint32(0))
+            os.close(self._ruleset)
+        self._filter()
+
+    def _prctl(self, option: int, value: int, more: int = 0) -> None:
+        unsigned = ctypes.c_ulong
+        self._libc.prctl(ctypes.c_int(option), unsigned(value), unsigned(more), unsigned(0), unsigned(0))
+
+    def _drop_capabilities(self) -> None:
+        number = _CAPSET.get(os.uname().machine)
+        if number is not None:
+            header, nothing = struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24)
+            self._libc.syscall(ctypes.c_long(number), header, nothing)
+
+    def _filter(self) -> None:
+        """Install the seccomp program (struct sock_fprog: its length, and where it stands)."""
+        code = program(os.uname().machine, os.getpid())
+        if code:
+            held = ctypes.create_string_buffer(code, len(code))
+            wanted = ctypes.create_string_buffer(struct.pack("HP", len(code) // 8, ctypes.addressof(held)))
+            self._prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(wanted))
+
+    def _landlock(self, folders: list[str]) -> int:
+        """Return a rule set of which only the libraries are excepted; -1 where the kernel has none."""
+        call = self._libc.syscall
+        abi = call(ctypes.c_long(_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(_GET_ABI))
+        if abi < 1:
+            return -1
+        rights = [_FS_RIGHTS.get(abi, _ALL_FS_RIGHTS)] + [_TCP] * (abi >= 4) + [_SCOPES] * (abi >= 6)
+        wanted = struct.pack(f"={len(rights)}Q", *rights)
+        ruleset: int = call(ctypes.c_long(_CREATE_RULESET), wanted, ctypes.c_size_t(len(wanted)), ctypes.c_uint32(0))
+        for folder in folders if ruleset >= 0 else ():
+            try:
+                place = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+            except OSError:  # an entry of sys.path that is not there
+                continue
+            rule = struct.pack("=Qi", _READ, place)
+            call(ctypes.c_long(_ADD_RULE), ctypes.c_int(ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, 0)
+            os.close(place)
+        return ruleset
+
+
+def library_folders() -> list[str]:
+    """Return the folders of `sys.path` that hold libraries by their name, and Python's own.
+
+    An application's folder is not among them: its secrets often lie beside its code.
+    """
+    standard = os.path.dirname(os.__file__)  # noqa: PTH120  # as in bounds
+    ours = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
+    installed = [place for place in sys.path if os.path.basename(place) in {"site-packages", "dist-packages"}]  # noqa: PTH119
+    native = [place for place in sys.path if os.path.basename(place) == "lib-dynload"]  # noqa: PTH119
+    return [standard, ours, *native, *installed]
