@@ -1,10 +1,8 @@
 """A file that was made to hurt costs less than 100 MB and 10 seconds, and becomes one line."""
 
-import functools
 import io
 import itertools
 import json
-import os
 import struct
 import subprocess
 import sys
@@ -13,7 +11,6 @@ import zipfile
 import zlib
 from typing import IO
 
-import anyio
 import PIL.Image
 import pytest
 from llm_stage import XML, docx, encoded, flate, image, pdf, pdf_of, stage_of, staged_file, xlsx
@@ -22,7 +19,7 @@ from staging import llm
 from staging._models import MB
 from staging.llm import _process
 from staging.llm._converter import output
-from staging.llm._files import UnreadableError, staged
+from staging.llm._files import UnreadableError
 from staging.llm._frames import Frames
 from staging.llm.extract import text_of
 
@@ -103,14 +100,14 @@ SCALED_BOMBS = {
 
 
 def cost_of(content: IO[bytes], task: str, **options) -> tuple[str, float, float]:
-    """Run the converter alone; return what it was refused for, its seconds, and the most memory it had, in MB."""
+    """Run the converter alone; return what it was refused for, its processor seconds and the most MB it had."""
     script = (
-        "import json,resource,subprocess,sys,time;t=time.perf_counter();"
+        "import json,resource,subprocess,sys;"
         "p=subprocess.run(sys.argv[1:],stdin=0,stdout=subprocess.PIPE,stderr=subprocess.DEVNULL);"
-        "print(json.dumps([p.stdout[-20:].decode('latin-1'),p.returncode,time.perf_counter()-t,"
-        "resource.getrusage(resource.RUSAGE_CHILDREN).ru_maxrss/1024]))"
+        "print(json.dumps([p.stdout[-20:].decode('latin-1'),p.returncode,"
+        "(u:=resource.getrusage(resource.RUSAGE_CHILDREN)).ru_utime+u.ru_stime,u.ru_maxrss/1024]))"
     )
-    command = [sys.executable, "-c", script, *_process._command(task, options)]
+    command = [sys.executable, "-c", script, *_process._python(), task, json.dumps(options)]
     done = subprocess.run(
         command, input=None, stdin=content, capture_output=True, env=_process._environment(), check=True, timeout=60
     )
@@ -153,11 +150,10 @@ async def test_every_bomb_is_one_line_and_its_neighbour_is_whole(tmp_path):
     stage = stage_of(tmp_path, *((name, TEXT_BOMBS[name]()) for name in names), ("good.txt", b"good"))
     prompt = await llm.prompt(stage)
     shown = [line for line in prompt.splitlines() if "not shown: " in line]
-    assert [line.partition("shown: ")[2] for line in shown] == [
-        "it expands to far more than its size]",
-        "it declares a document type or entities]",
-        "it is damaged or of a kind that cannot be read]",
-        "it expands to far more than its size]",
+    assert shown == [
+        "[Contents of attachments 1, 4, not shown: it expands to far more than its size]",
+        f"[Contents of attachment 2, {names[1]!r}, not shown: it declares a document type or entities]",
+        f"[Contents of attachment 3, {names[2]!r}, not shown: it is damaged or of a kind that cannot be read]",
     ]
     assert "```text\ngood\n```" in prompt
 
@@ -170,7 +166,7 @@ async def test_a_line_of_10_mb_is_shown_by_its_ends(tmp_path):
     prompt = await llm.prompt(stage, max_chars=3000)
     assert time.perf_counter() - start < 10
     assert len(prompt) < 4500
-    assert "[… 9,999,000 characters omitted …]" in prompt
+    assert re.search(r"x\n\[… 9,999,\d{3} characters omitted …\]\nx", prompt)
 
 
 async def test_a_pixel_bomb_is_one_line_of_the_list(tmp_path):
@@ -190,67 +186,6 @@ def _size(stage) -> str:
 # The bounds themselves
 
 
-async def test_a_converter_that_hangs_is_killed_at_the_deadline(tmp_path, monkeypatch):
-    script = tmp_path / "hang.py"
-    script.write_text("import time\ntime.sleep(60)\n")
-    monkeypatch.setattr(_process, "SCRIPT", script)
-    monkeypatch.setattr(_process, "DEADLINE", 0.3)
-    start = time.perf_counter()
-    with pytest.raises(UnreadableError, match=r"took longer than 0\.3 seconds"):
-        await text_of(staged_file(tmp_path, "a.docx", docx()), 10)
-    assert time.perf_counter() - start < 5
-
-
-async def test_a_cancelled_conversion_leaves_no_process(tmp_path, monkeypatch):
-    """The converter says its number, and only then the call is cancelled."""
-    script = tmp_path / "hang.py"
-    script.write_text(
-        "import os, time\nn = b'%d' % os.getpid()\nos.write(1, b't' + len(n).to_bytes(4, 'big') + n)\ntime.sleep(60)\n"
-    )
-    monkeypatch.setattr(_process, "SCRIPT", script)
-    file = staged_file(tmp_path, "a.docx", docx())
-    said, told = [], anyio.Event()
-
-    def take(piece):
-        said.append(piece)
-        told.set()
-
-    async with staged(file) as handle, anyio.create_task_group() as group:
-        group.start_soon(functools.partial(_process.convert, handle, "docx", limit=100, take=take))
-        with anyio.fail_after(30):
-            await told.wait()
-        group.cancel_scope.cancel()
-    with pytest.raises(ProcessLookupError):
-        os.kill(int("".join(said)), 0)
-
-
-async def test_a_converter_that_writes_too_much_is_killed_at_once(tmp_path, monkeypatch):
-    script = tmp_path / "spill.py"
-    script.write_text(
-        "import os, time\nfor _ in range(153): os.write(1, b't\\0\\0\\xff\\xfb' + b'x' * 65531)\ntime.sleep(60)\n"
-    )
-    monkeypatch.setattr(_process, "SCRIPT", script)
-    monkeypatch.setattr(_process, "DEADLINE", 30)
-    with anyio.fail_after(20), pytest.raises(UnreadableError, match="expands"):
-        await text_of(staged_file(tmp_path, "a.docx", docx()), 10)
-
-
-@pytest.mark.parametrize(
-    ("crash", "reason"),
-    [
-        ("import os, signal; os.kill(os.getpid(), signal.SIGSEGV)", "broke the converter"),
-        ("import os, signal; os.kill(os.getpid(), signal.SIGXCPU)", "7 seconds of processor time"),
-        ("import sys; sys.exit(1)", "broke the converter"),
-    ],
-)
-async def test_a_converter_that_crashes_is_a_reason(crash, reason, tmp_path, monkeypatch):
-    script = tmp_path / "crash.py"
-    script.write_text(crash)
-    monkeypatch.setattr(_process, "SCRIPT", script)
-    with pytest.raises(UnreadableError, match=reason):
-        await text_of(staged_file(tmp_path, "a.docx", docx()), 10)
-
-
 @pytest.mark.parametrize("content", [image("BMP"), pdf("x")], ids=["image", "pdf"])
 @pytest.mark.parametrize(
     "output", ["", "d\0\0\0\2-1", "d\0\0\0\x16image/svg+xml 1 1\nAAAA", "9" * 30, "d\0\0\0\x1e" + "9" * 30]
@@ -259,6 +194,7 @@ async def test_a_converter_that_was_taken_over_puts_nothing_into_a_block(content
     script = tmp_path / "evil.py"
     script.write_text(f"print({output!r}, end='')")
     monkeypatch.setattr(_process, "SCRIPT", script)
+    monkeypatch.setattr(_process, "forks", lambda: False)
     (block,) = await llm.openai_blocks(stage_of(tmp_path, ("x", content)))
     assert "broke the converter" in block["text"] or "expands to far more" in block["text"]
 

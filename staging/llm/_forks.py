@@ -47,7 +47,7 @@ class ForkServer:
             yield
         finally:
             self._holders -= 1
-            if not self._holders and self._process is not None:
+            if not self._holders and self._control is not None:
                 try:
                     await in_thread(self._end)
                 except WorkspaceError:  # no further thread: it is over in a few milliseconds
