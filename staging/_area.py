@@ -12,12 +12,10 @@ from typing import TYPE_CHECKING, Self
 from staging._errors import StageClosedError
 from staging._events import Event
 from staging._models import Limits, require_number
+from staging._net.client import AsyncClient
 from staging._net.policy import UrlPolicy
 from staging._resources import Resources, open_resources
 from staging._stage import AttachmentStage, Refresh, lend, require_arguments
-
-if TYPE_CHECKING:
-    import httpx
 
 
 class StagingArea:
@@ -47,7 +45,7 @@ class StagingArea:
         *,
         limits: Limits = Limits(),  # noqa: B008  # frozen
         policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
-        client: "httpx.AsyncClient | None" = None,
+        client: AsyncClient | None = None,
         tls: ssl.SSLContext | None = None,
         max_total_mb: float | None = None,
     ) -> None:

@@ -178,12 +178,14 @@ class _Clock:
         idle, step = self._limits.idle_timeout, f", while {self._step}" if self._step else ""
         if self.left <= 0:
             detail = f"timeout: not finished within {self._limits.timeout:g} seconds{step}"
-            raise DownloadError("timeout", detail, retryable=True) from None
+            raise DownloadError("timeout", detail, limit=self._limits.timeout) from None
         if self._waits_for_disk:
             raise WorkspaceError("storage", f"the disk hangs: {idle:g} seconds for one write")
         if step:
-            raise DownloadError("connect", f"no connection within {idle:g} seconds{step}", retryable=True) from None
-        raise DownloadError("stalled", f"stalled: no data for {idle:g} seconds", retryable=True) from None
+            raise DownloadError(
+                "connect", f"no connection within {idle:g} seconds{step}", limit=idle, retryable=True
+            ) from None
+        raise DownloadError("stalled", f"stalled: no data for {idle:g} seconds", limit=idle) from None
 
 
 class _Transfer:
@@ -241,7 +243,7 @@ class _Transfer:
             raise DownloadError("redirects", "the link redirects to nowhere", status=response.status)
         if followed > policy.max_redirects:
             detail = f"the link redirects more than {policy.max_redirects} times"
-            raise DownloadError("redirects", detail, status=response.status)
+            raise DownloadError("redirects", detail, status=response.status, limit=policy.max_redirects)
         return await in_thread(next_target, policy, current, location)
 
     def _fields(self, *, own_origin: bool) -> dict[bytes, bytes]:
@@ -355,10 +357,10 @@ class _Transfer:
             raise coded(self._codings)
         if expected is not None and size != expected:
             detail = f"size mismatch: {size:,} bytes arrived where {expected:,} were declared"
-            raise DownloadError("size_mismatch", detail, retryable=True)
+            raise DownloadError("size_mismatch", detail, size=size, limit=expected)
         if not size and (claimed or (claimed is None and self._says_something())):
             wanted = f"{claimed:,} bytes were claimed" if claimed else "a file was meant"
-            raise DownloadError("size_mismatch", f"empty: nothing arrived where {wanted}", retryable=True)
+            raise DownloadError("size_mismatch", f"empty: nothing arrived where {wanted}", size=0, limit=claimed)
 
     def _says_something(self) -> bool:
         """Whether type or name claim what an empty file cannot be."""
@@ -422,7 +424,7 @@ class _Transfer:
             if asked is None:
                 raise error
             detail = f"{error.detail} and asked to wait {asked:,.0f} seconds"
-            raise DownloadError(error.reason, detail, status=error.status, retryable=True)
+            raise DownloadError(error.reason, detail, status=error.status, limit=asked, retryable=True)
         self.clock.await_end()
         await anyio.sleep(delay)
         self.clock.await_peer()

@@ -5,7 +5,7 @@ from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from os import PathLike
 from pathlib import Path
-from typing import TYPE_CHECKING, NamedTuple
+from typing import NamedTuple
 
 import anyio
 
@@ -13,12 +13,10 @@ from staging._budget import Budget
 from staging._disk.root import prepare_root
 from staging._disk.sweep import sweep
 from staging._models import Limits, to_bytes
+from staging._net.client import AsyncClient, through
 from staging._net.policy import UrlPolicy
 from staging._net.transport import Send, Transport
 from staging._threads import in_thread
-
-if TYPE_CHECKING:
-    import httpx
 
 
 class Resources(NamedTuple):
@@ -45,7 +43,7 @@ async def open_resources(
     *,
     limits: Limits,
     policy: UrlPolicy,
-    client: "httpx.AsyncClient | None",
+    client: AsyncClient | None,
     tls: ssl.SSLContext | None,
     max_total_mb: float | None,
 ) -> AsyncIterator[Resources]:
@@ -60,18 +58,12 @@ async def open_resources(
         yield Resources(
             root=root,
             policy=policy,
-            send=transport.send if client is None else _through(client),
+            send=transport.send if client is None else through(client),
             turns=anyio.Semaphore(limits.concurrency, fast_acquire=True),
             budget=Budget(to_bytes(float("inf") if max_total_mb is None else max_total_mb), "the process"),
         )
     finally:
         await transport.aclose()
-
-
-def _through(client: "httpx.AsyncClient") -> Send:
-    from staging._net.client import through  # noqa: PLC0415  # imports httpx, which only who has a client needs
-
-    return through(client)
 
 
 def _prepare(temp_dir: str | PathLike[str] | None) -> Path:

@@ -21,7 +21,7 @@ from functools import partial
 from os import PathLike
 from pathlib import Path
 from types import TracebackType
-from typing import TYPE_CHECKING, Any, Literal, Self
+from typing import Any, Literal, Self
 
 import anyio
 
@@ -35,15 +35,13 @@ from staging._errors import DownloadError, RejectedError, StageClosedError, Stag
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle
 from staging._log import log, log_batch, log_leftovers, log_outcome, log_removal
 from staging._models import Attachment, Failure, Limits, Outcome, Skipped, StagedFile, failure, require_number
+from staging._net.client import AsyncClient, require_client
 from staging._net.policy import UrlPolicy, plain_target
 from staging._net.policy import target as admitted
 from staging._net.urls import expires_at
 from staging._resources import Resources, open_resources
 from staging._text import format_size, one_line
 from staging._threads import DiskQueue, in_thread, outlast
-
-if TYPE_CHECKING:
-    import httpx
 
 REMOVAL_SECONDS = 10.0
 EXPIRY_GRACE = 60.0  # seconds; a clock may be off, and a link that just expired gets its chance
@@ -86,7 +84,7 @@ class AttachmentStage:
         *,
         limits: Limits = Limits(),  # noqa: B008  # frozen
         policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
-        client: "httpx.AsyncClient | None" = None,
+        client: AsyncClient | None = None,
         tls: ssl.SSLContext | None = None,
         label: str = "",
         on_event: Callable[[Event], None] | None = None,
@@ -511,16 +509,16 @@ def require_arguments(*, limits: Any, policy: Any, client: Any, tls: Any, on_eve
         TypeError: if an argument is not what its annotation says.
         ValueError: if `tls` stands beside `client`, which would never see it.
     """
-    is_client = hasattr(client, "send") and hasattr(client, "aclose") and not isinstance(client, type)
     for name, given, right, wanted in (
         ("limits", limits, isinstance(limits, Limits), "Limits(...)"),
         ("policy", policy, isinstance(policy, UrlPolicy), "a UrlPolicy, such as UrlPolicy.only('files.example.com')"),
-        ("client", client, client is None or is_client, "an open httpx.AsyncClient"),
         ("tls", tls, tls is None or isinstance(tls, ssl.SSLContext), "an SSL context (ssl.create_default_context)"),
         ("on_event", on_event, not inspect.iscoroutinefunction(on_event), "a plain function, since it is not awaited"),
     ):
         if not right:
             raise TypeError(f"{name} must be {wanted}; this is {one_line(repr(given), limit=80)}")
+    if client is not None:
+        require_client(client)
     if client is not None and tls is not None:
         raise ValueError("tls does nothing beside client: give it to the client, httpx.AsyncClient(verify=...)")
 

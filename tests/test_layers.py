@@ -28,7 +28,7 @@ NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("_disk", "_claims"),  # a file's name, and the bytes that tell its type
 }  # fmt: skip
 
-HTTPX_USERS = {"_cli/proxy", "_net/client", "_net/urls", "_net/policy", "_resources", "_stage", "_area"}
+HTTPX_USERS = {"_cli/proxy", "_net/urls", "_net/policy"}
 H11_USERS = {"_net/http1"}
 
 

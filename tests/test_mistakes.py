@@ -173,9 +173,10 @@ POLICIES = [
 async def test_a_refused_url_says_what_would_admit_it(tmp_path, url, policy, hint):
     async with AttachmentStage(tmp_path, policy=policy) as stage:
         [failure] = await stage.download(url)
-    assert failure.detail.endswith(hint)
-    assert "UrlPolicy" not in _for_a_terminal(failure.detail)
-    assert "--" in _for_a_terminal(failure.detail)
+    assert failure.hint.endswith(hint)
+    assert "UrlPolicy" not in failure.detail
+    assert "UrlPolicy" not in _for_a_terminal(failure)
+    assert "--" in _for_a_terminal(failure)
 
 
 def test_nobody_is_told_how_to_reach_cloud_metadata():
@@ -192,11 +193,15 @@ def test_hosts_in_a_list():
 # Behind a proxy, and with an authority of one's own
 
 
-async def refused_detail(tmp_path, cdn, **options):
+async def refused(tmp_path, cdn, **options):
     async with AttachmentStage(tmp_path, policy=cdn.policy, limits=Limits(retries=0), **options) as stage:
         [failure] = await stage.download(cdn.serve("/a.txt", b"x"))
     assert failure.reason in {"connect", "interrupted"}
-    return failure.detail
+    return failure
+
+
+async def refused_detail(tmp_path, cdn, **options):
+    return (await refused(tmp_path, cdn, **options)).detail
 
 
 async def test_a_proxy_that_is_not_used_is_named_when_nothing_can_be_reached(tmp_path, monkeypatch):
@@ -206,22 +211,27 @@ async def test_a_proxy_that_is_not_used_is_named_when_nothing_can_be_reached(tmp
     plain = await refused_detail(tmp_path, cdn)
     assert plain == "127.0.0.1 refused the connection"
     monkeypatch.setenv("HTTPS_PROXY", "http://user:secret@127.0.0.1:9")
-    told = await refused_detail(tmp_path, cdn)
-    assert told == f"{plain}; HTTPS_PROXY is set and not used: give client=httpx.AsyncClient(proxy=...)"
+    told = await refused(tmp_path, cdn)
+    assert told.detail == plain
+    assert told.hint == "HTTPS_PROXY is set and not used: give client=httpx.AsyncClient(proxy=...)"
     assert "client=" not in _for_a_terminal(told)
     monkeypatch.setattr(_dial, "CONNECT_TIMEOUT", 0.1)
     async with FakeCDN(tls="stall") as cdn:
-        assert "within 0.1 seconds; HTTPS_PROXY is set" in await refused_detail(tmp_path, cdn)
+        told = await refused(tmp_path, cdn)
+        assert told.detail.endswith("within 0.1 seconds")
+        assert told.hint.startswith("HTTPS_PROXY is set")
 
 
 async def test_an_authority_that_is_not_trusted(tmp_path):
     async with FakeCDN(tls=True) as cdn:
-        detail = await refused_detail(tmp_path, cdn)
-        assert re.fullmatch(r".*: its certificate .*; tls= takes an SSL context that trusts it", detail)
-        assert "tls=" not in _for_a_terminal(detail)
+        told = await refused(tmp_path, cdn)
+        assert re.fullmatch(r".*: its certificate .*", told.detail)
+        assert told.hint == "tls= takes an SSL context that trusts it"
+        assert "tls=" not in _for_a_terminal(told)
         async with httpx.AsyncClient(trust_env=False) as client:
-            detail = await refused_detail(tmp_path, cdn, client=client)
-        assert detail.startswith("the client does not trust the server's certificate; httpx.AsyncClient(verify=...)")
+            told = await refused(tmp_path, cdn, client=client)
+        assert told.detail == "the client does not trust the server's certificate"
+        assert told.hint.startswith("httpx.AsyncClient(verify=...)")
 
 
 async def test_a_client_that_cannot_reach_its_proxy(tmp_path):
@@ -239,8 +249,8 @@ async def test_a_client_whose_proxy_refuses(tmp_path):
 async def test_a_client_that_was_closed(tmp_path):
     async with httpx.AsyncClient(trust_env=False) as client, FakeCDN() as cdn:
         await client.aclose()
-        detail = await refused_detail(tmp_path, cdn, client=client)
-    assert detail == "the client failed (RuntimeError); is it an open httpx.AsyncClient?"
+        told = await refused(tmp_path, cdn, client=client)
+    assert (told.detail, told.hint) == ("the client failed (RuntimeError)", "is it an open httpx.AsyncClient?")
 
 
 # A small disk, and a small allowance

@@ -30,7 +30,7 @@ def report(outcome: Outcome, *, as_json: bool, show_path: bool = False) -> None:
     elif show_path and isinstance(outcome, StagedFile):
         print_line(str(outcome.path))
     if isinstance(outcome, Failure):
-        complain(f"{outcome.name}: {_for_a_terminal(outcome.detail)} ({bare_url(outcome.attachment.url)})")
+        complain(f"{outcome.name}: {_for_a_terminal(outcome)} ({bare_url(outcome.attachment.url)})")
 
 
 _HINTS = {  # the library's are for programmers
@@ -43,11 +43,12 @@ _HINTS = {  # the library's are for programmers
 }
 
 
-def _for_a_terminal(detail: str) -> str:
-    """Return a failure's detail with the hint for somebody who has options and no parameters."""
+def _for_a_terminal(failure: Failure) -> str:
+    """Return a failure's detail, and its hint for somebody who has options and no parameters."""
+    told = f"{failure.detail}; {failure.hint}" if failure.hint else failure.detail
     for hint, option in _HINTS.items():
-        detail = detail.replace(hint, option)
-    return detail
+        told = told.replace(hint, option)
+    return told
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:

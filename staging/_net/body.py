@@ -107,4 +107,4 @@ class FramedResponse:
 def truncated(origin: Origin, size: int, length: int) -> DownloadError:
     """Return the error for a peer that ended a body before its declared length."""
     detail = f"truncated: {origin} sent {size:,} of {length:,} bytes"
-    return DownloadError("size_mismatch", detail, retryable=True)
+    return DownloadError("size_mismatch", detail, host=origin.host, size=size)

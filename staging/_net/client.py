@@ -1,55 +1,87 @@
-"""httpx on either side of the seam: a caller's own client in place of our transport, our transport in a client.
+"""A caller's own client, of httpx or httpx2, in the transport's place.
 
-Imported only by who has a client: nothing else in the house needs httpx at run time but the parser of odd URLs.
+Theory of operation. The two libraries share names and shapes and no class, so nothing here imports either. A client is
+recognised by what it can do, its requests are made by the class of those that it builds, and its exceptions are known
+by their names in a module of that family. It dials, so addresses and connections are its business. Everything else is
+ours, as without it: redirects, limits, codings, resumption.
 """
 
+import inspect
 import ssl
 from collections.abc import AsyncIterator
 from contextlib import suppress
-from typing import cast
+from typing import Any, Protocol
 
 import anyio
-import anyio.lowlevel
-import httpx
 
-from staging._errors import DownloadError, StagingError
+from staging._errors import DownloadError, Reason, StagingError
 from staging._net.http1 import Request
-from staging._net.stream import CHUNK
-from staging._net.transport import Response, Send, Transport
-from staging._net.urls import target_of
+from staging._net.transport import Response, Send
 from staging._text import one_line
+from staging._threads import outlast
 
 _CLOSE_SECONDS = 1.0
+_FAMILY = ("httpx", "httpx2")
+_MAX_DIGITS = 18  # of a length that fits 64 bits
 
 
-def through(client: httpx.AsyncClient) -> Send:
+class AsyncClient(Protocol):
+    """What a client of httpx or httpx2 can do for us."""
+
+    def build_request(self, *args: Any, **options: Any) -> Any:
+        """Return a request."""
+
+    async def send(self, *args: Any, **options: Any) -> Any:
+        """Return the response to a request, its body unread."""
+
+    async def aclose(self) -> None:
+        """Close the client."""
+
+
+def require_client(client: Any) -> None:
+    """Return if `client` can take the transport's place.
+
+    Raises:
+        TypeError: if it is something else than a client of httpx or httpx2 for async code, or of their shape.
+    """
+    able = not isinstance(client, type) and (
+        _is_of_the_family(type(client), "AsyncClient")
+        or (
+            callable(getattr(client, "build_request", None))
+            and all(inspect.iscoroutinefunction(getattr(client, name, None)) for name in ("send", "aclose"))
+        )
+    )
+    if not able:
+        shown = one_line(repr(client), limit=80)
+        raise TypeError(f"client must be an open httpx.AsyncClient; this is {shown} (one of httpx2 will do, too)")
+
+
+def through(client: AsyncClient) -> Send:
     """Return the way through a caller's client: unread, unfollowed, and without its credentials on other origins."""
+    make = type(client.build_request("GET", "http://localhost/"))
 
     async def send(request: Request) -> Response:
+        fields = [(b"Host", request.target.authority.encode()), *request.fields.items()]
         # not build_request: that would add the client's own fields, its cookies and a base URL
-        message = httpx.Request("GET", request.target.url, headers=_headers(request))
-        auth = httpx.USE_CLIENT_DEFAULT if request.own_origin else None
+        message = make("GET", request.target.url, headers=fields)
+        auth = {} if request.own_origin else {"auth": None}
         try:
-            return _Response(await client.send(message, stream=True, follow_redirects=False, auth=auth))
+            return _Response(await client.send(message, stream=True, follow_redirects=False, **auth))
         except Exception as error:
             raise _translated(error) from error
 
     return send
 
 
-def _headers(request: Request) -> list[tuple[bytes, bytes]]:
-    return [(b"Host", request.target.authority.encode()), *request.fields.items()]
-
-
 class _Response:
     """A `Response` of somebody else's transport."""
 
-    def __init__(self, response: httpx.Response) -> None:
-        self.status = response.status_code
+    def __init__(self, response: Any) -> None:
+        self.status: int = response.status_code
         self.length = _length(response)
         self._response = response
         # not aiter_raw: it refuses a response that a mock transport gave its content before
-        self._pieces: AsyncIterator[bytes] = aiter(cast("httpx.AsyncByteStream", response.stream))
+        self._pieces: AsyncIterator[bytes] = aiter(response.stream)
         self._rest = memoryview(b"")
 
     def field(self, name: bytes) -> bytes | None:
@@ -61,6 +93,8 @@ class _Response:
         try:
             while not self._rest:
                 self._rest = memoryview(await anext(self._pieces))
+                if not self._rest:
+                    await anyio.sleep(0)  # noqa: ASYNC115  # a stream of empty pieces does not keep the loop to itself
         except StopAsyncIteration:
             return 0
         except Exception as error:
@@ -71,84 +105,56 @@ class _Response:
         return count
 
     async def aclose(self) -> None:
-        with anyio.move_on_after(_CLOSE_SECONDS, shield=True), suppress(Exception):  # it may wait, or fail, at this
+        await outlast(self._close, seconds=_CLOSE_SECONDS)  # it may wait, and nothing may cut it short
+
+    async def _close(self) -> None:
+        with suppress(Exception):
             await self._response.aclose()
 
 
-def _length(response: httpx.Response) -> int | None:
+def _length(response: Any) -> int | None:
     value = response.headers.get("content-length", "")
     framed = "transfer-encoding" in response.headers
-    return int(value) if value.isascii() and value.isdigit() and not framed else None
+    return int(value) if value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS and not framed else None
+
+
+def _is_of_the_family(kind: type, *names: str) -> bool:
+    """Return whether a class, or one that it is made from, has such a name in a module of httpx or httpx2."""
+    return any(base.__name__ in names and base.__module__.partition(".")[0] in _FAMILY for base in kind.__mro__)
 
 
 def _translated(error: Exception) -> StagingError:
     """Say what a caller's own client ran into; its words may hold a URL, so only the kind is told."""
     if isinstance(error, StagingError):
-        return error  # the client was given a transport of ours
-    if isinstance(error, httpx.ConnectError | httpx.ConnectTimeout | httpx.ProxyError):
+        return error  # the client was given a transport that knows us
+    kind = type(error)
+    if _is_of_the_family(kind, "ConnectError", "ConnectTimeout"):
         return _unreached(error)
-    if isinstance(error, httpx.TimeoutException):
-        return DownloadError("stalled", "stalled: the client gave up waiting", retryable=True)
-    if isinstance(error, httpx.UnsupportedProtocol | httpx.LocalProtocolError | httpx.InvalidURL):
-        return DownloadError("invalid", f"the client refused the request ({type(error).__name__})")
-    if isinstance(error, httpx.TransportError):
-        return DownloadError("interrupted", f"the connection broke ({type(error).__name__})", retryable=True)
-    detail = f"the client failed ({type(error).__name__}); is it an open httpx.AsyncClient?"
-    return DownloadError("interrupted", detail, retryable=True)
+    for names, reason, words, retryable in _KINDS:
+        if _is_of_the_family(kind, *names):
+            return DownloadError(reason, words.format(kind=kind.__name__), retryable=retryable)
+    hint = "is it an open httpx.AsyncClient?"
+    return DownloadError("interrupted", f"the client failed ({kind.__name__})", hint=hint)
+
+
+_KINDS: tuple[tuple[tuple[str, ...], Reason, str, bool], ...] = (
+    (("ProxyError",), "connect", "the client's proxy refused the connection", True),
+    (("TimeoutException",), "stalled", "stalled: the client gave up waiting", True),
+    (
+        ("UnsupportedProtocol", "LocalProtocolError", "InvalidURL"),
+        "invalid",
+        "the client refused the request ({kind})",
+        False,
+    ),
+    (("TransportError",), "interrupted", "the connection broke ({kind})", True),
+)
 
 
 def _unreached(error: Exception) -> DownloadError:
-    if isinstance(error, httpx.ProxyError):
-        return DownloadError("connect", "the client's proxy refused the connection", retryable=True)
     cause: BaseException | None = error
     while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
         cause = cause.__cause__ or cause.__context__
     if cause is None:
         return DownloadError("connect", "the client cannot reach the server, or its proxy", retryable=True)
     hint = "httpx.AsyncClient(verify=...) takes an SSL context that does"
-    return DownloadError("connect", f"the client does not trust the server's certificate; {hint}")
-
-
-class PinnedTransport(httpx.AsyncBaseTransport):
-    """Our transport for an `httpx.AsyncClient`: GET only, dials vetted addresses alone, never decodes a body.
-
-    Args:
-        transport: is closed with the client.
-    """
-
-    def __init__(self, transport: Transport) -> None:
-        self._transport = transport
-
-    async def handle_async_request(self, request: httpx.Request) -> httpx.Response:
-        """Send the request; return the response with its body unread.
-
-        Raises:
-            RejectedError: if the host resolves to an address that is not admitted.
-            DownloadError: as `Transport.send`.
-        """
-        if request.method != "GET":
-            raise DownloadError("invalid", f"the request cannot be sent: {one_line(request.method)} is not GET")
-        fields = {name.lower(): value for name, value in request.headers.raw if name.lower() != b"host"}
-        response = await self._transport.send(Request(target_of(request.url), fields))
-        headers = [*response.fields.items()]
-        return httpx.Response(response.status, headers=headers, stream=_Body(response), request=request)
-
-    async def aclose(self) -> None:
-        """Close every connection."""
-        await self._transport.aclose()
-
-
-class _Body(httpx.AsyncByteStream):
-    """A body of ours in pieces."""
-
-    def __init__(self, response: Response) -> None:
-        self._response = response
-
-    async def __aiter__(self) -> AsyncIterator[bytes]:
-        view = memoryview(bytearray(CHUNK))
-        while count := await self._response.readinto(view):
-            yield bytes(view[:count])
-            await anyio.lowlevel.checkpoint()
-
-    async def aclose(self) -> None:
-        await self._response.aclose()
+    return DownloadError("connect", "the client does not trust the server's certificate", hint=hint)

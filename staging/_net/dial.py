@@ -75,8 +75,8 @@ async def dial(
             sock = await connect(addresses, origin)
             stream = Stream(sock, origin) if context is None else await _secure(sock, origin, context)
     except TimeoutError:
-        detail = f"could not {doing} within {CONNECT_TIMEOUT:g} seconds{_unused_proxy()}"
-        raise DownloadError("connect", detail, retryable=True) from None
+        detail = f"could not {doing} within {CONNECT_TIMEOUT:g} seconds"
+        raise _unconnected(origin, detail, retryable=True, limit=CONNECT_TIMEOUT) from None
     on_step("")
     return stream
 
@@ -143,10 +143,9 @@ class Resolver:
         except socket.gaierror as error:
             passing = error.errno == socket.EAI_AGAIN
             what = "cannot be resolved just now" if passing else "does not exist"
-            detail = f"the name {origin} {what}{_unused_proxy()}"
-            raise DownloadError("connect", detail, retryable=passing) from None
+            raise _unconnected(origin, f"the name {origin} {what}", retryable=passing) from None
         except Exception:  # noqa: BLE001  # a resolver may say anything, and be anybody's
-            raise DownloadError("connect", f"the name {origin} cannot be resolved") from None
+            raise _unconnected(origin, f"the name {origin} cannot be resolved", retryable=False) from None
         return [address for address in chain.from_iterable(zip_longest(*families.values())) if address]
 
 
@@ -297,16 +296,17 @@ def _unreachable(origin: Origin, errors: Sequence[OSError]) -> StagingError:
         return failure
     refused = all(isinstance(error, ConnectionRefusedError) for error in errors)
     why = "refused the connection" if refused else "cannot be reached"
-    return DownloadError("connect", f"{origin} {why}{_unused_proxy()}", retryable=True)
+    return _unconnected(origin, f"{origin} {why}", retryable=True)
 
 
 _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY", "http_proxy")
 
 
-def _unused_proxy() -> str:
-    """Return what a user behind a proxy needs to read; nothing else is asked of the environment."""
+def _unconnected(origin: Origin, detail: str, *, retryable: bool, limit: float | None = None) -> DownloadError:
+    """Return the error, with what a user behind a proxy needs to read; nothing else is asked of the environment."""
     name = next((name for name in _PROXIES if os.environ.get(name)), None)
-    return f"; {name} is set and not used: give client=httpx.AsyncClient(proxy=...)" if name else ""
+    hint = f"{name} is set and not used: give client=httpx.AsyncClient(proxy=...)" if name else ""
+    return DownloadError("connect", detail, hint=hint, host=origin.host, retryable=retryable, limit=limit)
 
 
 async def _secure(sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> Stream:
@@ -318,12 +318,12 @@ async def _secure(sock: socket.socket, origin: Origin, context: ssl.SSLContext) 
     except BaseException as error:
         stream.close()
         if isinstance(error, ssl.SSLCertVerificationError):
-            raise DownloadError("connect", distrust(origin, error)) from None
+            raise distrust(origin, error) from None
         if isinstance(error, OSError | ValueError):  # ValueError: OpenSSL takes no such name
             broken = isinstance(error, OSError) and (
                 not isinstance(error, ssl.SSLError) or isinstance(error, ssl.SSLEOFError)
             )
             detail = f"no secure connection to {origin}: {tls_fault(error)}"
-            raise DownloadError("connect", detail, retryable=broken) from None
+            raise DownloadError("connect", detail, host=origin.host, retryable=broken) from None
         raise
     return stream

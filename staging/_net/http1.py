@@ -200,7 +200,7 @@ class HeadReader:
         return Head(head.status_code, fields, None if declared is None else int(declared), persistent, chunked=chunked)
 
     def _fault(self, what: str) -> DownloadError:
-        return DownloadError("protocol", f"{self._origin} did not speak HTTP: {what}")
+        return DownloadError("protocol", f"{self._origin} did not speak HTTP: {what}", host=self._origin.host)
 
 
 class Chunks:
@@ -283,4 +283,4 @@ class Chunks:
             raise self._fault("the chunks are malformed")
 
     def _fault(self, what: str) -> DownloadError:
-        return DownloadError("protocol", f"{self._origin} did not speak HTTP: {what}")
+        return DownloadError("protocol", f"{self._origin} did not speak HTTP: {what}", host=self._origin.host)

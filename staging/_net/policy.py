@@ -129,7 +129,7 @@ class UrlPolicy:
         text = str(url)
         match = URL.fullmatch(text) if len(text) <= MAX_URL_LENGTH else None
         if match is None:
-            raise not_allowed(what_is_wrong(text, self.schemes))
+            raise not_allowed(*what_is_wrong(text, self.schemes))
         return parsed(url, _admitted(self, match["scheme"].lower(), match["host"].lower(), match["port"]))
 
     def check_address(self, ip: str | IPv4Address | IPv6Address) -> None:
@@ -146,8 +146,9 @@ class UrlPolicy:
         why = why_never(address, self.hosts or ()) if self.private else why_not_public(address)
         if why:
             own = not self.private and why_never(address, self.hosts or ()) is None
-            hint = "; UrlPolicy.only(private=True) admits your own network's" if own else ""
-            raise RejectedError("private_address", f"address {address} is not admitted: {why}{hint}")
+            hint = "UrlPolicy.only(private=True) admits your own network's" if own else ""
+            detail = f"address {address} is not admitted: {why}"
+            raise RejectedError("private_address", detail, hint=hint, host=str(address))
 
     def check_redirect(self, current: "httpx.URL", location: bytes | str) -> "httpx.URL":
         """Return where a redirect leads, if this policy admits that.
@@ -172,14 +173,11 @@ class UrlPolicy:
 
     def _check_scheme_and_port(self, scheme: str, port: int) -> None:
         if scheme not in self.schemes:
-            raise not_allowed(
-                f"scheme {scheme!r} is not admitted; admitted: {listed(self.schemes)}; "
-                "UrlPolicy.only(schemes=...) names others"
-            )
+            hint = f"admitted: {listed(self.schemes)}; UrlPolicy.only(schemes=...) names others"
+            raise not_allowed(f"scheme {scheme!r} is not admitted", hint)
         if not self._admits_port(port):
-            raise not_allowed(
-                f"port {port} is not admitted; admitted: {listed(self.ports)}; UrlPolicy.only(ports=...) names others"
-            )
+            hint = f"admitted: {listed(self.ports)}; UrlPolicy.only(ports=...) names others"
+            raise not_allowed(f"port {port} is not admitted", hint)
 
     def _admits_port(self, port: int) -> bool:
         return 1 <= port <= 65535 if self.ports is None else port in self.ports
@@ -193,13 +191,13 @@ class UrlPolicy:
         if address is None and not is_name(host):
             raise not_allowed(f"host {_shown(host)} is not a host name (RFC 1123)")
         if not self._admits_host(host if address is None else str(address)):
-            raise not_allowed(
-                f"host {_shown(host)} is not admitted; admitted: {listed(self.hosts)}; UrlPolicy.only names others"
-            )
+            hint = f"admitted: {listed(self.hosts)}; UrlPolicy.only names others"
+            raise not_allowed(f"host {_shown(host)} is not admitted", hint, host=host)
         if address is not None:
             self.check_address(address)
         elif self.hosts is None and not self.private and is_internal(host):
-            raise RejectedError("private_address", f"host {_shown(host)} is an internal name, not a public one")
+            detail = f"host {_shown(host)} is an internal name, not a public one"
+            raise RejectedError("private_address", detail, host=host)
 
     def _admits_host(self, host: str) -> bool:
         return self.hosts is None or host in self.hosts or any(_is_under(host, pattern) for pattern in self.hosts)

@@ -240,5 +240,7 @@ async def checkpoint() -> None:
 def broken(origin: Origin, error: OSError | None = None) -> DownloadError:
     """Return the error for a connection that ended in the middle."""
     if isinstance(error, FloodError):
-        return DownloadError("protocol", f"{origin} sent TLS records without data, one after the other")
-    return DownloadError("interrupted", f"the connection to {origin} broke", retryable=True)
+        return DownloadError(
+            "protocol", f"{origin} sent TLS records without data, one after the other", host=origin.host
+        )
+    return DownloadError("interrupted", f"the connection to {origin} broke", host=origin.host)

@@ -15,19 +15,21 @@ from staging._threads import in_thread
 
 _OWN_TRUST = "tls= takes an SSL context that trusts it"
 _DISTRUST = {  # X509_V_ERR_* of OpenSSL's x509_vfy.h
-    10: "its certificate has expired",
-    9: "its certificate is not valid yet",
-    18: f"its certificate is self-signed; {_OWN_TRUST}",
-    19: f"its certificate was issued by an authority that is not trusted; {_OWN_TRUST}",
-    20: f"its certificate was issued by an authority that is not trusted; {_OWN_TRUST}",
-    62: "its certificate is for another host",
-    64: "its certificate is for another host",
+    10: ("its certificate has expired", ""),
+    9: ("its certificate is not valid yet", ""),
+    18: ("its certificate is self-signed", _OWN_TRUST),
+    19: ("its certificate was issued by an authority that is not trusted", _OWN_TRUST),
+    20: ("its certificate was issued by an authority that is not trusted", _OWN_TRUST),
+    62: ("its certificate is for another host", ""),
+    64: ("its certificate is for another host", ""),
 }
 
 
-def distrust(origin: Origin, error: ssl.SSLCertVerificationError) -> str:
-    """Return in words why a certificate was not believed."""
-    return f"{origin} cannot be trusted: {_DISTRUST.get(error.verify_code, one_line(error.verify_message))}"
+def distrust(origin: Origin, error: ssl.SSLCertVerificationError) -> DownloadError:
+    """Return the error for a certificate that is not believed."""
+    why, hint = _DISTRUST.get(error.verify_code, (one_line(error.verify_message), ""))
+    detail = f"{origin} cannot be trusted: {why}"
+    return DownloadError("connect", detail, hint=hint, host=origin.host, retryable=False)
 
 
 def tls_fault(error: OSError | ValueError) -> str:

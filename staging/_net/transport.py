@@ -102,7 +102,7 @@ class Transport:
                 stream.close()
                 if not used:
                     detail = f"{origin} hung up without an answer"
-                    raise DownloadError("interrupted", detail, retryable=True) from stale
+                    raise DownloadError("interrupted", detail, host=origin.host) from stale
             except BaseException:
                 stream.close()
                 raise

@@ -46,15 +46,17 @@ _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
 _MAX_NAME = 253
 # WHATWG "ends in a number": what inet_aton, and so getaddrinfo, takes for an address in octal, hex or fewer parts
 _ENDS_IN_NUMBER = re.compile(r"(?:.*\.)?(?:[0-9]+|0x[0-9a-f]*)\.?", re.ASCII)
-# names that only a local network or a cloud's own resolver answers
+# Names that only a local network, a cluster or a cloud's own resolver answers.
 _INTERNAL_NAMES = (
     ".localhost",  # RFC 6761
     ".local", ".intranet", ".internal", ".private", ".corp", ".home", ".lan",  # RFC 6762 and its appendix G
     ".home.arpa",  # RFC 8375
-    ".localdomain",  # /etc/hosts of many systems
+    ".localdomain", ".localnet", ".intra", ".priv", ".loc", ".prv",  # /etc/hosts and DHCP of many systems
+    ".svc", ".cluster", ".pod", ".node", ".endpoint", ".endpoints",  # Kubernetes, with and without its cluster domain
+    ".consul", ".nomad", ".mesos", ".marathon", ".rancher", ".swarm", ".docker",  # other schedulers
     ".metadata.goog", ".metadata.tencentyun.com",  # cloud metadata under public suffixes
+    ".fritz.box", ".speedport.ip", ".router", ".gateway",  # routers at home
 )  # fmt: skip
-
 
 DISCORD_HOSTS = ("cdn.discordapp.com", "media.discordapp.net")
 
@@ -111,8 +113,9 @@ def origin(url: "httpx.URL") -> Origin:
     return Origin(url.scheme, url.raw_host.decode("ascii").lower(), port)
 
 
-def not_allowed(detail: str) -> RejectedError:
-    return RejectedError("not_allowed", one_line(detail))
+def not_allowed(detail: str, hint: str = "", host: str | None = None) -> RejectedError:
+    """Return the error for a URL that the policy does not admit."""
+    return RejectedError("not_allowed", one_line(detail), hint=one_line(hint), host=host)
 
 
 def parsed(url: "str | httpx.URL", expected: Origin) -> "httpx.URL":
@@ -127,30 +130,31 @@ def parsed(url: "str | httpx.URL", expected: Origin) -> "httpx.URL":
     raise not_allowed("malformed URL: the client reads it differently")
 
 
-def what_is_wrong(text: str, schemes: tuple[str, ...]) -> str:
-    """Return in words why a URL is outside the grammar. The words decide nothing, and show no more than a scheme."""
+def what_is_wrong(text: str, schemes: tuple[str, ...]) -> tuple[str, str]:
+    """Return detail and hint, why a URL is outside the grammar. They decide nothing, and show no more than a scheme."""
+    admitted = f"admitted: {listed(schemes)}; UrlPolicy.only(schemes=...) names others"
     if len(text) > MAX_URL_LENGTH:
-        return f"URL of {len(text):,} characters; the limit is {MAX_URL_LENGTH:,}"
+        return f"URL of {len(text):,} characters; the limit is {MAX_URL_LENGTH:,}", ""
     if _UNPRINTABLE.search(text):
-        return "URL with a control character, space or backslash"
+        return "URL with a control character, space or backslash", ""
     scheme = _SCHEME.match(text)
     if scheme is None:
-        return f"not an absolute URL; it must start with {' or '.join(f'{s}://' for s in schemes)}"
+        return "not an absolute URL", f"it must start with {' or '.join(f'{s}://' for s in schemes)}"
     if scheme[1].lower() not in DEFAULT_PORTS:
-        return f"scheme {scheme[1].lower()!r} is not admitted; admitted: {listed(schemes)}"
+        return f"scheme {scheme[1].lower()!r} is not admitted", admitted
     return _what_is_wrong_with_authority(re.split("[/?#]", text[scheme.end() :], maxsplit=1)[0])
 
 
-def _what_is_wrong_with_authority(authority: str) -> str:
+def _what_is_wrong_with_authority(authority: str) -> tuple[str, str]:
     if not authority:
-        return "URL without a host"
+        return "URL without a host", ""
     if "@" in authority:
-        return "URL with a user name or password"
+        return "URL with a user name or password", ""
     if "%" in authority:
-        return "percent sign in the host"
+        return "percent sign in the host", ""
     if not authority.isascii():
-        return "host with non-ASCII characters; write it with A-labels (xn--...)"
-    return "malformed host or port, or '@' in a URL without a path"
+        return "host with non-ASCII characters", "write it with A-labels (xn--...)"
+    return "malformed host or port, or '@' in a URL without a path", ""
 
 
 def reference(location: bytes | str) -> str:
