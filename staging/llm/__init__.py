@@ -32,6 +32,9 @@ from staging.llm.shapes import anthropic_blocks as anthropic_blocks
 from staging.llm.shapes import gemini_parts as gemini_parts
 from staging.llm.shapes import openai_blocks as openai_blocks
 from staging.llm.shapes import openai_chat_blocks as openai_chat_blocks
+from staging.llm.uploads import Uploads as Uploads
+from staging.llm.uploads import sweep_uploads as sweep_uploads
+from staging.llm.uploads import uploaded as uploaded
 
 __all__ = [
     "ANTHROPIC",
@@ -49,6 +52,7 @@ __all__ = [
     "ProviderLimits",
     "TextPart",
     "Unread",
+    "Uploads",
     "VideoPart",
     "anthropic_blocks",
     "gemini_parts",
@@ -56,4 +60,6 @@ __all__ = [
     "openai_chat_blocks",
     "parts",
     "prompt",
+    "sweep_uploads",
+    "uploaded",
 ]

@@ -1,0 +1,331 @@
+"""Copies at a provider that live exactly as long as a scope.
+
+Theory of operation. On entry every file gets a name of its own, the names go into a ledger on disk (`_ledger`), and
+then the files are sent, some at once. What is on its way when the entry is cancelled has a short time to arrive,
+since an answer tells an id and a broken connection tells nothing. On leaving, every copy whose id is known is deleted;
+the others are looked for by name in the provider's list. All of that is out of reach of any cancellation, bounded, in
+parallel and repeated; what is still there then is told, stays in the ledger, and is taken by `sweep_uploads`.
+"""
+
+import os
+import secrets
+import tempfile
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+from functools import partial
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import anyio
+
+from staging._claims.filenames import safe_name
+from staging._errors import WorkspaceError
+from staging._models import require_number
+from staging._text import one_line
+from staging._threads import in_thread, outlast
+from staging.llm._budget import Count
+from staging.llm._copies import AT_ONCE, Copy, delete_all, left_of, may_help, never_left, shown, tell
+from staging.llm._files import Stage, error_code
+from staging.llm._files_api import FilesApi, Stored, files_api
+from staging.llm._ledger import Ledger, Orphan, orphans
+from staging.llm._values import MediaPart, Part, Parts, TextPart, Unread
+from staging.llm.limits import ProviderLimits
+from staging.llm.parts import NO_READERS, Given, Readers, gather, given_of, require_limits
+from staging.llm.shapes import Block, file_name, fitting, text_blocks
+
+_ATTEMPTS = 3  # at sending one file
+_GRACE = 5.0  # seconds for what is on its way when the entry is cancelled
+_EXIT_SECONDS = 10.0  # for all deletions
+_SWEEP_SECONDS = 60.0  # for the copies of one dead process
+_SHORTEST, _LONGEST = 3600, 2_592_000  # seconds that OpenAI takes; Anthropic takes up to 90 days
+_UNBOUNDED = 1 << 50
+
+
+def uploaded(
+    stage: Stage,
+    client: Any,
+    *,
+    limits: ProviderLimits | None = None,
+    max_chars: float = 100_000,
+    max_tokens: float | None = None,
+    count: Count | None = None,
+    max_inline_mb: float = 200,
+    readers: Readers = NO_READERS,
+    seconds: float = 60,
+    expires_after: int = 86_400,
+) -> "Uploads":
+    """Return a scope in which the provider holds the files: ``async with llm.uploaded(stage, client) as blocks``.
+
+    Each file goes to the Files API once, and `blocks` refer to it by id; texts are in them as for `anthropic_blocks`.
+    However the scope ends, every copy is deleted: on return, an exception, or a cancellation at any moment. What could
+    not be deleted within 10 seconds is logged at WARNING and in `Uploads.leftovers`. After SIGKILL, `sweep_uploads`
+    deletes what is left. A provider that refuses a file makes it a line in the list. The client stays yours, and
+    nothing of it is stored.
+
+    Args:
+        stage: an open `AttachmentStage`; under its root lies the list of what was sent.
+        client: an open ``anthropic.AsyncAnthropic``, ``openai.AsyncOpenAI`` (for Responses) or ``google.genai.Client``
+            (on asyncio).
+        limits: what the provider takes; None: its preset, without the bound on a request.
+        max_chars: characters of text together, as for `parts`.
+        max_tokens: the same in tokens, as for `parts`.
+        count: returns how many tokens a text has.
+        max_inline_mb: raw MB of all files together, which are in memory until they are sent.
+        readers: async functions of your own that return a file's text, as for `parts`.
+        seconds: for reading the files and sending them; what is not there by then is named with that reason.
+        expires_after: seconds after which the provider deletes a copy by itself, from an hour to 30 days, where the API
+            has that. Google keeps files for two days.
+
+    Raises:
+        TypeError: if `client` is of another library, not async, or of a platform without a Files API.
+        ValueError: if `client` is closed, or a number is nonsense.
+    """
+    api = files_api(client)
+    if limits is None:
+        limits = replace(api.limits, max_file_bytes=_UNBOUNDED)
+    require_limits(limits)
+    limits = replace(fitting(limits, api.shape), max_request_bytes=_UNBOUNDED)
+    require_number("expires_after", expires_after, zero=False)
+    if not _SHORTEST <= expires_after <= _LONGEST:
+        raise ValueError(f"expires_after must be from {_SHORTEST:,} to {_LONGEST:,} seconds, not {expires_after!r}")
+    given = given_of(
+        limits=limits, max_chars=max_chars, max_tokens=max_tokens, count=count, max_inline_mb=max_inline_mb,
+        readers=readers, seconds=seconds,
+    )  # fmt: skip
+    return Uploads(stage, api, given, int(expires_after))
+
+
+class Uploads:
+    """The scope that `uploaded` returns; it is entered once, and gives the blocks.
+
+    Attributes:
+        leftovers: after the scope, what could not be deleted, as (id or name, reason).
+        parts: in the scope, what the blocks show; for its `Parts.notice`.
+    """
+
+    def __init__(self, stage: Stage, api: FilesApi, given: Given, expires_after: int) -> None:
+        self.leftovers: tuple[tuple[str, str], ...] = ()
+        self.parts = Parts((), unread=(), outcomes=())
+        self._stage, self._api, self._given, self._expires_after = stage, api, given, expires_after
+        self._copies: list[Copy] = []
+        self._ledger: Ledger | None = None
+        self._stopping = False
+        self._entered = False
+
+    async def __aenter__(self) -> list[Block]:
+        """Read and send the files, and return the blocks.
+
+        Raises:
+            StageClosedError: if the stage is not open.
+            WorkspaceError: if the list of what is sent cannot be written; nothing was sent.
+            RuntimeError: if it was entered before, or the client's library does not run on this event loop.
+        """
+        if self._entered:
+            raise RuntimeError("uploads live once: call llm.uploaded again for each use")
+        self._entered = True
+        _require_loop(self._api)
+        begun = anyio.current_time()
+        parts = await gather(self._stage, self._given)
+        media = [part for part in parts if not isinstance(part, TextPart)]
+        self._copies = [Copy(_unique_name(part, self._api), part) for part in media]
+        try:
+            if self._copies:
+                await self._open_ledger()
+                await _settled(partial(self._send_all, begun + self._given.seconds), self._stop)
+            return self._blocks(parts)
+        except BaseException:
+            await self._end()
+            raise
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        """Delete every copy; it never raises, but for a cancellation that came meanwhile."""
+        await self._end()
+
+    # Sending
+
+    async def _open_ledger(self) -> None:
+        self._ledger = Ledger(_root_of(self._stage))
+        try:
+            await in_thread(self._ledger.open, self._api.provider, {copy.name: "" for copy in self._copies})
+        except OSError as error:
+            where = one_line(_root_of(self._stage))
+            raise WorkspaceError(
+                "storage", f"no list of uploads can be kept in {where} ({error_code(error)})"
+            ) from error
+
+    def _stop(self) -> None:
+        self._stopping = True
+
+    async def _send_all(self, deadline: float) -> None:
+        places = anyio.Semaphore(AT_ONCE)
+
+        async def send(copy: Copy) -> None:
+            async with places:
+                if copy.part is not None and not self._stopping:
+                    await self._send(copy, copy.part)
+
+        with anyio.CancelScope(deadline=deadline):
+            async with anyio.create_task_group() as group:
+                for copy in tuple(self._copies):
+                    group.start_soon(send, copy)
+
+    async def _send(self, copy: Copy, part: MediaPart) -> None:
+        """Send one file; a second try is a copy of its own, since the first may have arrived."""
+        for attempt in range(_ATTEMPTS):
+            if attempt:
+                await anyio.sleep(0.2 * 4 ** (attempt - 1))
+                if self._stopping:
+                    return
+                copy = await self._again(part)  # the first is looked for at the end
+            try:
+                copy.asked = True
+                copy.stored = stored = await self._api.send(copy.name, part, self._expires_after)
+                if self._ledger is not None:
+                    await in_thread(self._ledger.add, copy.name, stored.identity)
+                await self._api.ready(stored)
+            except Exception as error:  # noqa: BLE001  # whatever a client raises: the other files go on
+                copy.reason = f"the provider did not take it ({shown(error)})"
+                if copy.stored is not None or not may_help(error):
+                    copy.gone = copy.stored is None
+                    return
+                copy.gone = never_left(error)
+            else:
+                copy.reason = ""
+                return
+
+    async def _again(self, part: MediaPart) -> Copy:
+        another = Copy(_unique_name(part, self._api), part)
+        if self._ledger is not None:
+            await in_thread(self._ledger.add, another.name)
+        self._copies.append(another)
+        return another
+
+    def _blocks(self, parts: Parts) -> list[Block]:
+        """Return the blocks, and drop the bytes."""
+        stored = {id(c.part): c.stored for c in self._copies if c.stored is not None and not c.reason}
+        late = f"it was not sent within {self._given.seconds:g} seconds"
+        reasons = {id(copy.part): copy.reason for copy in self._copies if copy.reason}
+        failed = {
+            part.number: reasons.get(id(part), late)
+            for part in parts
+            if not isinstance(part, TextPart) and id(part) not in stored
+        }
+        shown: list[Part] = [part for part in parts if part.number not in failed]
+        missing = [
+            Unread(number=number, outcome=parts.outcomes[number - 1], reason=reason)
+            for number, reason in failed.items()
+        ]
+        unread = sorted([*parts.unread, *missing], key=lambda each: each.number)
+        self.parts = Parts(shown, unread=unread, outcomes=parts.outcomes)
+        blocks = [
+            self._api.block(part, taken)
+            for part in shown
+            if not isinstance(part, TextPart) and (taken := stored.get(id(part))) is not None
+        ]
+        for copy in self._copies:
+            copy.part = None
+        return [*blocks, *text_blocks(self.parts, self._api.shape)]
+
+    # Deleting
+
+    async def _end(self) -> None:
+        """Delete every copy, out of reach of any cancellation."""
+        self._stopping = True
+        if self._ledger is not None:
+            await outlast(self._ending, seconds=_EXIT_SECONDS + 5)
+
+    async def _ending(self) -> None:
+        """Delete, tell, and close the ledger; it may be called again and goes on where it was."""
+        await delete_all(self._api, self._copies, _EXIT_SECONDS)
+        self.leftovers = left_of(self._copies)
+        if self._ledger is not None:
+            await in_thread(partial(self._ledger.close, keep=bool(self.leftovers)))
+            self._ledger = None
+            tell(self._api, self.leftovers)
+
+    def __repr__(self) -> str:
+        there = sum(copy.stored is not None and not copy.gone for copy in self._copies)
+        return f"<Uploads to {self._api.provider}: {there} copies there, {len(self.leftovers)} leftovers>"
+
+
+async def sweep_uploads(client: Any, root: "str | os.PathLike[str] | None" = None) -> int:
+    """Delete what killed processes left at the provider, and return how many copies that were; never a living one's.
+
+    Whether the owner of a copy lives is decided by a lock that the kernel lets go at its death. A copy that cannot be
+    deleted is logged at WARNING and stays for the next sweep. Call it at start-up, with a client of the same account.
+
+    Args:
+        client: as for `uploaded`.
+        root: what the stages were given as `temp_dir`; None: the system's temporary directory.
+
+    Raises:
+        TypeError: if `client` is of another library, not async, or of a platform without a Files API.
+        ValueError: if `client` is closed.
+        WorkspaceError: if `root` cannot be read. A missing one has nothing.
+    """
+    api = files_api(client)
+    _require_loop(api)
+    where = os.fspath(root) if root is not None else tempfile.gettempdir()
+    found: list[Orphan] = []
+    swept = 0
+    try:
+        await in_thread(lambda: found.extend(orphans(where, api.provider)))
+        while found:
+            copies = [Copy(name, stored=Stored(i) if i else None, asked=True) for name, i in found[-1].copies.items()]
+            swept += await delete_all(api, copies, _SWEEP_SECONDS)
+            left = left_of(copies)
+            found.pop().close(keep=bool(left))
+            tell(api, left)
+    except OSError as error:
+        raise WorkspaceError("storage", one_line(f"cannot sweep {where} ({error_code(error)})")) from error
+    finally:
+        for orphan in found:  # a cancelled sweep leaves the rest to the next one
+            orphan.close(keep=True)
+    return swept
+
+
+def _unique_name(part: MediaPart, api: FilesApi) -> str:
+    """Return a name that no other file of the account has; Google's are ids of small letters and digits."""
+    token = secrets.token_hex(12)
+    if api.named:
+        return f"staging-{token}"
+    stem, dot, extension = safe_name(file_name(part)).rpartition(".")
+    stem = (stem or extension).encode("ascii", "replace").decode().replace("?", "_")[:60]
+    return f"{stem}-{token}{dot}{extension}" if dot and extension.isascii() else f"{stem}-{token}"
+
+
+def _root_of(stage: Stage) -> str:
+    directory: Any = getattr(stage, "directory", None)
+    if directory is None:
+        raise TypeError("uploaded takes an open AttachmentStage: the list of what is sent lies under its root")
+    return os.fspath(Path(directory).parent)
+
+
+def _require_loop(api: FilesApi) -> None:
+    if api.provider == "google" and anyio.get_cancelled_exc_class().__module__.startswith("trio"):
+        raise RuntimeError("google-genai does not run on trio: use asyncio")
+
+
+async def _settled(function: Callable[[], Awaitable[None]], stop: Callable[[], None]) -> None:
+    """Await `function`; a cancellation is told to it, and takes effect when it has ended or the grace is over."""
+    scope = anyio.CancelScope(shield=True)
+    ended = anyio.Event()
+
+    async def run() -> None:
+        with scope:
+            try:
+                await function()
+            finally:
+                ended.set()
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(run)
+        try:
+            await ended.wait()
+        except BaseException:
+            stop()
+            scope.deadline = anyio.current_time() + _GRACE
+            raise
