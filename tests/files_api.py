@@ -1,4 +1,4 @@
-"""A Files API on loopback that speaks to the three SDKs, and is slow, fails, loses answers and forgets as it is told."""
+"""A Files API on loopback that speaks to three SDKs, and is slow, fails, loses answers and forgets as it is told."""
 
 import contextlib
 import email
@@ -115,9 +115,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         head = f"Content-Type: {self.headers['Content-Type']}\r\n\r\n".encode()
         message = email.message_from_bytes(head + data, policy=email.policy.HTTP)
         fields = {part.get_param("name", header="content-disposition"): part for part in message.iter_parts()}
-        self.api.expiries.append(
-            next((int(p.get_content()) for n, p in fields.items() if n and "seconds" in n), None)
-        )
+        self.api.expiries.append(next((int(p.get_content()) for n, p in fields.items() if n and "seconds" in n), None))
         return fields["file"].get_filename()
 
     def facts(self, identity):

@@ -26,6 +26,7 @@ class Copy:
         stored: what the provider answered.
         asked: whether a request for it was made.
         gone: whether it is certainly not there, or not any more.
+        cut: whether we broke its request off, so that it may still arrive.
         reason: why it is still there, or was not taken.
     """
 
@@ -34,6 +35,7 @@ class Copy:
     stored: Stored | None = None
     asked: bool = False
     gone: bool = False
+    cut: bool = False
     reason: str = ""
 
 
@@ -62,13 +64,15 @@ async def delete_all(api: FilesApi, copies: Sequence[Copy], seconds: float) -> i
     async def delete(copy: Copy, identity: str) -> None:
         nonlocal deleted
         async with places:
-            deleted += await _delete(api, copy, identity)
+            if await _delete(api, copy, identity):
+                deleted += 1
 
     async def look() -> None:
         nonlocal deleted
         lost = [copy for copy in copies if copy.asked and not copy.gone and copy.stored is None]
         if lost:
-            deleted += await _delete_lost(api, lost)
+            found = await _delete_lost(api, lost)
+            deleted += found
 
     with anyio.move_on_after(seconds):
         async with anyio.create_task_group() as group:
@@ -113,6 +117,8 @@ async def _delete_lost(api: FilesApi, lost: Sequence[Copy]) -> int:
         if not lost:
             break
     for copy in lost:
+        if copy.cut and not copy.reason:
+            copy.reason = "its request was broken off, and may still arrive"
         copy.gone = not copy.reason
     return deleted
 

@@ -192,6 +192,9 @@ class Uploads:
                     copy.gone = copy.stored is None
                     return
                 copy.gone = never_left(error)
+            except BaseException:
+                copy.cut = copy.stored is None
+                raise
             else:
                 copy.reason = ""
                 return

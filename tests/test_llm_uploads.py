@@ -1,0 +1,507 @@
+"""Copies at a provider live as long as the scope: through the real SDKs, against an API that misbehaves."""
+
+import asyncio
+import contextlib
+import json
+import logging
+import os
+import random
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import anthropic
+import anthropic.types
+import anyio
+import anyio.to_thread
+import google.genai
+import openai
+import openai.types.responses
+import pydantic
+import pytest
+from files_api import files_api
+from llm_stage import failure, image, pdf, stage_of
+
+from staging import WorkspaceError, llm
+from staging.llm import _copies, uploads
+from staging.llm._ledger import Ledger, orphans
+
+pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")  # google-genai's, of aiohttp
+
+PNG = image()
+DOC = pdf("page")
+PROVIDERS = ["anthropic", "openai", "google"]
+
+
+@contextlib.asynccontextmanager
+async def client_of(provider, address):
+    """Yield a real client of the loopback API; Google's does not run on trio."""
+    if provider == "google":
+        if anyio.get_cancelled_exc_class().__module__.startswith("trio"):
+            pytest.skip("google-genai does not run on trio")
+        client = google.genai.Client(api_key="x", http_options={"base_url": address})
+        try:
+            yield client
+        finally:
+            with anyio.CancelScope(shield=True):
+                await client.aio.aclose()
+                client.close()
+    else:
+        made = {
+            "anthropic": lambda: anthropic.AsyncAnthropic(api_key="x", base_url=address),
+            "openai": lambda: openai.AsyncOpenAI(api_key="x", base_url=address + "/v1"),
+        }[provider]()
+        try:
+            yield made
+        finally:
+            with anyio.CancelScope(shield=True):
+                await made.close()
+
+
+def stage_in(root, *things):
+    """Return a stage whose workspace lies under `root`, as an `AttachmentStage`'s does."""
+    (root / "workspace").mkdir()
+    stage = stage_of(root / "workspace", *(things or (("i.png", PNG), ("d.pdf", DOC), ("a.txt", b"text"))))
+    stage.directory = root / "workspace"
+    return stage
+
+
+def ledgers(root):
+    return sorted(path for path in root.iterdir() if path.name.startswith("staging-uploads-"))
+
+
+@pytest.fixture
+def short(monkeypatch):
+    """Let nothing be waited for as long as a user would."""
+    monkeypatch.setattr(uploads, "_EXIT_SECONDS", 0.7)
+    monkeypatch.setattr(uploads, "_SWEEP_SECONDS", 0.7)
+    monkeypatch.setattr(_copies, "_LOOKS", (0.0, 0.05))
+
+
+# The scope
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_files_are_there_in_the_scope_and_nowhere_after_it(provider, tmp_path):
+    with files_api() as (address, api):
+        async with client_of(provider, address) as client:
+            scope = llm.uploaded(stage_in(tmp_path), client)
+            async with scope as blocks:
+                assert len(api.files) == 2
+                assert all(identity in json.dumps(blocks) for identity in api.files)
+                assert blocks[-1].get("text", "").endswith("```text\ntext\n```")
+                (ledger,) = ledgers(tmp_path)
+                assert ledger.stat().st_mode & 0o777 == 0o600
+                assert all(identity in ledger.read_text() for identity in api.files)
+            assert (api.files, scope.leftovers, ledgers(tmp_path)) == ({}, (), [])
+            assert api.requests == ["upload"] * 2 + ["delete"] * 2
+            if provider != "google":
+                assert api.expiries == [86_400, 86_400]
+
+
+BLOCKS = {
+    "anthropic": anthropic.types.ContentBlockParam,
+    "openai": openai.types.responses.ResponseInputContentParam,
+    "google": google.genai.types.Part,
+}
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_the_blocks_are_what_the_sdk_takes(provider, tmp_path):
+    adapter = pydantic.TypeAdapter(BLOCKS[provider])
+    with files_api() as (address, _):
+        async with client_of(provider, address) as client, llm.uploaded(stage_in(tmp_path), client) as blocks:
+            for block in blocks:
+                adapter.validate_python(block)
+            assert "image 1 above" in blocks[2]["text"]
+            assert "document 1 above" in blocks[2]["text"]
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+async def test_an_api_that_fails_does_not_hide_the_bodys_exception(provider, tmp_path, short):
+    with files_api() as (address, api):
+        async with client_of(provider, address) as client:
+            scope = llm.uploaded(stage_in(tmp_path), client)
+            with pytest.raises(ZeroDivisionError):
+                async with scope:
+                    api.script["delete"] = [500] * 100
+                    raise ZeroDivisionError
+            assert len(scope.leftovers) == 2
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_what_cannot_be_deleted_is_told_and_left_to_the_sweep(provider, tmp_path, short, caplog):
+    with files_api() as (address, api):
+        async with client_of(provider, address) as client:
+            scope = llm.uploaded(stage_in(tmp_path), client)
+            with caplog.at_level(logging.WARNING, "staging"):
+                async with scope:
+                    there = dict(api.files)
+                    api.script["delete"] = [503] * 1000
+            assert dict(scope.leftovers).keys() == there.keys()
+            assert all("503" in reason for _, reason in scope.leftovers)
+            assert caplog.text.count("Could not delete 2 of the copies") == 1
+            api.script["delete"] = []
+            assert await llm.sweep_uploads(client, tmp_path) == 2
+            assert (api.files, ledgers(tmp_path)) == ({}, [])
+            assert await llm.sweep_uploads(client, tmp_path) == 0
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_deletion_is_tried_again_and_what_is_gone_is_gone(provider, tmp_path):
+    """A 404 after a lost answer, or since the provider forgot it, is no leftover."""
+    with files_api() as (address, api):
+        async with client_of(provider, address) as client:
+            scope = llm.uploaded(stage_in(tmp_path), client)
+            async with scope:
+                api.script["delete"] = ["lose", "forget", 429]
+            assert (api.files, scope.leftovers, ledgers(tmp_path)) == ({}, (), [])
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_a_copy_whose_answer_was_lost_is_found_and_deleted(provider, tmp_path, short):
+    with files_api() as (address, api):
+        async with client_of(provider, address) as client:
+            api.script["upload"] = ["lose", "lose"]
+            scope = llm.uploaded(stage_in(tmp_path), client)
+            async with scope as blocks:
+                assert "not shown" not in json.dumps(blocks)
+                assert len(api.files) >= 2
+            assert (api.files, scope.leftovers, ledgers(tmp_path)) == ({}, (), [])
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+async def test_a_list_that_fails_is_asked_for_again_and_else_a_leftover(provider, tmp_path, short):
+    with files_api() as (address, api):
+        async with client_of(provider, address) as client:
+            api.script["upload"], api.script["list"] = ["lose"], [500, 503]
+            scope = llm.uploaded(stage_in(tmp_path), client)
+            async with scope:
+                pass
+            assert (api.files, scope.leftovers) == ({}, ())
+            api.script["upload"], api.script["list"] = ["lose"], [401] * 9
+            scope = llm.uploaded(stage_in(tmp_path / "workspace"), client)
+            async with scope:
+                pass
+            assert len(api.files) == len(scope.leftovers) == 1
+            api.script["list"] = []
+            assert await llm.sweep_uploads(client, tmp_path / "workspace") == 1
+            assert api.files == {}
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+async def test_a_file_that_the_provider_refuses_is_a_line(provider, tmp_path):
+    with files_api() as (address, api):
+        async with client_of(provider, address) as client:
+            api.script["upload"] = [413]
+            scope = llm.uploaded(stage_in(tmp_path, ("i.png", PNG), failure()), client)
+            async with scope as blocks:
+                assert len(blocks) == 1
+                assert "the provider did not take it (" in blocks[0]["text"]
+                assert "status 413" in blocks[0]["text"]
+                assert "i.png" in scope.parts.notice()
+                assert "lost.png" in scope.parts.notice()
+            assert api.requests == ["upload"]
+
+
+async def test_without_files_nothing_is_sent_and_nothing_is_written(tmp_path):
+    with files_api() as (address, api):
+        async with client_of("openai", address) as client:
+            async with llm.uploaded(stage_in(tmp_path, ("a.txt", b"text")), client) as blocks:
+                assert [block["type"] for block in blocks] == ["input_text"] * 2
+                assert ledgers(tmp_path) == []
+            assert api.requests == []
+
+
+async def test_what_is_too_slow_is_a_line_and_a_sweep_finds_it_when_it_has_arrived(tmp_path, short):
+    """Its request was broken off; nobody can know whether the provider goes on with it."""
+    with files_api() as (address, api):
+        async with client_of("openai", address) as client:
+            api.delay = 2
+            scope = llm.uploaded(stage_in(tmp_path, ("i.png", PNG)), client, seconds=1)
+            async with scope as blocks:
+                assert "it was not sent within 1 seconds" in blocks[0]["text"]
+            assert [reason for _, reason in scope.leftovers] == ["its request was broken off, and may still arrive"]
+            assert await anyio.to_thread.run_sync(api.stored.wait, 20)
+            assert await llm.sweep_uploads(client, tmp_path) == 1
+            assert (api.files, ledgers(tmp_path)) == ({}, [])
+
+
+async def test_a_scope_lives_once(tmp_path):
+    with files_api() as (address, _):
+        async with client_of("openai", address) as client:
+            scope = llm.uploaded(stage_in(tmp_path, ("a.txt", b"text")), client)
+            async with scope:
+                with pytest.raises(RuntimeError, match="live once"):
+                    await scope.__aenter__()
+
+
+async def test_nothing_is_sent_that_cannot_be_written_down(tmp_path, monkeypatch):
+    def full(*_):
+        raise OSError(28, "full")
+
+    monkeypatch.setattr(Ledger, "open", full)
+    with files_api() as (address, api):
+        async with client_of("openai", address) as client:
+            with pytest.raises(WorkspaceError, match="no list of uploads can be kept"):
+                async with llm.uploaded(stage_in(tmp_path), client):
+                    raise AssertionError("the body must not run")
+            assert api.requests == []
+
+
+# Cancellation
+
+
+async def _scope(client, root, number):
+    stage = stage_in(root / str(number), *((f"{n}.png", PNG) for n in range(3)))
+    async with llm.uploaded(stage, client):
+        await anyio.sleep(0.02)
+
+
+async def _cancelled_at_random_moments(client, root, count, native):
+    """Run scopes that end at a random moment of entry, body or exit."""
+
+    async def one(number):
+        (root / str(number)).mkdir()
+        moment = random.random() * 0.25
+        if native:
+            task = asyncio.ensure_future(_scope(client, root, number))
+            await asyncio.sleep(moment)
+            for _ in range(random.choice([1, 3])):
+                task.cancel()
+                await asyncio.sleep(0)
+            with contextlib.suppress(asyncio.CancelledError):
+                await task
+        else:
+            with anyio.move_on_after(moment):
+                await _scope(client, root, number)
+
+    async with anyio.create_task_group() as group:
+        for number in range(count):
+            group.start_soon(one, number)
+
+
+@pytest.mark.parametrize("native", [False, True])
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+async def test_a_cancelled_scope_leaves_no_copy(provider, native, tmp_path, loop_name):
+    if native and loop_name == "trio":
+        pytest.skip("asyncio's own")
+    with files_api() as (address, api):
+        api.delay, api.delete_delay = 0.02, 0.01
+        async with client_of(provider, address) as client:
+            await _cancelled_at_random_moments(client, tmp_path, int(os.environ.get("STAGING_UPLOADS", "12")), native)
+        assert api.files == {}
+        assert [path for folder in tmp_path.iterdir() for path in ledgers(folder)] == []
+
+
+async def test_a_cancellation_is_not_held_up_by_an_api_that_hangs(tmp_path, monkeypatch, short):
+    monkeypatch.setattr(uploads, "_GRACE", 0.1)
+    with files_api() as (address, api):
+        api.delay = 3
+        async with client_of("openai", address) as client:
+            async with anyio.create_task_group() as group:
+                group.start_soon(_in_scope, tmp_path, client)
+                await anyio.to_thread.run_sync(api.asked.wait, 20)
+                begun = anyio.current_time()
+                group.cancel_scope.cancel()
+            assert anyio.current_time() - begun < 2.5
+
+
+async def _in_scope(root, client):
+    async with llm.uploaded(stage_in(root), client):
+        raise AssertionError("the body must not run")
+
+
+# Death
+
+CHILD = """
+import sys, anyio, openai; sys.path[:0] = [sys.argv[1]]
+from pathlib import Path
+from test_llm_uploads import PNG, stage_in
+from staging import llm
+async def main():
+    root = Path(sys.argv[2])
+    async with openai.AsyncOpenAI(api_key="x", base_url=sys.argv[3] + "/v1") as client:
+        async with llm.uploaded(stage_in(root, *((f"{n}.png", PNG) for n in range(3))), client):
+            print("there", flush=True)
+            await anyio.sleep(60)
+anyio.run(main)
+"""
+
+
+def test_a_sweep_takes_what_the_killed_left_and_nothing_of_the_living(tmp_path):
+    """Killed while it sends, or when all is there."""
+    count = int(os.environ.get("STAGING_KILLS", "2"))
+    with files_api() as (address, api):
+        living = _child(tmp_path / "living", address)
+        living.stdout.readline()
+        alive = set(api.files)
+        api.delay = 0.05
+        for number in range(count):
+            root = tmp_path / f"killed{number}"
+            killed = _child(root, address)
+            api.asked.clear()
+            if number % 2:
+                killed.stdout.readline()
+            else:
+                api.asked.wait(20)
+                time.sleep(random.random() * 0.1)
+            killed.send_signal(signal.SIGKILL)
+            killed.communicate()
+            time.sleep(0.1)  # what the dead process sent is stored now
+            assert anyio.run(_sweep, address, root) >= 0
+            assert ledgers(root) == []
+            assert set(api.files) == alive
+            assert anyio.run(_sweep, address, tmp_path / "living") == 0
+        assert set(api.files) == alive
+        assert len(ledgers(tmp_path / "living")) == 1
+        living.kill()
+        living.communicate()
+        assert anyio.run(_sweep, address, tmp_path / "living") == 3
+        assert api.files == {}
+
+
+def _child(root, address):
+    root.mkdir()
+    line = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(root), address]
+    return subprocess.Popen(line, stdout=subprocess.PIPE)
+
+
+async def _sweep(address, root):
+    async with openai.AsyncOpenAI(api_key="x", base_url=address + "/v1") as client:
+        return await llm.sweep_uploads(client, root)
+
+
+async def test_a_sweep_of_another_provider_touches_nothing(tmp_path, short):
+    with files_api() as (address, api):
+        async with client_of("openai", address) as client:
+            async with llm.uploaded(stage_in(tmp_path), client):
+                api.script["delete"] = [403] * 2
+            assert len(api.files) == 2
+            async with client_of("anthropic", address) as other:
+                assert await llm.sweep_uploads(other, tmp_path) == 0
+            assert len(api.files) == 2
+            assert await llm.sweep_uploads(client, tmp_path) == 2
+
+
+# The ledger
+
+
+def _ledger(root, *lines):
+    path = root / "staging-uploads-0123456789abcdef"
+    path.write_text("\n".join(lines))
+    return path
+
+
+def test_a_ledger_that_a_crash_has_cut_is_read_as_far_as_it_goes(tmp_path):
+    names = ['{"name": "a"}', '{"name": "b"}']
+    path = _ledger(tmp_path, '{"provider": "openai"}', *names, '{"name": "a", "id": "file-1"}', '{"name": "b", "i')
+    (orphan,) = orphans(str(tmp_path), "openai")
+    assert orphan.copies == {"a": "file-1", "b": ""}
+    orphan.close(keep=False)
+    assert not path.exists()
+
+
+@pytest.mark.parametrize(
+    "line", ["rubbish", "[]", '{"name": 5}', '{"name": "a", "id": "../x y"}', '{"name": ""}', "\0"]
+)
+def test_a_ledger_of_rubbish_names_nothing(line, tmp_path):
+    _ledger(tmp_path, '{"provider": "openai"}', line)
+    (orphan,) = orphans(str(tmp_path), "openai")
+    assert set(orphan.copies.values()) <= {""}
+    orphan.close(keep=True)
+
+
+def test_what_is_no_ledger_of_ours_is_not_touched(tmp_path):
+    """A link, a pipe, a file of another user: it may name files that are ours at the provider."""
+    elsewhere = tmp_path / "elsewhere"
+    elsewhere.write_text('{"provider": "openai"}\n{"name": "a", "id": "file-1"}\n')
+    (tmp_path / "staging-uploads-0123456789abcde0").symlink_to(elsewhere)
+    os.mkfifo(tmp_path / "staging-uploads-0123456789abcde1")
+    (tmp_path / "staging-uploads-0123456789abcde2").mkdir()
+    if os.geteuid() == 0:
+        path = _ledger(tmp_path, elsewhere.read_text())
+        os.chown(path, 12345, 12345)
+    assert orphans(str(tmp_path), "openai") == []
+
+
+def test_a_ledger_whose_owner_lives_is_not_handed_out(tmp_path):
+    ledger = Ledger(str(tmp_path))
+    ledger.open("openai", {"a": ""})
+    assert orphans(str(tmp_path), "openai") == []
+    ledger.close(keep=True)
+    (orphan,) = orphans(str(tmp_path), "openai")
+    assert orphans(str(tmp_path), "openai") == [], "one sweep at a time"
+    orphan.close(keep=False)
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_a_ledger_that_was_never_finished_goes(tmp_path):
+    """Its owner died before it sent anything."""
+    (tmp_path / "staging-uploads-0123456789abcdef.new").write_text("")
+    assert orphans(str(tmp_path), "openai") == []
+    assert list(tmp_path.iterdir()) == []
+
+
+# Bad input
+
+
+class Strange:
+    """Looks like nothing."""
+
+
+@pytest.mark.parametrize(
+    ("client", "error", "words"),
+    [
+        (Strange, TypeError, "client must be anthropic.AsyncAnthropic, openai.AsyncOpenAI or"),
+        (lambda: None, TypeError, "client must be"),
+        (lambda: openai.AsyncOpenAI, TypeError, "client must be"),
+        (lambda: openai.OpenAI(api_key="x"), TypeError, "client must be async: openai.AsyncOpenAI, not openai.OpenAI"),
+        (lambda: anthropic.Anthropic(api_key="x"), TypeError, "client must be async: anthropic.AsyncAnthropic"),
+    ],
+)
+async def test_a_client_that_cannot_be_used_is_one_line_at_the_call(client, error, words, tmp_path):
+    made = client()
+    stage = stage_in(tmp_path)
+    with pytest.raises(error, match=words) as raised:
+        llm.uploaded(stage, made)
+    assert "\n" not in str(raised.value)
+    with pytest.raises(error, match=words):
+        await llm.sweep_uploads(made, tmp_path)
+    if hasattr(made, "close") and not isinstance(made, type):
+        made.close()
+
+
+@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+async def test_a_closed_client_is_one_line_at_the_call(provider, tmp_path):
+    async with client_of(provider, "http://127.0.0.1:9") as client:
+        await client.close()
+        with pytest.raises(ValueError, match="the client is closed"):
+            llm.uploaded(stage_in(tmp_path), client)
+
+
+@pytest.mark.parametrize(
+    ("options", "error", "words"),
+    [
+        ({"expires_after": 60}, ValueError, "expires_after"),
+        ({"limits": 5}, TypeError, "limits"),
+        ({"seconds": -1}, ValueError, "seconds"),
+        ({"max_inline_mb": "all"}, ValueError, "max_inline_mb"),
+    ],
+)
+async def test_bad_arguments_are_one_line_at_the_call(options, error, words, tmp_path):
+    async with client_of("openai", "http://127.0.0.1:9") as client:
+        with pytest.raises(error, match=words):
+            llm.uploaded(stage_in(tmp_path), client, **options)
+
+
+async def test_google_on_trio_is_one_line(tmp_path, loop_name):
+    if loop_name != "trio":
+        pytest.skip("it runs there")
+    client = google.genai.Client(api_key="x", http_options={"base_url": "http://127.0.0.1:9"})
+    with pytest.raises(RuntimeError, match="does not run on trio"):
+        async with llm.uploaded(stage_in(tmp_path), client):
+            pass
+    client.close()
