@@ -1,6 +1,6 @@
 """Real objects of a Discord library go through a stage: what is a file is staged, and nothing else disturbs.
 
-The suite runs this with discord.py. `.ci/discord` runs it with each of the five libraries in an environment of its own,
+The suite runs this with discord.py. `.ci/chats` runs it with each of the five libraries in an environment of its own,
 since discord.py and py-cord are installed in the same place; STAGING_DISCORD then names the one that must be there.
 """
 

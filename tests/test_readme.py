@@ -28,6 +28,8 @@ from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
+from readme import FENCE, README, ROOT, programs, run
+from test_recipes import RECIPES
 
 import staging
 from staging import (
@@ -54,10 +56,7 @@ from staging._net.stream import MAX_RAW
 from staging._stage import REMOVAL_SECONDS
 from staging.testing import FakeCDN, Hold, Reply, assert_empty
 
-ROOT = Path(__file__).resolve().parents[1]
-README = (ROOT / "README.md").read_text("utf-8")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
-FENCE = re.compile(r"^```(\w+)\n(.*?)^```$", re.MULTILINE | re.DOTALL)
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 CDN = "https://cdn.discordapp.com/attachments/1/2"
 
@@ -74,32 +73,12 @@ FIRST, BOT, AREA, OUTCOMES, HOSTS, PRIVATE, PROXY, TEST, TELEMETRY = (
 )
 
 
-def programs():
-    """Return the program below each heading; no heading has two."""
-    heading, found = "", {}
-    for title, language, code in re.findall(rf"^#+ ([^\n]+)$|{FENCE.pattern}", README, FENCE.flags):
-        heading = title or heading
-        if language == "python":
-            assert heading not in found, f"two programs below {heading!r}: give the second a heading, and a test"
-            found[heading] = code
-    return found
-
-
-async def run(heading, **names):
-    """Run the program below `heading` as it stands, given `names` for what it leaves open; return all its names."""
-    code = compile(programs()[heading], f"README.md, {heading}", "exec", ast.PyCF_ALLOW_TOP_LEVEL_AWAIT)
-    result = eval(code, names)
-    if inspect.iscoroutine(result):
-        await result
-    return names
-
-
 def message_of(*urls):
     return SimpleNamespace(attachments=[SimpleNamespace(url=url, filename=Path(url).name) for url in urls])
 
 
 def test_every_program_is_run_here():
-    assert set(programs()) == {FIRST, BOT, AREA, OUTCOMES, HOSTS, PRIVATE, PROXY, TEST, TELEMETRY}
+    assert set(programs()) == {FIRST, BOT, AREA, OUTCOMES, HOSTS, PRIVATE, PROXY, TEST, TELEMETRY, *RECIPES}
 
 
 # The programs
@@ -442,7 +421,7 @@ def test_the_installation_is_the_package():
 
 
 def test_the_numbers_are_the_defaults():
-    numbers = README.partition("### Limits\n")[2].partition("\n## ")[0]
+    numbers = README.partition("### Limits\n")[2].partition("\n##")[0]
     told = {name: float(value) for name, value in re.findall(r"`(\w+)=([0-9.]+)`", numbers)}
     assert told == {name: getattr(Limits(), name) for name in Limits.__slots__}
     assert f"about {round((BUFFER + MAX_RAW) / 1024**2)} MB in memory" in numbers
@@ -452,7 +431,16 @@ def test_the_numbers_are_the_defaults():
 OWNERS = {"stage": AttachmentStage, "area": StagingArea, "staging": staging, "llm": llm}
 PARAMETERS = {
     name
-    for function in (AttachmentStage, StagingArea, AttachmentStage.download, Attachment, Limits, UrlPolicy.only, Reply)
+    for function in (
+        AttachmentStage,
+        StagingArea,
+        AttachmentStage.download,
+        AttachmentStage.context,
+        Attachment,
+        Limits,
+        UrlPolicy.only,
+        Reply,
+    )
     for name in inspect.signature(function).parameters
 }
 
@@ -473,7 +461,12 @@ def is_real(word):
     return None
 
 
-OTHERS = {"KeyboardInterrupt", "staging", "save", "stream", "use_cached=True"}  # the last three: other libraries'
+OTHERS = {
+    "KeyboardInterrupt", "staging", "repr", "start_blocking_portal", "emptyDir", "sizeLimit", "exec", "TMPDIR",
+    "save", "stream", "use_cached=True",  # other libraries'
+    "KillMode=mixed", "TimeoutStopSec=30", "CacheDirectory=", "PrivateTmp=yes", "NoNewPrivileges=yes",  # systemd's
+    "asyncio_mode = \"auto\"", "anyio_mode = \"auto\"", "trio_mode = true",  # pytest's
+}  # fmt: skip
 
 
 def test_every_name_in_the_text_is_real():
