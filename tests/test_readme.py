@@ -465,7 +465,7 @@ OTHERS = {
     "KeyboardInterrupt", "staging", "repr", "start_blocking_portal", "emptyDir", "sizeLimit", "exec", "TMPDIR",
     "save", "stream", "use_cached=True",  # other libraries'
     "KillMode=mixed", "TimeoutStopSec=30", "CacheDirectory=", "PrivateTmp=yes", "NoNewPrivileges=yes",  # systemd's
-    "asyncio_mode = \"auto\"", "anyio_mode = \"auto\"", "trio_mode = true",  # pytest's
+    'asyncio_mode = "auto"', 'anyio_mode = "auto"', "trio_mode = true",  # pytest's
 }  # fmt: skip
 
 
