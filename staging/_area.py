@@ -1,24 +1,40 @@
-"""`StagingArea`: the scope of an application. Opens what is worth sharing once, hands out stages."""
+"""`StagingArea`: the scope of an application. Opens what is worth sharing once, hands out stages.
 
-import os
+`_scope` says why it ends. Its stages end first: those that are being entered, too.
+"""
+
 import ssl
-from collections.abc import AsyncIterator, Callable
-from contextlib import AbstractAsyncContextManager, AsyncExitStack, asynccontextmanager
-from functools import partial
+from collections.abc import Callable
 from os import PathLike
-from types import TracebackType
 from typing import TYPE_CHECKING, Self
 
+import anyio
+
+from staging._batch import Refresh
 from staging._errors import StageClosedError
 from staging._events import Event
-from staging._models import Limits, require_number
+from staging._models import AreaStats, Limits
 from staging._net.client import AsyncClient
 from staging._net.policy import UrlPolicy
-from staging._resources import Resources, open_resources
-from staging._stage import AttachmentStage, Refresh, lend, require_arguments
+from staging._resources import Options, Resources, open_resources
+from staging._scope import Call, Scope
+from staging._stage import AreaStage, AttachmentStage
+
+SWEEP_SECONDS = 10.0  # for which the start of an application waits for the sweep of its root
 
 
-class StagingArea:
+class _Holdings:
+    """What an area owns, besides its stages, which own themselves."""
+
+    def __init__(self) -> None:
+        self.resources: Resources | None = None
+
+    def drop(self) -> None:
+        if self.resources is not None:
+            self.resources.close()
+
+
+class StagingArea(Scope):
     """Warm connections, one limit on concurrency, one byte budget and one root for all stages of a process.
 
     The root is made at entry if it is missing, and swept of what dead processes left there. At exit everything that
@@ -39,6 +55,8 @@ class StagingArea:
         ValueError: if `max_total_mb` is nonsense, or `tls` stands beside `client`.
     """
 
+    _a, _the = "an area", "the area"
+
     def __init__(
         self,
         temp_dir: str | PathLike[str] | None = None,
@@ -49,19 +67,12 @@ class StagingArea:
         tls: ssl.SSLContext | None = None,
         max_total_mb: float | None = None,
     ) -> None:
-        require_arguments(limits=limits, policy=policy, client=client, tls=tls)
-        if max_total_mb is not None:
-            require_number("max_total_mb", max_total_mb, zero=False)
-        self._limits = limits
-        self._policy = policy
-        self._open: Callable[[], AbstractAsyncContextManager[Resources]] = partial(
-            open_resources, temp_dir, limits=limits, policy=policy, client=client, tls=tls, max_total_mb=max_total_mb
+        self._options = Options(
+            temp_dir=temp_dir, limits=limits, policy=policy, client=client, tls=tls, max_total_mb=max_total_mb
         )
-        self._owner = os.getpid()
-        self._entered = False
-        self._scope = AsyncExitStack()
-        self._resources: Resources | None = None
-        self._stages: set[AttachmentStage] = set()  # those that are open
+        self._mine = _Holdings()
+        super().__init__(self._mine)
+        self._stages: set[AttachmentStage] = set()  # those that have been entered, and have not ended
 
     async def __aenter__(self) -> Self:
         """Make and sweep the root.
@@ -71,20 +82,32 @@ class StagingArea:
             TypeError: if `temp_dir` is no path.
             StageClosedError: if this area has been entered before.
         """
-        if self._entered:
-            raise StageClosedError("an area lives once: make a new one")
-        self._entered = True
-        self._resources = await self._scope.enter_async_context(self._open())
-        return self
+        return await super().__aenter__()
 
-    async def __aexit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> None:
-        """Close the stages that are still open, and the connections."""
-        self._resources = None
-        for stage in list(self._stages):
-            await stage.aclose()
-        await self._scope.aclose()
+    async def _enter(self) -> None:
+        self._mine.resources = resources = await open_resources(self._options)
+        await resources.sweep.wait(SWEEP_SECONDS)
+
+    async def _leave(self, calls: tuple[Call, ...]) -> None:
+        """Close the stages that live, all at once, and the connections."""
+        for call in calls:
+            await call.ended.wait()
+        async with anyio.create_task_group() as group:
+            for stage in list(self._stages):
+                group.start_soon(stage.aclose)
+        self._mine.drop()
+
+    async def lend(self, stage: AttachmentStage) -> Resources:
+        """Let a stage of this area have what is shared, and close it with the area."""
+        resources = self._mine.resources
+        if self._state != "open" or resources is None:
+            raise StageClosedError("the area is closed")
+        self._stages.add(stage)
+        return resources
+
+    def take_back(self, stage: AttachmentStage) -> None:
+        """Know a stage no more, which has ended."""
+        self._stages.discard(stage)
 
     def stage(
         self,
@@ -109,24 +132,39 @@ class StagingArea:
             TypeError: if `limits` or `on_event` is something else than it should be.
             ValueError: if `max_mb` is nonsense.
         """
-        if self._resources is None or os.getpid() != self._owner:
-            raise StageClosedError("the area is not open: use it inside `async with`, in the process that entered it")
-        numbers = self._limits if limits is None else limits
-        stage = AttachmentStage(
-            max_mb=max_mb, limits=numbers, policy=self._policy, label=label, on_event=on_event, refresh=refresh
+        self._must_be_open()
+        return AreaStage(
+            self,
+            max_mb=max_mb,
+            limits=self._options.limits if limits is None else limits,
+            policy=self._options.policy,
+            label=label,
+            on_event=on_event,
+            refresh=refresh,
         )
-        return lend(stage, partial(self._borrow, stage))
 
-    @asynccontextmanager
-    async def _borrow(self, stage: AttachmentStage) -> AsyncIterator[Resources]:
-        """Know the stage while it is open."""
-        if self._resources is None:
-            raise StageClosedError("the area is closed")
-        self._stages.add(stage)
-        try:
-            yield self._resources
-        finally:
-            self._stages.discard(stage)
+    def stats(self) -> AreaStats:
+        """Return what the area is doing, and what has happened since it was entered.
+
+        Raises:
+            StageClosedError: if the area is not open.
+        """
+        self._must_be_open()
+        resources = self._mine.resources
+        assert resources is not None  # noqa: S101  # what an open area has
+        done = resources.counters
+        return AreaStats(
+            stages_open=len(self._stages),
+            downloads_running=resources.turns.running,
+            downloads_waiting=resources.turns.waiting,
+            bytes_held=resources.budget.used,
+            staged=done.staged,
+            bytes_staged=done.bytes,
+            failures=done.failures,
+            removed=done.removed,
+            leftovers=done.leftovers,
+            orphans_swept=done.orphans,
+        )
 
     if not TYPE_CHECKING:  # a type checker would take it for leave to ask for anything
 
@@ -137,6 +175,5 @@ class StagingArea:
             raise AttributeError(f"an area has no {name!r}{hint}", name=name, obj=self)
 
     def __repr__(self) -> str:
-        if self._resources is None:
-            return f"<StagingArea {'closed' if self._entered else 'new'}>"
-        return f"<StagingArea open: {len(self._stages)} stages in {self._resources.root}>"
+        where = "" if self._mine.resources is None else f": {len(self._stages)} stages in {self._mine.resources.root}"
+        return f"<StagingArea {self._state}{where if self._state == 'open' else ''}>"

@@ -1,30 +1,37 @@
-"""Bytes that may still be used: reserved before they come, settled by what came, given back when they go."""
+"""Bytes that may still be used: counted as they come, given back when they go.
+
+Theory of operation. A server may declare what it likes, so a declared size takes nothing: a budget counts the bytes
+that are there. A download that cannot fit beside what is there is refused as soon as its size is known. When a budget
+is full, the download that asked for most gives up its bytes, not the small one beside it that happens to come last.
+"""
+
+from collections.abc import Callable
 
 from staging._errors import RejectedError
 from staging._text import format_size
 
 
 class Budget:
-    """A number of bytes shared by many. Never overshot: what is not reserved is not received.
+    """A number of bytes shared by many downloads, and never overshot.
 
-    Reserving is first come, first served, and never waits: an attachment that does not fit is refused, and the next,
-    which may be smaller, is asked for itself. Not thread-safe; it lives on the event loop, where nothing comes between.
+    Not thread-safe: it lives on the event loop, where nothing comes between.
 
     Args:
         limit: bytes in all.
         owner: whose budget it is, for the line a person reads: "the stage", "the process".
     """
 
-    __slots__ = ("limit", "owner", "used")
+    __slots__ = ("limit", "owner", "running", "used")
 
-    def __init__(self, limit: int, owner: str) -> None:
+    def __init__(self, limit: float, owner: str) -> None:
         self.limit = limit
         self.owner = owner
         self.used = 0
+        self.running: set[Reservation] = set()  # downloads under way that have bytes here
 
     @property
-    def left(self) -> int:
-        """Bytes that nobody has reserved."""
+    def left(self) -> float:
+        """Bytes that are not used."""
         return self.limit - self.used
 
     def __repr__(self) -> str:
@@ -32,42 +39,96 @@ class Budget:
 
 
 class Reservation:
-    """The share of one download in several budgets at once: in all of them or in none."""
+    """The bytes of one download, in several budgets at once.
 
-    __slots__ = ("_budgets", "held")
+    Attributes:
+        held: bytes that count for it.
+        asked: bytes that it will have in all, as far as is known.
+        refused: why it was made to give up its bytes, if it was.
+        give_up: called when it is; ends the download.
+    """
+
+    __slots__ = ("_budgets", "asked", "give_up", "held", "refused")
 
     def __init__(self, *budgets: Budget) -> None:
         self._budgets = budgets
         self.held = 0
+        self.asked = 0
+        self.refused: RejectedError | None = None
+        self.give_up: Callable[[], None] | None = None
 
-    def cover(self, size: int) -> None:
-        """Reserve as much as is missing to `size` bytes; a smaller size changes nothing.
+    def admit(self, size: int) -> None:
+        """Refuse a download of `size` bytes that cannot fit beside what is there; nothing is counted yet.
 
         Raises:
-            RejectedError: ``budget``, if one of the budgets has too little left, or, for the first bytes, nothing at
-                all, so that nobody is asked for what cannot be taken; nothing was reserved.
+            RejectedError: ``budget``. A budget that is full admits nothing, of whatever size.
+        """
+        self.asked = max(self.asked, size)
+        self._make_room(max(size - self.held, 0 if self.held else 1))
+
+    def cover(self, size: int) -> None:
+        """Count `size` bytes that have come in all.
+
+        Raises:
+            RejectedError: ``budget``, if they do not fit; nothing more was counted.
         """
         missing = size - self.held
-        if missing <= 0 and self.held:
+        if missing <= 0 and self.refused is None:
             return
-        for budget in self._budgets:
-            left = budget.left
-            if missing > left or not left:
-                limit = format_size(budget.limit)
-                raise RejectedError("budget", f"no room left: {budget.owner} takes {limit} in all")
+        self.asked = max(self.asked, size)
+        self._make_room(missing)
         self._move(missing)
 
-    def settle(self, size: int) -> None:
-        """Keep exactly `size` bytes, the number that came, and give the rest back."""
-        self._move(size - self.held)
+    def _make_room(self, missing: int) -> None:
+        if self.refused is not None:
+            raise self.refused
+        for budget in self._budgets:
+            while missing > budget.left:
+                largest = max(budget.running, key=lambda other: other.asked, default=self)
+                if largest is self or largest.asked <= self.asked:
+                    raise _full(budget)
+                largest.evict(_full(budget))
+
+    def evict(self, refused: RejectedError) -> None:
+        """Give all bytes back at once, and end the download."""
+        self.refused = refused
+        self.settle(0)
+        if self.give_up is not None:
+            self.give_up()
+
+    def finish(self, size: int) -> None:
+        """Keep exactly `size` bytes, those of the staged file, from now on.
+
+        Raises:
+            RejectedError: ``budget``, if it was made to give them up meanwhile.
+        """
+        if self.refused is not None:
+            raise self.refused
+        self.settle(size)
+        self._stop()
 
     def refund(self) -> None:
-        """Give everything back. Idempotent."""
+        """Give everything back; a second time does nothing."""
         self.settle(0)
+        self._stop()
+
+    def settle(self, size: int) -> None:
+        """Count `size` bytes, whatever was counted before."""
+        self._move(size - self.held)
+
+    def _stop(self) -> None:
+        for budget in self._budgets:
+            budget.running.discard(self)
 
     def _move(self, size: int) -> None:
-        if not size:
-            return
         self.held += size
         for budget in self._budgets:
             budget.used += size
+            if self.held:
+                budget.running.add(self)
+            else:
+                budget.running.discard(self)
+
+
+def _full(budget: Budget) -> RejectedError:
+    return RejectedError("budget", f"no room left: {budget.owner} takes {format_size(budget.limit)} in all")

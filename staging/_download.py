@@ -48,6 +48,7 @@ from staging._net.transport import Response, Send
 from staging._net.urls import Target
 from staging._text import bare_url
 from staging._threads import DiskQueue, in_thread
+from staging._turns import Turn
 
 BUFFER = 448 * 1024  # one trip to the thread for each; with all else, 8 downloads at once stay under 8 MB
 BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, give or take half
@@ -92,9 +93,7 @@ class Terms(NamedTuple):
     disk: DiskQueue
 
 
-async def download(
-    attachment: Attachment, target: Target, terms: Terms, reservation: Reservation, progress: Progress
-) -> StagedFile:
+async def download(attachment: Attachment, target: Target, terms: Terms, turn: Turn, progress: Progress) -> StagedFile:
     """Fetch `target`, which the policy has admitted, and return the staged file; or leave nothing behind.
 
     Raises:
@@ -102,7 +101,7 @@ async def download(
         DownloadError: if the server did not deliver.
         WorkspaceError: if the disk failed.
     """
-    transfer = _Transfer(attachment, target, terms, reservation, progress)
+    transfer = _Transfer(attachment, target, terms, turn, progress)
     try:
         with transfer.clock:
             while True:
@@ -125,13 +124,15 @@ class _Clock:
     first. So a silence is ended after the idle timeout, or up to an eighth of it later.
     """
 
-    def __init__(self, limits: Limits) -> None:
+    def __init__(self, limits: Limits, reservation: Reservation) -> None:
         now = anyio.current_time()
         self._limits = limits
+        self._reservation = reservation
         self._end = now + limits.timeout
         self._step = ""
         self._waits_for_disk = False
         self._scope = anyio.CancelScope(deadline=self._patience(now))
+        reservation.give_up = self._scope.cancel
 
     def _patience(self, now: float) -> float:
         return min(self._end, now + self._limits.idle_timeout * 1.125)
@@ -175,6 +176,8 @@ class _Clock:
         swallowed = self._scope.__exit__(kind, error, trace)
         if not self._scope.cancelled_caught:
             return swallowed
+        if self._reservation.refused is not None:
+            raise self._reservation.refused
         idle, step = self._limits.idle_timeout, f", while {self._step}" if self._step else ""
         if self.left <= 0:
             detail = f"timeout: not finished within {self._limits.timeout:g} seconds{step}"
@@ -191,17 +194,16 @@ class _Clock:
 class _Transfer:
     """One download under way."""
 
-    def __init__(
-        self, attachment: Attachment, target: Target, terms: Terms, reservation: Reservation, progress: Progress
-    ) -> None:
+    def __init__(self, attachment: Attachment, target: Target, terms: Terms, turn: Turn, progress: Progress) -> None:
         self.attempts = 0
-        self.clock = _Clock(terms.limits)
+        self.clock = _Clock(terms.limits, turn.reservation)
         self.part = PartFile(terms.workspace, min_free=terms.limits.min_free_bytes)
         self._attachment = attachment
         self._target = target
         self._terms = terms
         self._limits = terms.limits
-        self._reservation = reservation
+        self._turn = turn
+        self._reservation = turn.reservation
         self._progress = progress
         # taken now, so that equal names are numbered in the order of input, whichever arrives first
         self._name = display_name(attachment)
@@ -283,8 +285,6 @@ class _Transfer:
         if self._codings and (self._attachment.size is None or length not in {None, self._attachment.size}):
             raise coded(self._codings)
         self._admit(length or 0)
-        if length is not None:
-            self._reservation.settle(length)
 
     async def _judge_partial(self, response: Response) -> None:
         """Accept only the very continuation that was asked for (RFC 9110 sections 14.4 and 15.3.7)."""
@@ -301,18 +301,19 @@ class _Transfer:
     async def _restart(self) -> None:
         """Forget what has come: the next bytes belong to another version, or to the beginning."""
         await self._on_disk(self.part.restart)
+        self._reservation.settle(0)
         self.clock.await_peer()
         self._version = Version()
 
     def _admit(self, size: int) -> None:
-        """Refuse what would be over a limit; reserve what is not.
+        """Refuse what would be over a limit.
 
         Raises:
             RejectedError: ``too_large`` or ``budget``.
         """
         if size > self._limits.max_bytes:
             raise too_large(self._limits.max_bytes, size)
-        self._reservation.cover(size)
+        self._reservation.admit(size)
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -325,6 +326,9 @@ class _Transfer:
             while count := await response.readinto(buffer[filled:]):
                 filled += count
                 self._count(self.part.size + filled)
+                if self._turn.lent:
+                    self.clock.await_end()
+                    await self._turn.retake()
                 if self.part.size + filled == length:
                     continue
                 if filled == room:
@@ -340,10 +344,9 @@ class _Transfer:
 
     def _count(self, size: int) -> None:
         length = self._version.length
-        if length is None:
-            if size > self._limits.max_bytes:
-                raise too_large(self._limits.max_bytes)
-            self._reservation.cover(size)
+        if length is None and size > self._limits.max_bytes:
+            raise too_large(self._limits.max_bytes)
+        self._reservation.cover(size)
         self._progress(size, length)
 
     def _check_size(self, size: int) -> None:

@@ -1,22 +1,110 @@
-"""What stages share: the root, the way to the network, the limits on how much happens at once, the process's budget."""
+"""What stages share: the root, the way to the network, the turns, the process's budget, and what is counted."""
 
+import inspect
+import logging
 import ssl
-from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+import threading
+from collections import Counter
+from dataclasses import dataclass, field
 from os import PathLike
 from pathlib import Path
-from typing import NamedTuple
-
-import anyio
+from typing import Any, NamedTuple
 
 from staging._budget import Budget
 from staging._disk.root import prepare_root
-from staging._disk.sweep import sweep
-from staging._models import Limits, to_bytes
-from staging._net.client import AsyncClient, through
+from staging._disk.sweep import sweep_until
+from staging._errors import Reason, WorkspaceError
+from staging._models import Limits, require_number, to_bytes
+from staging._net.client import AsyncClient, require_client, through
 from staging._net.policy import UrlPolicy
 from staging._net.transport import Send, Transport
-from staging._threads import in_thread
+from staging._text import one_line
+from staging._threads import Background, in_thread
+from staging._turns import Turns
+
+_log = logging.getLogger("staging")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Options:
+    """What a caller wants of the resources, checked when it is given.
+
+    Raises:
+        TypeError: if one is not what its annotation says.
+        ValueError: if `max_total_mb` is nonsense, or `tls` stands beside `client`, which would never see it.
+    """
+
+    temp_dir: str | PathLike[str] | None
+    limits: Limits
+    policy: UrlPolicy
+    client: AsyncClient | None
+    tls: ssl.SSLContext | None
+    max_total_mb: float | None = None
+
+    def __post_init__(self) -> None:
+        if self.client is not None:
+            require_client(self.client)
+        policy = "a UrlPolicy, such as UrlPolicy.only('files.example.com')"
+        _require("policy", self.policy, isinstance(self.policy, UrlPolicy), policy)
+        tls = "an SSL context (ssl.create_default_context)"
+        _require("tls", self.tls, self.tls is None or isinstance(self.tls, ssl.SSLContext), tls)
+        require_limits(self.limits)
+        if self.client is not None and self.tls is not None:
+            raise ValueError("tls does nothing beside client: give it to the client, httpx.AsyncClient(verify=...)")
+        if self.max_total_mb is not None:
+            require_number("max_total_mb", self.max_total_mb, zero=False)
+
+
+def require_limits(limits: Any) -> None:
+    """Raise `TypeError` for what is no `Limits`."""
+    _require("limits", limits, isinstance(limits, Limits), "Limits(...)")
+
+
+def require_observer(on_event: Any) -> None:
+    """Raise `TypeError` for an observer that would have to be awaited."""
+    right = not inspect.iscoroutinefunction(on_event)
+    _require("on_event", on_event, right, "a plain function, since it is not awaited")
+
+
+def _require(name: str, given: object, right: object, wanted: str) -> None:
+    if not right:
+        raise TypeError(f"{name} must be {wanted}; this is {one_line(repr(given), limit=80)}")
+
+
+@dataclass(slots=True)
+class Counters:
+    """What has happened since the resources were opened."""
+
+    staged: int = 0
+    bytes: int = 0
+    removed: int = 0
+    leftovers: int = 0
+    orphans: int = 0
+    failures: Counter[Reason] = field(default_factory=Counter)
+
+
+class Sweep:
+    """Removes the orphans of a root in a thread, while nobody needs to wait for it."""
+
+    def __init__(self, root: Path, counters: Counters) -> None:
+        self._root = root
+        self._counters = counters
+        self._stopped = threading.Event()
+        self._thread = Background(self._run)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it has ended, but not for longer; it goes on all the same."""
+        await self._thread.wait(seconds)
+
+    def stop(self) -> None:
+        """Let it end before its next orphan."""
+        self._stopped.set()
+
+    def _run(self) -> None:
+        try:
+            self._counters.orphans += sweep_until(self._root, self._stopped.is_set)
+        except WorkspaceError as error:
+            _log.warning("%s", error.detail)
 
 
 class Resources(NamedTuple):
@@ -25,48 +113,47 @@ class Resources(NamedTuple):
     Args:
         root: under which workspaces are made.
         policy: what may be contacted; one for all, because warm connections are shared.
+        transport: holds the connections.
         send: a request in, a response with its body unread out.
         turns: downloads at once.
         budget: bytes on disk, over all stages.
+        counters: what has happened.
+        sweep: of the root, under way.
     """
 
     root: Path
     policy: UrlPolicy
+    transport: Transport
     send: Send
-    turns: "anyio.Semaphore"
+    turns: Turns
     budget: Budget
+    counters: Counters
+    sweep: Sweep
+
+    def close(self) -> None:
+        """Close the connections, and let the sweep end. Never waits; a second time does nothing."""
+        self.sweep.stop()
+        self.transport.close()
 
 
-@asynccontextmanager
-async def open_resources(
-    temp_dir: str | PathLike[str] | None,
-    *,
-    limits: Limits,
-    policy: UrlPolicy,
-    client: AsyncClient | None,
-    tls: ssl.SSLContext | None,
-    max_total_mb: float | None,
-) -> AsyncIterator[Resources]:
-    """Make the root, sweep it of orphans, and keep the transport open for the scope.
+async def open_resources(options: Options) -> Resources:
+    """Make the root, begin to sweep it of orphans, and return what stages share.
+
+    Nothing is contacted yet. Whoever opens it closes it.
 
     Raises:
-        WorkspaceError: if the root cannot be used; nothing was made or contacted.
+        WorkspaceError: if the root cannot be used.
     """
-    root = await in_thread(_prepare, temp_dir)
-    transport = Transport(policy, tls)
-    try:
-        yield Resources(
-            root=root,
-            policy=policy,
-            send=transport.send if client is None else through(client),
-            turns=anyio.Semaphore(limits.concurrency, fast_acquire=True),
-            budget=Budget(to_bytes(float("inf") if max_total_mb is None else max_total_mb), "the process"),
-        )
-    finally:
-        await transport.aclose()
-
-
-def _prepare(temp_dir: str | PathLike[str] | None) -> Path:
-    root = prepare_root(temp_dir)
-    sweep(root)
-    return root
+    root = await in_thread(prepare_root, options.temp_dir)
+    transport, counters = Transport(options.policy, options.tls), Counters()
+    total = float("inf") if options.max_total_mb is None else options.max_total_mb
+    return Resources(
+        root=root,
+        policy=options.policy,
+        transport=transport,
+        send=transport.send if options.client is None else through(options.client),
+        turns=Turns(options.limits.concurrency),
+        budget=Budget(to_bytes(total), "the process"),
+        counters=counters,
+        sweep=Sweep(root, counters),
+    )

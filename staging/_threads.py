@@ -136,7 +136,9 @@ class _Job:
         raise error
 
 
-async def in_thread(function: Callable[..., T], *args: Any, abandon: bool = False) -> T:
+async def in_thread(
+    function: Callable[..., T], *args: Any, abandon: bool = False, stop: Callable[[], object] | None = None
+) -> T:
     """Return ``function(*args)``, run in a thread.
 
     A cancelled caller waits until the function has ended, and is cancelled then. Its result is lost, so `function` must
@@ -146,6 +148,7 @@ async def in_thread(function: Callable[..., T], *args: Any, abandon: bool = Fals
         function: blocks.
         args: its arguments.
         abandon: leave the thread to end by itself when the caller is cancelled.
+        stop: called when the caller is cancelled; asks the function to end soon.
 
     Raises:
         WorkspaceError: ``storage``, if the process can have no further thread.
@@ -161,10 +164,34 @@ async def in_thread(function: Callable[..., T], *args: Any, abandon: bool = Fals
     try:
         await ended.wait()
     except BaseException:
+        if stop is not None:
+            stop()
         if not abandon:
             await outlast(ended.wait)
         raise
     return cast("T", job.outcome())
+
+
+class Background:
+    """A function that runs in a thread while nobody needs to wait for it; it must not raise.
+
+    Raises:
+        WorkspaceError: ``storage``, if the process can have no further thread.
+    """
+
+    def __init__(self, function: Callable[[], object]) -> None:
+        self._ended, wake = anyio.Event(), waker()
+
+        def work() -> None:
+            function()
+            _tell(wake, self._ended.set)
+
+        _threads.start(work)
+
+    async def wait(self, seconds: float) -> None:
+        """Wait until it has ended, but not for longer."""
+        with anyio.move_on_after(seconds):
+            await self._ended.wait()
 
 
 def _tell(wake: Callable[[Callable[[], object]], object], function: Callable[[], object]) -> None:

@@ -216,10 +216,17 @@ def test_N06_a_removal_that_hangs_or_never_begins_keeps_no_lease(root, monkeypat
         with pytest.raises(WorkspaceError, match="over"):
             PartFile(workspace).append(b"x")
         hang.go.set()
-    assert workspace.remove() == Removal(0, ())
     with pytest.raises(OSError):
         os.fstat(descriptor)
     assert sweep(root) == (not began)
+    assert os.listdir(root) == []
+
+
+def test_N06_a_removal_that_comes_too_late_does_what_the_next_sweep_would(root):
+    workspace = Workspace.create(root)
+    PartFile(workspace).commit("a")
+    workspace.let_go()
+    assert workspace.remove() == Removal(0, ())
     assert os.listdir(root) == []
 
 

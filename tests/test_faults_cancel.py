@@ -284,7 +284,7 @@ async def test_C03_a_cleanup_error_never_masks_it_and_never_raises(tmp_path, mon
     assert sum("Could not remove" in record.getMessage() for record in caplog.records) == 2
     monkeypatch.undo()
     for stage in stages:
-        stage._workspace.remove()
+        stage._mine.workspace.remove()
     assert_empty(tmp_path)
 
 

@@ -529,7 +529,7 @@ async def test_S23_names_that_do_not_resolve(tmp_path, monkeypatch):
             ([], "no address"),
         ]:
             resolver(monkeypatch, answer)
-            reason, detail = await fails(stage, "https://files.example.com/a")
+            reason, detail = await fails(stage, f"https://files.example.com/{words}")
             assert reason == "connect"
             assert words in detail
 

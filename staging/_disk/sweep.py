@@ -74,7 +74,7 @@ def take_orphans(root: str | os.PathLike[str], *, stop: Stop = never) -> tuple[i
                 if stop():
                     break
                 if is_our_name(entry.name):
-                    gone = _reclaim(entry.path, stop)
+                    gone = reclaim(entry.path, stop)
                     unsure = unsure or gone is None
                     taken += bool(gone)
     except FileNotFoundError:
@@ -84,7 +84,7 @@ def take_orphans(root: str | os.PathLike[str], *, stop: Stop = never) -> tuple[i
     return taken, unsure
 
 
-def _reclaim(path: str, stop: Stop) -> bool | None:
+def reclaim(path: str, stop: Stop = never) -> bool | None:
     """Remove one workspace if it is an orphan.
 
     Returns:

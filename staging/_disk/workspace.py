@@ -30,6 +30,7 @@ from staging._disk.lease import Lease, own_mode
 from staging._disk.moving import move_new, open_new, rename_new
 from staging._disk.removal import Removal, Stop, never, remove_workspace, reserve
 from staging._disk.root import give_to_group, new_name, warn_of_no_locks
+from staging._disk.sweep import reclaim
 from staging._errors import WorkspaceError
 from staging._text import format_size, one_line
 
@@ -50,15 +51,15 @@ class Workspace:
     """
 
     __slots__ = (
-        "__weakref__", "_inside", "_lease", "_names", "_numbers", "_staged", "directory", "group", "lock", "over",
-        "owner",
+        "__weakref__", "_inside", "_lease", "_left", "_names", "_numbers", "_staged", "directory", "group", "lock",
+        "over", "owner",
     )  # fmt: skip
 
     def __init__(self, directory: Path, lease: Lease, group: int | None = None) -> None:
         self.directory = directory
         self.group = group
         self.owner = os.getpid()
-        self.over = False
+        self.over = self._left = False
         self.lock = threading.RLock()
         self._lease = lease
         self._names = UniqueNames()
@@ -264,9 +265,11 @@ class Workspace:
         if os.getpid() != self.owner:
             return Removal(0, ())
         with self.lock:
-            if self.over:
-                return Removal(0, ())
-            self.over = True
+            over, self.over = self.over, True
+        if over:
+            if self._left:
+                reclaim(os.fspath(self.directory))  # a removal that comes late does what the next sweep would
+            return Removal(0, ())
         try:
             if self.descriptor is not None:
                 own_mode(self.descriptor)
@@ -288,6 +291,7 @@ class Workspace:
             if not self._inside:
                 return
             removing, self.over = self.over, True
+            self._left = True
             self._inside += removing  # otherwise this is the turn that a removal would have had
         self._lease.let_go()
         self.leave()

@@ -109,7 +109,7 @@ class Transport:
             else:
                 return FramedResponse(stream, head, self._give_back, request.on_step)
 
-    async def aclose(self) -> None:
+    def close(self) -> None:
         """Close every idle connection, and every other one as soon as it is given back."""
         self._closed = True
         for waiting in self._idle.values():

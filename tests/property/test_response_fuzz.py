@@ -54,6 +54,7 @@ from staging._net.policy import target
 from staging._net.stream import Stream, TlsStream
 from staging._net.transport import Transport
 from staging._threads import DiskQueue
+from staging._turns import Line, Turn, Turns
 from staging.testing import FakeCDN, Length, assert_empty
 
 URL = "http://cdn.test/a/photo.png?sig=s3cret"
@@ -217,19 +218,19 @@ async def fetch(root, peers, size=None):
     attachment = Attachment(URL, size=size)
     workspace, transport, tasks = Workspace.create(root), Transport(POLICY), _tasks()
     terms = Terms(transport.send, POLICY, LIMITS, workspace, DiskQueue())
-    reservation = Reservation(Budget(LIMITS.max_total_bytes, "the stage"))
+    turn = Turn(Line(Turns(1)), Reservation(Budget(LIMITS.max_total_bytes, "the stage")))
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(_transport, "dial", dial)
         try:
             with anyio.fail_after(HANG_SECONDS):
-                outcome = await _outcome(attachment, terms, reservation)
+                outcome = await _outcome(attachment, terms, turn)
             data = outcome.path.read_bytes() if isinstance(outcome, StagedFile) else None
         finally:
-            await transport.aclose()
+            transport.close()
             removal = workspace.remove()
             for stream in torn:
                 stream.other.close()
-    assert reservation.held == (len(data) if data is not None else reservation.held)
+    assert data is None or turn.reservation.held == len(data)
     assert [stream for stream in torn if stream._sock.fileno() >= 0] == [], "a connection was left open"
     assert removal.leftovers == ()
     assert list(root.iterdir()) == []
@@ -237,9 +238,9 @@ async def fetch(root, peers, size=None):
     return outcome, data, [stream.request for stream in torn]
 
 
-async def _outcome(attachment, terms, reservation):
+async def _outcome(attachment, terms, turn):
     try:
-        return await download(attachment, target(POLICY, URL), terms, reservation, lambda received, total: None)
+        return await download(attachment, target(POLICY, URL), terms, turn, lambda received, total: None)
     except StagingError as error:
         return failure(attachment, "photo.png", error)
 

@@ -1,0 +1,240 @@
+"""One call of `download`: which attachment is fetched, in which turn, and what is told of it.
+
+Theory of operation. As many workers as the stage's limit allows take one attachment after the other. A worker refuses
+what can be refused unasked, waits for a turn, and fetches. Each result goes to its place in a list, so that outcomes
+keep the order of the input. All of it runs in one task group and under one deadline, which both end with the call.
+
+Identical requests of a stage are one `_Fetch`, whichever call asks: the first worker makes it, and the others wait for
+its outcome, a failure too. If that worker is cancelled, with its call, the next one makes it. A failure that may not
+last is forgotten when the call ends, so that a later call can try again.
+"""
+
+import errno
+import time
+from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import Literal, NamedTuple
+
+import anyio
+
+from staging._budget import Budget, Reservation
+from staging._claims.intake import unusable
+from staging._download import Terms, display_name, download
+from staging._errors import DownloadError, RejectedError, StagingError, WorkspaceError, too_large
+from staging._models import Attachment, Failure, Outcome, Skipped, StagedFile, failure
+from staging._net.policy import plain_target
+from staging._net.policy import target as admitted
+from staging._net.urls import expires_at
+from staging._observer import Observer
+from staging._resources import Resources
+from staging._threads import in_thread
+from staging._turns import Line, Turn
+
+EXPIRY_GRACE = 60.0  # seconds; a clock may be off, and a link that just expired gets its chance
+_NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
+_OURS = frozenset({"budget", "too_many", "disk_full", "storage"})  # reasons that say nothing about the URL
+
+Refresh = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
+_Key = tuple[str, tuple[tuple[str, str], ...]]
+
+
+class _Fetch:
+    """One request of a stage, for all attachments that ask for the same."""
+
+    __slots__ = ("ended", "result", "running")
+
+    def __init__(self) -> None:
+        self.running = False
+        self.ended = anyio.Event()
+        self.result: StagedFile | StagingError | None = None
+
+
+class Ledger:
+    """What has become of a stage's attachments, over all calls.
+
+    Attributes:
+        results: a list for each call, in order of input; None where the outcome is still to come.
+        fetches: what has been asked for.
+        taken: files that count for ``max_files``.
+        kept: paths of files that have been moved out, or are being moved.
+    """
+
+    def __init__(self) -> None:
+        self.results: list[list[Outcome | None]] = []
+        self.fetches: dict[_Key, _Fetch] = {}
+        self.taken = 0
+        self.kept: set[Path] = set()
+
+    @property
+    def outcomes(self) -> tuple[Outcome, ...]:
+        """All outcomes so far, in order of input."""
+        return tuple(outcome for results in self.results for outcome in results if outcome is not None)
+
+    def move(self, old: Path, new: Path) -> None:
+        """Let every outcome of a kept file show where it is now."""
+        self.kept.add(new)
+        for results in self.results:
+            for index, outcome in enumerate(results):
+                if isinstance(outcome, StagedFile) and outcome.path == old:
+                    results[index] = replace(outcome, path=new)
+        for key, fetch in list(self.fetches.items()):
+            if isinstance(fetch.result, StagedFile) and fetch.result.path == old:
+                del self.fetches[key]  # asked for again, it is fetched again: the kept one is the caller's
+
+
+class Tools(NamedTuple):
+    """What the calls of a stage work with, while it is open.
+
+    Args:
+        resources: shared with other stages.
+        terms: of each download.
+        budget: the stage's own.
+        line: where its downloads wait.
+        ledger: what has become of its attachments.
+        observer: what is told.
+        refresh: new URLs for expired ones.
+        hold: keeps a finished download's bytes counted until the stage ends.
+    """
+
+    resources: Resources
+    terms: Terms
+    budget: Budget
+    line: Line
+    ledger: Ledger
+    observer: Observer
+    refresh: Refresh | None
+    hold: Callable[[Reservation], None]
+
+
+class Batch:
+    """One call of `download`.
+
+    Args:
+        tools: the stage's.
+        attachments: what is asked for.
+        seconds: for all of it.
+    """
+
+    def __init__(self, tools: Tools, attachments: Sequence[Attachment], seconds: float) -> None:
+        self._tools = tools
+        self._attachments = attachments
+        self._seconds = seconds
+        self._results: list[Outcome | None] = [None] * len(attachments)
+        self._renewed: Mapping[str, str | None] = {}
+        self._passing: list[_Key] = []  # failures that may not last
+
+    async def run(self) -> list[Outcome]:
+        """Return one outcome for each attachment, in order; what is not there by the deadline has failed."""
+        self._tools.ledger.results.append(self._results)
+        with anyio.move_on_after(self._seconds):
+            self._renewed = await self._refreshed()
+            jobs = iter(enumerate(self._attachments))
+            async with anyio.create_task_group() as group:
+                for _ in range(min(self._tools.terms.limits.concurrency, len(self._attachments))):
+                    group.start_soon(self._work, jobs)
+        for index, attachment in enumerate(self._attachments):
+            if self._results[index] is None:
+                detail = f"deadline: not finished within the {self._seconds:g} seconds of the batch"
+                late = DownloadError("deadline", detail, limit=self._seconds)
+                self._settle(index, failure(attachment, display_name(attachment), late))
+        for key in self._passing:
+            self._tools.ledger.fetches.pop(key, None)
+        outcomes = [outcome for outcome in self._results if outcome is not None]
+        self._tools.observer.downloaded(outcomes)
+        return outcomes
+
+    async def _work(self, jobs: Iterator[tuple[int, Attachment]]) -> None:
+        for index, attachment in jobs:
+            self._settle(index, await self._outcome(attachment))
+
+    def _settle(self, index: int, outcome: Outcome) -> None:
+        self._results[index] = outcome
+        if isinstance(outcome, Failure):
+            self._tools.resources.counters.failures[outcome.reason] += 1
+        self._tools.observer.finished(outcome)
+
+    async def _outcome(self, attachment: Attachment) -> Outcome:
+        if attachment.kind in {"url", "embed"}:
+            reason: Literal["link", "embed"] = "link" if attachment.kind == "url" else "embed"
+            return Skipped(attachment=attachment, name=display_name(attachment), reason=reason)
+        try:
+            if problem := unusable(attachment):
+                raise problem
+            result = await self._shared(attachment)
+        except StagingError as error:
+            result = error
+        if isinstance(result, StagedFile):
+            return replace(result, attachment=attachment)
+        return failure(attachment, display_name(attachment), result)
+
+    async def _shared(self, attachment: Attachment) -> StagedFile | StagingError:
+        """Fetch what no worker has fetched yet, or wait for the one that does."""
+        key = attachment.url, tuple(sorted(attachment.headers.items()))
+        fetch = self._tools.ledger.fetches.setdefault(key, _Fetch())
+        while fetch.result is None:
+            if fetch.running:
+                await fetch.ended.wait()
+                continue
+            fetch.running = True
+            try:
+                fetch.result = await self._fetch(attachment)
+            except StagingError as error:
+                fetch.result = error
+                if getattr(error, "retryable", False) or getattr(error, "reason", "") in _OURS:
+                    self._passing.append(key)
+            finally:
+                fetch.running = False
+                ended, fetch.ended = fetch.ended, anyio.Event()
+                ended.set()
+        return fetch.result
+
+    async def _fetch(self, attachment: Attachment) -> StagedFile:
+        """Refuse what can be refused before any socket, wait for a turn, and download."""
+        terms, ledger = self._tools.terms, self._tools.ledger
+        url = self._renewed.get(attachment.url, attachment.url)
+        if url is None:
+            raise DownloadError("expired", "the link has expired")
+        target = plain_target(terms.policy, url)
+        if target is None:
+            target = await in_thread(admitted, terms.policy, url, abandon=True)
+        if attachment.size is not None and attachment.size > terms.limits.max_bytes:
+            raise too_large(terms.limits.max_bytes, attachment.size)
+        if ledger.taken >= terms.limits.max_files:
+            raise RejectedError("too_many", f"too many: the stage takes {terms.limits.max_files:,} files")
+        ledger.taken += 1
+        reservation = Reservation(self._tools.budget, self._tools.resources.budget)
+        try:
+            async with Turn(self._tools.line, reservation) as turn:
+                reservation.admit(attachment.size or 0)
+                progress = self._tools.observer.started(attachment)
+                while True:
+                    try:
+                        staged = await download(attachment, target, terms, turn, progress)
+                        progress.flush()
+                        break
+                    except WorkspaceError as error:
+                        if error.errno not in _NO_DESCRIPTORS or not await turn.line.turns.another_ends():
+                            raise
+        except BaseException:
+            ledger.taken -= 1
+            reservation.refund()
+            raise
+        self._tools.hold(reservation)
+        counters = self._tools.resources.counters
+        counters.staged += 1
+        counters.bytes += staged.size
+        return staged
+
+    async def _refreshed(self) -> dict[str, str | None]:
+        """Return what to fetch in place of each expired link: its new URL, or None; all are asked for at once."""
+        now = time.time()
+        urls = dict.fromkeys(str(attachment.url) for attachment in self._attachments)
+        expired = [url for url in urls if (end := expires_at(url)) is not None and end + EXPIRY_GRACE < now]
+        fresh: Mapping[str, str] = {}
+        if expired and self._tools.refresh is not None:
+            try:
+                fresh = dict(await self._tools.refresh(expired))
+            except Exception as error:  # noqa: BLE001  # the caller's own: its links stay expired, the rest goes on
+                self._tools.observer.refresh_failed(len(expired), error)
+        return {url: None if (new := fresh.get(url)) is None else str(new) for url in expired}

@@ -1,0 +1,95 @@
+"""What is told while it happens, to the log and to a caller's own function."""
+
+import logging
+from collections.abc import Callable, Sequence
+
+import anyio
+
+from staging._disk.removal import Removal
+from staging._events import Event, Finished, Progress, Removed, Started, Throttle
+from staging._log import log, log_batch, log_leftovers, log_outcome, log_removal
+from staging._models import Attachment, Outcome
+
+
+class Observer:
+    """Tells the log and `on_event`, which may raise: it changes nothing.
+
+    Args:
+        on_event: called with every event, or None.
+        label: for log lines.
+    """
+
+    def __init__(self, on_event: Callable[[Event], None] | None, label: str) -> None:
+        self._on_event = on_event
+        self._label = label
+        self._failed = False
+
+    def started(self, attachment: Attachment) -> "Progression":
+        """Tell that a download begins; return what tells of its progress."""
+        if self._on_event is not None:
+            self._emit(Started(attachment=attachment))
+        return Progression(self._emit if self._on_event is not None else None, attachment)
+
+    def finished(self, outcome: Outcome) -> None:
+        """Tell what became of an attachment."""
+        log_outcome(outcome, self._label)
+        if self._on_event is not None:
+            self._emit(Finished(outcome=outcome))
+
+    def downloaded(self, outcomes: Sequence[Outcome]) -> None:
+        """Tell what became of a whole call."""
+        log_batch(outcomes, self._label)
+
+    def refresh_failed(self, links: int, error: Exception) -> None:
+        """Tell that the caller's `refresh` raised."""
+        told = "Could not refresh %d expired links: refresh, which is awaited and returns {old: new}, raised %s"
+        log(logging.WARNING, told, links, type(error).__name__, label=self._label)
+
+    def ended(self, removal: Removal, directory: str) -> None:
+        """Tell that the stage has ended."""
+        log_removal(removal.files, self._label)
+        log_leftovers(removal.leftovers, directory, self._label)
+        self._emit(Removed(files=removal.files, leftovers=removal.leftovers))
+
+    def _emit(self, event: Event) -> None:
+        if self._on_event is None:
+            return
+        try:
+            self._on_event(event)
+        except Exception as error:  # noqa: BLE001  # an observer's mistake must not cost a download
+            if not self._failed:
+                told = "on_event raised; further errors of it are not logged"
+                log(logging.ERROR, told, error=error, label=self._label)
+            self._failed = True
+
+
+class Progression:
+    """Tells how far a download has come: a few times a second, and always how far at last.
+
+    Args:
+        emit: takes the events; None, if they are not wanted.
+        attachment: what is downloaded.
+    """
+
+    __slots__ = ("_attachment", "_emit", "_last", "_throttle")
+
+    def __init__(self, emit: Callable[[Event], None] | None, attachment: Attachment) -> None:
+        self._emit = emit
+        self._attachment = attachment
+        self._throttle = Throttle()
+        self._last: tuple[int, int | None] | None = None  # held back
+
+    def __call__(self, received: int, total: int | None) -> None:
+        """Take how much has been received, of how much in all."""
+        if self._emit is None:
+            return
+        self._last = (received, total)
+        if received == total or self._throttle.ready(anyio.current_time()):
+            self.flush()
+
+    def flush(self) -> None:
+        """Tell what was held back."""
+        if self._emit is not None and self._last is not None:
+            received, total = self._last
+            self._last = None
+            self._emit(Progress(attachment=self._attachment, received=received, total=total))

@@ -1,0 +1,185 @@
+"""Turns: how many downloads run at once, and which is next.
+
+Theory of operation. A stage has a line, in which its downloads wait for their turns. The lines are served round robin:
+a stage with two hundred downloads and a stage with one wait for the same number of turns.
+
+Round robin is not enough against peers that send next to nothing. Eight of them would hold eight turns for a whole
+timeout. So while a download waits, those that hold a turn are looked at again and again, by one of the waiting. One
+that has received next to nothing since the last look lends its turn to a line that holds fewer. It stays connected, and
+takes a turn again when its bytes come. A line never borrows from itself: a stage has no more downloads under way than
+its own limit says.
+"""
+
+from collections import deque
+from types import TracebackType
+from typing import Self
+
+import anyio
+
+from staging._budget import Reservation
+
+SETTLING = 0.25  # seconds that a download has its turn for in any case: to connect, and to be answered
+PATIENCE = 0.01  # seconds between two looks
+SLOW = 512  # bytes between two looks: with less (50 KB/s), a turn is lent
+MAX_LENT = 256  # downloads that stay connected without a turn: each has a descriptor
+
+
+class Turns:
+    """At most `limit` turns at once, over all lines.
+
+    Args:
+        limit: how many.
+    """
+
+    def __init__(self, limit: int) -> None:
+        self._limit = limit
+        self._held: dict[Turn, int] = {}  # with the bytes that each had at the last look
+        self._lent: set[Turn] = set()
+        self._lines: deque[Line] = deque()  # those in which a download waits; the first is next
+        self._looking: Turn | None = None
+        self._ended = anyio.Event()
+
+    @property
+    def running(self) -> int:
+        """Downloads that have begun, and not ended."""
+        return len(self._held) + len(self._lent)
+
+    @property
+    def waiting(self) -> int:
+        """Downloads that wait for their turn."""
+        return sum(len(line.waiting) for line in self._lines)
+
+    async def another_ends(self) -> bool:
+        """Wait until another download has ended; return False at once if the caller's is the only one."""
+        if self.running < 2:
+            return False
+        await self._ended.wait()
+        return True
+
+    async def take(self, turn: "Turn") -> None:
+        """Wait in line until `turn` is granted."""
+        line = turn.line
+        if not line.waiting:
+            self._lines.append(line)
+        line.waiting.append(turn)
+        self._serve()
+        try:
+            while turn not in self._held:
+                await self._wait(turn)
+        except BaseException:
+            if turn in line.waiting:
+                line.waiting.remove(turn)
+                if not line.waiting:
+                    self._lines.remove(line)
+            raise
+        finally:
+            if self._looking is turn:
+                self._looking = None
+                if self._lines:
+                    self._lines[0].waiting[0].called.set()  # looks from now on
+
+    async def _wait(self, turn: "Turn") -> None:
+        if self._looking in {None, turn}:
+            self._looking = turn
+            with anyio.move_on_after(PATIENCE):
+                await turn.called.wait()
+            self._lend()
+        else:
+            await turn.called.wait()
+            turn.called = anyio.Event()
+
+    def end(self, turn: "Turn") -> None:
+        """Take a turn back, for the next in line."""
+        if self._held.pop(turn, None) is not None:
+            turn.line.held -= 1
+        self._lent.discard(turn)
+        self._serve()
+        ended, self._ended = self._ended, anyio.Event()
+        ended.set()
+
+    def _serve(self) -> None:
+        while self._lines and len(self._held) < self._limit:
+            self._grant(self._lines[0])
+
+    def _grant(self, line: "Line") -> None:
+        """Give a turn to the first of a line, and let the line go to the end."""
+        turn = line.waiting.popleft()
+        self._lines.remove(line)
+        if line.waiting:
+            self._lines.append(line)
+        self._lent.discard(turn)
+        self._held[turn] = turn.reservation.held
+        line.held += 1
+        turn.lent = False
+        turn.since = anyio.current_time()
+        turn.called.set()
+
+    def _lend(self) -> None:
+        """Lend the turns of slow downloads to lines that hold fewer."""
+        settled = anyio.current_time() - SETTLING
+        for turn, before in list(self._held.items()):
+            received = turn.reservation.held
+            self._held[turn] = received
+            if received - before >= SLOW or turn.since > settled or len(self._lent) >= MAX_LENT:
+                continue
+            line = next((line for line in self._lines if line.held < turn.line.held), None)
+            if line is not None:
+                del self._held[turn]
+                turn.line.held -= 1
+                turn.lent = True
+                self._lent.add(turn)
+                self._grant(line)
+
+
+class Line:
+    """Where the downloads of one stage wait.
+
+    Args:
+        turns: what they wait for.
+    """
+
+    __slots__ = ("held", "turns", "waiting")
+
+    def __init__(self, turns: Turns) -> None:
+        self.turns = turns
+        self.waiting: deque[Turn] = deque()
+        self.held = 0
+
+
+class Turn:
+    """One download's turn: ``async with`` waits for it, holds it, and gives it back.
+
+    Args:
+        line: the stage's.
+        reservation: tells how much the download has received.
+
+    Attributes:
+        lent: whether a download that was waiting has the turn now; `retake` it before going on.
+    """
+
+    __slots__ = ("called", "lent", "line", "reservation", "since")
+
+    def __init__(self, line: Line, reservation: Reservation) -> None:
+        self.line = line
+        self.reservation = reservation
+        self.lent = False
+        self.since = 0.0
+        self.called = anyio.Event()
+
+    async def __aenter__(self) -> Self:
+        try:
+            await self.line.turns.take(self)
+        except BaseException:
+            self.line.turns.end(self)
+            raise
+        return self
+
+    async def __aexit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
+    ) -> None:
+        self.line.turns.end(self)
+
+    async def retake(self) -> None:
+        """Wait in line again for a turn that was lent."""
+        self.called = anyio.Event()
+        await self.line.turns.take(self)
