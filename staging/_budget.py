@@ -61,10 +61,10 @@ class Reservation:
         """Refuse a download of `size` bytes that cannot fit beside what is there; nothing is counted yet.
 
         Raises:
-            RejectedError: ``budget``. A budget that is full admits nothing, of whatever size.
+            RejectedError: ``budget``. A budget that is full of files admits nothing, of whatever size.
         """
         self.asked = max(self.asked, size)
-        self._make_room(max(size - self.held, 0 if self.held else 1))
+        self._make_room(max(size - self.held, 0 if self.held else 1), known=size > 0)
 
     def cover(self, size: int) -> None:
         """Count `size` bytes that have come in all.
@@ -79,13 +79,15 @@ class Reservation:
         self._make_room(missing)
         self._move(missing)
 
-    def _make_room(self, missing: int) -> None:
+    def _make_room(self, missing: int, *, known: bool = True) -> None:
         if self.refused is not None:
             raise self.refused
         for budget in self._budgets:
             while missing > budget.left:
                 largest = max(budget.running, key=lambda other: other.asked, default=self)
-                if largest is self or largest.asked <= self.asked:
+                # beside a download of unknown size, one gives way that asks for more than an equal share
+                mine = self.asked if known else budget.limit / (len(budget.running) + 1)
+                if largest is self or largest.asked <= mine:
                     raise _full(budget)
                 largest.evict(_full(budget))
 

@@ -235,7 +235,7 @@ class _Transfer:
             seen.add(target)
             own_origin = own_origin and target.origin == self._target.origin
         staged = await self._on_disk(self._complete, unwritten)
-        self._reservation.settle(staged.size)
+        self._reservation.finish(staged.size)
         return staged
 
     async def _redirected(self, current: Target, response: Response, followed: int) -> Target:

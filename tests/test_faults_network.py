@@ -529,7 +529,7 @@ async def test_S23_names_that_do_not_resolve(tmp_path, monkeypatch):
             ([], "no address"),
         ]:
             resolver(monkeypatch, answer)
-            reason, detail = await fails(stage, f"https://files.example.com/{words}")
+            reason, detail = await fails(stage, f"https://files.example.com/{len(words)}")
             assert reason == "connect"
             assert words in detail
 
