@@ -159,7 +159,7 @@ class _Copy:
         if expected is not None and self.part.size != expected:
             detail = f"size mismatch: {self.part.size:,} bytes are there where {expected:,} were declared"
             raise DownloadError("size_mismatch", detail, size=self.part.size)
-        self._reservation.settle(self.part.size)
+        self._reservation.finish(self.part.size)
         return await self._terms.disk.run(self._commit)
 
     def _commit(self) -> StagedFile:
