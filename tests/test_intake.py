@@ -6,9 +6,11 @@ import enum
 import inspect
 import io
 import itertools
+import os
 import types
 import warnings
 from pathlib import Path
+from typing import NamedTuple
 from unittest import mock
 
 import httpx
@@ -311,6 +313,216 @@ def test_a_telegram_file_is_downloaded_if_its_path_is_a_url():
     assert (relative.url, relative.name) == ("", "a.mp4")
     assert "api.telegram.org/file/bot" in unusable(relative).hint
     assert only({"file_id": "x", "file_path": "videos/file_1.mp4"}).name == "file_1.mp4"
+
+
+SLACK = "https://files.slack.com/files-pri/T1-F2/a.png"
+
+
+def test_a_slack_message_is_its_files_and_not_the_previews_of_its_links():
+    file = {"id": "F2", "name": "a.png", "url_private": SLACK, "mode": "hosted"}
+    preview = {"fallback": "Example", "title": "Example", "title_link": "https://example.com", "id": 1}
+    message = {"type": "message", "text": "see", "files": [file, {"id": "F1", "mode": "tombstone"}]}
+    good, gone = intake(message | {"attachments": [preview]})
+    assert (good.url, good.name) == (SLACK, "a.png")
+    assert unusable(gone).detail == "the file was deleted"
+    assert intake({"type": "message", "text": "nothing"}) == []
+    assert intake({"type": "message", "text": "a link", "attachments": [preview]}) == []
+
+
+TEAMS = {"contentType": "application/vnd.microsoft.teams.file.download.info", "name": "a.png"}
+
+
+def test_a_teams_file_is_downloaded_from_the_link_that_needs_no_sign_in():
+    content = {"downloadUrl": "https://contoso.example/a?tempauth=1", "uniqueId": "1", "fileType": "png"}
+    for source in (
+        TEAMS | {"contentUrl": "https://contoso.sharepoint.com/a.png", "content": content},
+        types.SimpleNamespace(
+            content_type=TEAMS["contentType"], content_url="https://contoso.sharepoint.com/a.png", name="a.png",
+            content=content, thumbnail_url=None,
+        ),
+    ):  # fmt: skip
+        expected = Attachment("https://contoso.example/a?tempauth=1", name="a.png", kind="image")
+        assert only(source) == expected
+    inline = {"contentType": "image/png", "contentUrl": "https://smba.example/v3/attachments/1/views/original"}
+    assert only(inline) == Attachment(inline["contentUrl"], kind="image", media_type="image/png")
+    assert only({"contentType": "image/*", "contentUrl": "https://smba.example/1"}).media_type is None
+
+
+def test_a_part_of_a_teams_message_that_is_no_file_is_skipped():
+    text = {"contentType": "text/html", "content": "<p>hi</p>"}
+    card = {"contentType": "application/vnd.microsoft.card.adaptive", "content": {"body": []}}
+    image = {"contentType": "image/png", "contentUrl": "https://smba.example/1"}
+    message = {"type": "message", "attachments": [text, image, card]}
+    assert [attachment.kind for attachment in intake(message)] == ["embed", "image", "embed"]
+    assert [unusable(attachment) for attachment in intake(message)] == [None] * 3
+    assert only(types.SimpleNamespace(content_type="text/html", content="<p>", content_url=None)).kind == "embed"
+
+
+def test_an_interaction_is_its_resolved_attachments():
+    attachments = {"111": payload("1.png"), "222": payload("2.png")}
+    data = {"name": "ask", "resolved": {"attachments": attachments, "users": {}}}
+    interaction = {"id": "1", "application_id": "2", "type": 2, "data": data}
+    by_hikari = types.SimpleNamespace(resolved=types.SimpleNamespace(attachments={111: payload("1.png")}))
+    assert names(interaction) == names(types.SimpleNamespace(data=data)) == ["1.png", "2.png"]
+    assert names(data) == names({"attachments": attachments}) == names(attachments.values()) == ["1.png", "2.png"]
+    assert names(by_hikari) == names(by_hikari.resolved) == ["1.png"]
+    assert intake(interaction | {"data": {"name": "ask"}}) == []
+    assert intake(types.SimpleNamespace(application_id=2, resolved=None)) == []
+
+
+def test_a_telegram_message_is_its_file_and_a_photo_its_largest_size():
+    """The Bot API gives no link with a message: a programmer has to ask for one, and the log says how."""
+    chat = {"message_id": 1, "chat": {"id": 2}, "date": 3}
+    photo = [{"file_id": "s", "file_size": 1}, {"file_id": "l", "file_size": 2}]
+    assert only(chat | {"photo": photo}).source["file_id"] == "l"
+    document = {"file_id": "d", "file_name": "a.pdf", "mime_type": "application/pdf"}
+    attachment = only(chat | {"document": document})
+    assert attachment.name == "a.pdf"
+    assert "get_file" in unusable(attachment).hint
+    assert intake(chat | {"text": "hello"}) == []
+    assert len(intake(chat | {"animation": document, "document": document})) == 1
+
+
+def test_python_telegram_bots_objects():
+    telegram = optional("telegram")
+    url = "https://api.telegram.org/file/bot1:s3cret/photos/file_1.jpg"
+    file = telegram.File("x", "y", file_size=9, file_path=url)
+    assert only(file) == Attachment(url, kind="image", size=9)
+    assert "s3cret" not in repr(only(file))
+    photo = telegram.PhotoSize("x", "y", width=1, height=1)
+    document = telegram.Document("x", "y", file_name="a.pdf", mime_type="application/pdf")
+    for source, name in (
+        (photo, None),
+        (document, "a.pdf"),
+        (telegram.File("x", "y", file_path="photos/1.jpg"), "1.jpg"),
+    ):
+        attachment = only(source)
+        assert (attachment.url, attachment.name) == ("", name)
+        assert unusable(attachment).detail == "there is no link to the file yet"
+    assert "get_file" in unusable(only(photo)).hint
+    message = telegram.Message(1, mock.sentinel.date, telegram.Chat(1, "private"), photo=(photo,))
+    assert only(message).source is photo
+    assert intake(telegram.Message(1, mock.sentinel.date, telegram.Chat(1, "private"), text="x")) == []
+
+
+def test_aiograms_objects():
+    aiogram = optional("aiogram.types")
+    file = aiogram.File(file_id="x", file_unique_id="y", file_size=9, file_path="documents/a.pdf")
+    document = aiogram.Document(file_id="x", file_unique_id="y", file_name="a.pdf", mime_type="application/pdf")
+    for source in (file, document):
+        attachment = only(source)
+        assert (attachment.url, attachment.name) == ("", "a.pdf")
+        assert unusable(attachment).detail == "there is no link to the file yet"
+    assert "api.telegram.org/file/bot" in unusable(only(file)).hint
+    chat = aiogram.Chat(id=1, type="private")
+    assert only(aiogram.Message(message_id=1, date=0, chat=chat, document=document)).source is document
+    assert intake(aiogram.Message(message_id=1, date=0, chat=chat, text="x")) == []
+
+
+def test_a_model_of_pydantic_is_not_taken_apart():
+    pydantic = optional("pydantic")
+
+    class WithoutUrl(pydantic.BaseModel):
+        link: str = "https://example.com/secret"
+        where: Path = Path("/etc/passwd")
+
+    class WithUrl(pydantic.BaseModel):
+        url: pydantic.AnyUrl = pydantic.AnyUrl("https://example.com/a.png")
+        name: str = "b.png"
+
+    assert only(WithoutUrl()).url == ""
+    assert unusable(only(WithoutUrl())).detail == "there is no link to a file"
+    assert only(WithUrl()) == Attachment("https://example.com/a.png", name="b.png", kind="image")
+
+
+def test_a_content_part_of_openai_is_its_image():
+    part = {"type": "image_url", "image_url": {"url": "https://example.com/a.png", "detail": "low"}}
+    assert only(part) == Attachment("https://example.com/a.png", kind="image")
+
+
+# Bytes, data: URLs, objects with read, paths
+
+
+def test_bytes_are_their_own_data():
+    data = b"hello"
+    assert only(data).data is data
+    assert (only(data).url, unusable(only(data))) == ("", None)
+    for buffer in (bytearray(b"x"), memoryview(b"x")):
+        assert only(buffer).source is buffer
+        assert unusable(only(buffer)) is None
+
+
+@pytest.mark.parametrize(
+    ("url", "claims"),
+    [
+        ("data:image/png;base64,iVBORw0KGgo=", {"media_type": "image/png", "kind": "image"}),
+        ("DATA:text/plain;charset=utf-8,x", {"media_type": "text/plain;charset=utf-8"}),
+        ("data:,x", {}), ("data:;base64,eA==", {}), ("data:x,y", {}),
+        ("data:text/plain;name=a%20b.txt;base64,eA==", {"media_type": "text/plain;name=a%20b.txt", "name": "a b.txt"}),
+    ],
+)  # fmt: skip
+def test_a_data_url_claims_its_type(url, claims):
+    assert only(url) == Attachment(url, **claims)
+    assert only({"url": url, "filename": "b.gif", "content_type": "image/gif"}) == Attachment(
+        url, name="b.gif", kind="image", media_type="image/gif"
+    )
+
+
+def test_an_object_with_read_is_named_by_its_file_name(tmp_path):
+    path = tmp_path / "a.pdf"
+    path.write_bytes(b"x")
+    with path.open("rb") as file:
+        attachment = only(file)
+        assert (attachment.name, attachment.kind, attachment.source) == ("a.pdf", "file", file)
+        assert unusable(attachment) is None
+    assert only(io.BytesIO(b"x")).name is None
+    upload = types.SimpleNamespace(
+        read=lambda size: b"", filename="a.png", name="field", content_type="image/png", size=7, headers={"A": "b"}
+    )
+    assert only(upload) == Attachment("", name="a.png", kind="image", media_type="image/png", size=7, source=upload)
+
+    class FileField(NamedTuple):  # as aiohttp's
+        name: str
+        filename: str
+        file: io.BytesIO
+        content_type: str
+        headers: dict[str, str]
+
+    given = FileField("field", "a.png", io.BytesIO(b"x"), "image/png", {})
+    assert only(given) == Attachment("", name="a.png", kind="image", media_type="image/png", source=given)
+
+
+def test_a_file_that_is_open_as_text_is_refused_with_the_way_to_open_it(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("x")
+    with path.open() as file:
+        problem = unusable(only(file))
+    assert problem.detail == "the file is open as text, not as bytes"
+    assert "'rb'" in problem.hint
+
+
+def test_a_path_is_taken_from_the_caller_and_never_from_a_mapping_or_a_message(tmp_path):
+    path = tmp_path / "a.png"
+    for source in (path, [path], [[(path,)]], {"x": path}.values()):
+        attachment = only(source)
+        assert (attachment.name, attachment.source, unusable(attachment)) == ("a.png", path, None)
+    for source in (
+        {"attachments": [path]}, {"files": [path]}, types.SimpleNamespace(attachments=[path]),
+        [{"attachments": [[path]]}], {"message_snapshots": [{"message": {"attachments": [path]}}]},
+        {"data": {"resolved": {"attachments": {"1": path}}}},
+    ):  # fmt: skip
+        attachment = only(source)
+        assert attachment.name == "a.png"
+        assert unusable(attachment).detail == "there is no link to a file"
+    for source in ({"url": path}, {"path": path, "file": path}, {"url": os.fspath(path), "source": path}):
+        assert not isinstance(only(source).source, os.PathLike)
+    for text in (os.fspath(path), path.as_uri()):
+        assert only(text).url == text  # a URL, which the policy refuses
+
+
+def test_a_mapping_is_no_reader():
+    source = {"read": lambda size: b"x", "file": io.BytesIO(b"x"), "name": "a"}
+    assert unusable(only(source)).detail == "there is no link to a file"
 
 
 # Kinds

@@ -205,7 +205,8 @@ def _resolved(source: Any) -> Iterable[Any] | None:
     attachments = read(holder, "attachments")
     if isinstance(attachments, Mapping | list | tuple):
         return [_several(attachments)]
-    return [] if isinstance(data, Mapping) and isinstance(read(source, "application_id"), str | int) else None
+    is_interaction = isinstance(read(source, "application_id"), str | int) and not _is_message(source)
+    return [] if is_interaction else None
 
 
 def _message_parts(message: Any) -> list[Any]:
