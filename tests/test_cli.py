@@ -357,12 +357,12 @@ def bare(command, *arguments):
 def test_only_discords_hosts_are_allowed_unless_others_are_named(command, cdn):
     done = bare(command, "https://example.com/a", "https://cdn.discordapp.com.evil.example/a", "/etc/passwd")
     assert (done.returncode, done.stdout) == (1, "")
-    assert done.stderr.count("is not admitted; admitted: cdn.discordapp.com, media.discordapp.net; --allow-host") == 2
+    assert done.stderr.count("is not admitted; --allow-host names others (https://") == 2
     done = bare(command, "--allow-host", "a.example", "--allow-host=*.b.example", "https://cdn.discordapp.com/a")
-    assert "admitted: a.example, *.b.example;" in done.stderr
+    assert "host 'cdn.discordapp.com' is not admitted; --allow-host names others" in done.stderr
     done = bare(command, "--any-public-host", "https://127.0.0.1/a", cdn.serve("/a", b"x"))
     assert "address 127.0.0.1 is not admitted" in done.stderr
-    assert "scheme 'http' is not admitted" in done.stderr
+    assert "scheme 'http' is not admitted; --insecure-local takes it, for tests (http://" in done.stderr
     assert not cdn.requests
 
 
@@ -370,7 +370,7 @@ def test_insecure_local_admits_the_test_server_and_hosts_that_are_named(command,
     assert command("get", cdn.serve("/a", b"x")).returncode == 0
     assert "'127.0.0.2' is not admitted" in command("get", cdn.url("/a", host="127.0.0.2")).stderr
     done = command("get", "--allow-host", "10.0.0.1", cdn.url("/a"))
-    assert "host '127.0.0.1' is not admitted; admitted: 10.0.0.1" in done.stderr
+    assert "host '127.0.0.1' is not admitted; --" in done.stderr
     assert command("get", "--any-public-host", cdn.serve("/b", b"x")).returncode == 0
 
 

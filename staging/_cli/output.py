@@ -12,6 +12,7 @@ import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
 from typing import IO, Any
+from urllib.parse import urlsplit
 
 from staging import AttachmentStage, Event, Failure, Outcome, Skipped, StagedFile, StagingError, WorkspaceError
 from staging._events import Finished
@@ -33,22 +34,26 @@ def report(outcome: Outcome, *, as_json: bool, show_path: bool = False) -> None:
         complain(f"{outcome.name}: {_for_a_terminal(outcome)} ({bare_url(outcome.attachment.url)})")
 
 
-_HINTS = {  # the library's are for programmers
-    "UrlPolicy.only names others": "--allow-host names others",
-    "UrlPolicy.only(schemes=...) names others": "--insecure-local takes http too, for tests",
-    "UrlPolicy.only(ports=...) names others": "--insecure-local takes any, for tests",
-    "UrlPolicy.only(private=True) admits your own network's": "--insecure-local takes them, for tests",
-    "tls= takes an SSL context that trusts it": "the command trusts whom this system trusts",
-    "give client=httpx.AsyncClient(proxy=...)": "the command goes without a proxy",
-}
-
-
 def _for_a_terminal(failure: Failure) -> str:
-    """Return a failure's detail, and its hint for somebody who has options and no parameters."""
-    told = f"{failure.detail}; {failure.hint}" if failure.hint else failure.detail
-    for hint, option in _HINTS.items():
-        told = told.replace(hint, option)
-    return told
+    """Return the detail, and what a person with options can do; the library's own hints are for programmers."""
+    if not failure.hint:
+        return failure.detail
+    match failure.reason:
+        case "not_allowed" if _is_plain_https(failure.attachment.url):
+            return f"{failure.detail}; --allow-host names others"
+        case "not_allowed" | "private_address":
+            return f"{failure.detail}; --insecure-local takes it, for tests"
+        case "connect":
+            return f"{failure.detail}; the command trusts whom this system trusts, and takes a proxy by --proxy alone"
+        case _:
+            return failure.detail
+
+
+def _is_plain_https(url: str) -> bool:
+    with suppress(ValueError):
+        parts = urlsplit(url)
+        return parts.scheme.lower() == "https" and parts.port in {None, 443}
+    return False
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:
