@@ -21,7 +21,6 @@ from staging._cli.output import complain, print_line
 from staging._cli.texts import ABOUT, ABOUT_GET, ABOUT_RUN, ABOUT_SWEEP, MORE, MORE_GET, MORE_RUN, MORE_SWEEP
 from staging._models import require_number
 
-_DISCORD = ("cdn.discordapp.com", "media.discordapp.net")
 _PROXY_SCHEMES = ("http", "https", "socks5", "socks5h")
 _FIELD = re.compile(r"([!#$%&'*+.^_`|~0-9A-Za-z-]+)[ \t]*:[ \t]*([\t -~\x80-\xff]+)")  # RFC 9110, 5.1 and 5.5
 HEADERS_VARIABLE = "STAGING_HEADERS"
@@ -176,7 +175,8 @@ def _policy(arguments: argparse.Namespace) -> UrlPolicy:
     if arguments.any_public_host:
         policy = UrlPolicy.public()
     else:
-        policy = UrlPolicy.only(*(arguments.allow_host or (_DISCORD + _LOOPBACK if local else _DISCORD)))
+        hosts = UrlPolicy.discord().hosts or ()
+        policy = UrlPolicy.only(*(arguments.allow_host or (*hosts, *(_LOOPBACK if local else ()))))
     return replace(policy, schemes=("https", "http"), ports=None, private=True) if local else policy
 
 
