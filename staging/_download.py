@@ -23,7 +23,7 @@ import anyio
 from staging._budget import Reservation
 from staging._claims.contradictions import contradicts
 from staging._claims.disposition import disposition_filename, url_filename
-from staging._claims.filenames import safe_name
+from staging._claims.filenames import safe_name, with_extension
 from staging._claims.kinds import media_type_of_name
 from staging._claims.media import HEAD_BYTES, TAIL_BYTES, observe
 from staging._claims.substitution import substituted
@@ -391,6 +391,7 @@ class _Transfer:
         attachment, name = self._attachment, self._received_name() or self._name
         if substituted(head, observed, size, media_type=attachment.media_type, name=name, claimed=attachment.size):
             raise DownloadError("substituted", "a web page came instead of the file")
+        name = with_extension(name, observed)
         claimed = name == self._name
         committed = self.part.commit(self._claimed if claimed else name, unwritten, claimed=claimed)
         return StagedFile(

@@ -77,11 +77,12 @@ def _parts(url: str) -> tuple[str, str, str, str]:
 
 
 def _without_secrets(url: str, looked_at: slice) -> str:
-    visible = re.split("[?#]", url, maxsplit=1)[0]
+    query = min(at for mark in "?#" if (at := url.find(mark)) >= 0) if "?" in url or "#" in url else len(url)
+    visible = url[:query]  # no copy of five megabytes behind it
     scheme, slashes, authority, path = _parts(visible)
     host = authority.rpartition("@")[2]
     # To its author, "https://bob:pa/ss@host" and "https://bob:pa?ss@host" have a password, and the host behind it.
-    torn = "@" in path + url[len(visible) :] and (":" in host or "." not in host)
+    torn = ("@" in path or url.find("@", len(visible)) >= 0) and (":" in host or "." not in host)
     if (scheme or slashes) and (torn or not _HOST.fullmatch(host)):
         _, at, behind = path.rpartition("@")
         host, path = ("", behind) if at else ("…", "" if torn else path)

@@ -3,6 +3,7 @@
 import gzip
 import logging
 import threading
+import time
 
 import anyio
 import pytest
@@ -255,3 +256,31 @@ def test_the_end_of_a_signed_link():
     assert expires_at("https://cdn.discordapp.com/a#?ex=10") is None
     assert expires_at("https://files.example.com/a?ex=10") is None
     assert expires_at(signed + "10&x=" + "a" * MAX_URL_LENGTH) is None
+
+
+async def test_a_url_of_megabytes_is_refused_before_anything_parses_it(tmp_path):
+    """The loop is held for milliseconds: processor time, since other processes share the machine."""
+    urls = ["https://cdn.discordapp.com/a?" + "&ex=z" * 1_000_000, "https://cdn.discordapp.com/" + "a/é%20" * 1_000_000]
+    async with AttachmentStage(tmp_path) as stage:
+        await stage.download("https://cdn.discordapp.com/ first")  # loads what is loaded once
+        for url in urls:
+            since = time.process_time()
+            [outcome] = await stage.download(url)
+            assert time.process_time() - since < 0.5  # two seconds, if it is parsed
+            assert (outcome.reason, len(outcome.detail) < 100) == ("not_allowed", True)
+
+
+# ── names ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_a_name_without_extension_gets_that_of_what_arrived(tmp_path):
+    png, pdf = b"\x89PNG\r\n\x1a\n" + bytes(100), b"%PDF-1.7\n" + bytes(100)
+    cases = [
+        ("/AgACAgIAAxk", {}, Reply(png)), ("/x", {"filename": "screenshot"}, Reply(png)),
+        ("/download", {}, Reply(pdf, headers={"Content-Disposition": "attachment; filename=report"})),
+        ("/photo.png", {}, Reply(png)), ("/README", {}, Reply(TEXT)), ("/large", {}, Reply(png + bytes(2_000_000))),
+    ]  # fmt: skip
+    outcomes = await outcomes_of(tmp_path, cases)
+    assert [outcome.name for outcome in outcomes] == [
+        "AgACAgIAAxk.png", "screenshot.png", "report.pdf", "photo.png", "README", "large.png",
+    ]  # fmt: skip

@@ -225,7 +225,8 @@ CONTRADICTED = {
     "co-01bf70e863": "foo-ä.html",  # raw UTF-8 as Chromium, which is listed with this very value; jshttp: mojibake
     "co-5f4d18fc7a": "foo-ä.html",
     "co-bd06f77700": "‚ rates.pdf",  # ISO-8859-1 is windows-1252 for Mozilla in `%e2%82%ac`, and by WHATWG
-    "co-929571f769": None,  # a quoted ext-value: two sources refuse it in `"UTF-8''foo-%c3%a4.html"`
+    "co-dfe521a79b": "foo-ä.html",  # a quoted ext-value, as Mozilla in `"utf-8''%41"`; servers do send it
+    "co-3f256feaef": "plans.pdf",  # `filename="plans.pdf"` without a type, as Chromium
     "co-287cd0e1ff": "cafå.png",  # Chromium took the charset of the referring page; there is none here
     "co-5b5cf50184": "",  # two sources say "" for `attachment; filename=`; both mean no name
     "co-7f0cd26b89": None,  # charset BAD, undecoded; unknown charsets are refused everywhere else
@@ -258,6 +259,11 @@ def test_every_claimed_name_becomes_lawful(corpora):
     ("header", "claim"),
     [
         (b'attachment; filename="a.png"', "a.png"),
+        (b'filename="report.pdf"', "report.pdf"),  # the type is lost
+        (b'FileName = "report.pdf"', "report.pdf"),
+        (b"filename*=UTF-8''%C3%BC.pdf", "ü.pdf"),
+        (b"attachment; filename*=\"utf-8''SBD%20%C5%A0kod.jpg\"", "SBD Škod.jpg"),
+        (b"attachment; filename*=\"utf-8''b.jpg\"; filename=a.jpg", "a.jpg"),  # as RFC 6266 has it comes first
         (b"", None),
         (b"attachment; filename=voil\xc3\xa0", "voilà"),  # its last byte is U+00A0 in ISO-8859-1
         (b"attachment; filename=\xe0", "à"),

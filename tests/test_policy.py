@@ -273,6 +273,9 @@ def test_names_end_at_253_characters_and_labels_at_63():
     [
         "localhost", "LOCALHOST", "x.localhost", "printer", "router.lan", "nas.local", "x.home.arpa", "home.arpa",
         "metadata.google.internal", "metadata.goog", "metadata.tencentyun.com", "wiki.corp", "ip6-localhost",
+        "kubernetes.default.svc", "svc", "api.prod.svc.cluster.local", "10-0-0-1.default.pod", "vault.service.consul",
+        "db.node.consul", "node1.cluster", "x.nomad", "web.marathon.mesos", "x.rancher", "db.docker", "x.endpoints",
+        "fritz.box", "nas.fritz.box", "speedport.ip", "x.localnet", "host.docker.internal", "pi.loc", "x.intra",
     ],
 )  # fmt: skip
 def test_internal_names_are_refused_unless_named_or_private(name):

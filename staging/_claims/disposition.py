@@ -42,7 +42,7 @@ _PARAMETER = re.compile(
 _QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
 # In `filename=foo extension=bla` the second is no part of the first.
 _MISSING_SEMICOLON = re.compile(r" [\w*-]++ *+=", re.ASCII)
-_WITHOUT_TYPE = re.compile(r'filename *+= *+[^" ]', re.IGNORECASE)
+_WITHOUT_TYPE = re.compile(r"filename\*?+ *+= *+[^ ]", re.IGNORECASE)
 _SEGMENT = re.compile(r"filename\*(0|[1-9][0-9]{0,2})(\*?)")
 _EXTENDED_TEXT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[^%\x80-\xff])*+")
 _TOKEN = re.compile(" +|[^ ]+")
@@ -66,9 +66,9 @@ def disposition_filename(header: bytes) -> str | None:
     """Return the file name that a ``Content-Disposition`` value claims, or None. Never raises, in linear time.
 
     In order: ``filename*`` in UTF-8 or ISO-8859-1 (RFC 6266 section 4.3, RFC 8187), continuations (RFC 2231 section
-    3; a gap ends them, and so does a repeated number), ``filename``, and last ``filename*`` in another charset, which
-    no sender should use. Of equal parameters the first counts. An extended value that does not decode, or that stands
-    in quotes, is as if it were not there.
+    3; a gap ends them, and so does a repeated number), ``filename``, and last ``filename*`` in another charset or in
+    quotes, which no sender should use. Of equal parameters the first counts. An extended value that does not decode is
+    as if it were not there. A header that begins with the parameter has lost its disposition type and is read.
 
     ISO-8859-1 is read as windows-1252 (WHATWG Encoding). A plain value is read as RFC 2047 words if it begins with
     one, is percent-decoded if that gives UTF-8 (both as in Chromium), and is UTF-8 before it is windows-1252.
@@ -91,7 +91,7 @@ def disposition_filename(header: bytes) -> str | None:
     if name is None and plain:
         name = _plain(plain.value)
     if name is None and extended:
-        name = _extended(extended, legacy=True)
+        name = _extended(extended, odd=True)
     return name
 
 
@@ -121,15 +121,17 @@ def _plain(value: str) -> str | None:
     return _guess(octets) if decoded is None else decoded
 
 
-def _extended(parameter: _Parameter, *, legacy: bool = False) -> str | None:
+def _extended(parameter: _Parameter, *, odd: bool = False) -> str | None:
+    """Return an extended value that is as RFC 8187 has it, or with `odd` one that is not."""
     charset, mark, text = _split_extended(parameter.value)
     if not mark:  # `filename*=b`: meant as a plain one
         return _plain(parameter.value)
     codec, octets = _codec(charset), _octets(text)
-    standard = codec in {"utf_8", "latin_1"}
-    if parameter.quoted or octets is None or codec is None or standard is legacy:
+    if octets is None or codec is None:
         return None
-    return octets.decode(codec, "replace") if legacy else _decode(codec, octets)
+    if parameter.quoted or codec not in {"utf_8", "latin_1"}:
+        return octets.decode(codec, "replace") if odd else None
+    return None if odd else _decode(codec, octets)
 
 
 def _continued(parameters: list[_Parameter]) -> str | None:
