@@ -4,6 +4,7 @@ import io
 import itertools
 import json
 import struct
+import re
 import subprocess
 import sys
 import time

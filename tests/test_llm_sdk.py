@@ -1,12 +1,20 @@
 """The blocks are what the real SDKs take: their types accept them, and their clients send them unchanged."""
 
+import base64
 import contextlib
+import functools
 import http.server
 import json
+import tempfile
 import threading
+from pathlib import Path
 
 import anthropic
 import anthropic.types
+import anyio
+import anyio.to_thread
+import google.genai
+import google.genai.types
 import openai
 import openai.types.chat
 import openai.types.responses
@@ -20,17 +28,34 @@ TYPES = {
     llm.anthropic_blocks: anthropic.types.ContentBlockParam,
     llm.openai_blocks: openai.types.responses.ResponseInputContentParam,
     llm.openai_chat_blocks: openai.types.chat.ChatCompletionContentPartParam,
+    llm.gemini_parts: google.genai.types.Part,
 }
 
 
-def everything(tmp_path):
+OGG = b"OggS\0\x02" + bytes(20) + b"\x01\x13OpusHead" + bytes(60)
+WAV = b"RIFF\x24\0\0\0WAVEfmt \x10\0\0\0\x01\0\x01\0\x40\x1f\0\0\x80\x3e\0\0\x02\0\x10\0data\0\0\0\0"
+MP4 = b"\0\0\0\x18ftypmp42" + bytes(12)
+
+
+def everything(folder):
     """Return a stage with a file of every kind, and the two outcomes that have none."""
     return stage_of(
-        tmp_path, ("a.py", b"print('`' * 3)\n"), ("i.png", image()), ("g.gif", moving_gif()),
+        folder, ("a.py", b"print('`' * 3)\n"), ("i.png", image()), ("g.gif", moving_gif()),
         ("w.webp", image("WEBP")), ("j.jpg", image("JPEG", (9000, 20))), ("d.pdf", pdf("Seite 1 äöü")),
-        ("d.docx", docx()), failure(), link(),
-        ("v.mp4", b"\0\0\0\x18ftypmp42" + bytes(12)), ("l.txt", "é".encode("latin-1")), ("日本.txt", "日本".encode()),
+        ("d.docx", docx()), failure(), link(), ("v.mp4", MP4), ("s.wav", WAV), ("voice.ogg", OGG),
+        ("l.txt", "é".encode("latin-1")), ("日本.txt", "日本".encode()),
     )  # fmt: skip
+
+
+@functools.cache
+def blocks_of(hand_off):
+    """Return the blocks of everything, made once: they do not depend on the event loop (other tests see to that)."""
+
+    async def make():
+        with tempfile.TemporaryDirectory() as folder:
+            return await hand_off(everything(Path(folder)))
+
+    return anyio.run(make)
 
 
 def strict(value):
@@ -61,33 +86,42 @@ def fits(value, schema: dict, root: dict) -> bool:
 
 
 @pytest.mark.parametrize("hand_off", TYPES)
-async def test_every_block_is_of_the_sdk_type(hand_off, tmp_path):
-    found = await hand_off(everything(tmp_path))
+def test_every_block_is_of_the_sdk_type(hand_off):
     adapter = pydantic.TypeAdapter(TYPES[hand_off])
-    assert len(found) == 10
-    for block in found:
-        adapter.validate_python(block, strict=True)
+    assert len(blocks_of(hand_off)) > 9
+    for block in blocks_of(hand_off):
+        adapter.validate_python(block, strict=hand_off is not llm.gemini_parts)
 
 
 @pytest.mark.parametrize("hand_off", [llm.openai_blocks, llm.openai_chat_blocks])
-async def test_no_block_has_a_key_that_the_sdk_does_not_know(hand_off, tmp_path):
+def test_no_block_has_a_key_that_the_sdk_does_not_know(hand_off):
     schema = strict(TYPES[hand_off])
-    for block in await hand_off(everything(tmp_path)):
+    for block in blocks_of(hand_off):
         assert fits(block, schema, schema), {key: str(value)[:60] for key, value in block.items()}
         assert not fits({**block, "unknown": "x"}, schema, schema)
 
 
-async def test_no_anthropic_block_has_a_key_that_the_sdk_does_not_know(tmp_path):
+def test_no_anthropic_block_has_a_key_that_the_sdk_does_not_know():
     """Its types name a class that has no JSON schema, so the keys are looked up by hand."""
     known = {
         "text": anthropic.types.TextBlockParam,
         "image": anthropic.types.ImageBlockParam,
         "document": anthropic.types.DocumentBlockParam,
     }
-    for block in await llm.anthropic_blocks(everything(tmp_path)):
+    for block in blocks_of(llm.anthropic_blocks):
         assert set(block) <= set(known[block["type"]].__annotations__)
         if "source" in block:
             assert set(block["source"]) == set(anthropic.types.Base64ImageSourceParam.__annotations__)
+
+
+def test_sound_and_video_are_where_the_api_has_them():
+    chat = [block for block in blocks_of(llm.openai_chat_blocks) if block["type"] == "input_audio"]
+    assert chat == [{"type": "input_audio", "input_audio": {"data": base64.b64encode(WAV).decode(), "format": "wav"}}]
+    inline = {part["inline_data"]["mime_type"]: part["inline_data"] for part in blocks_of(llm.gemini_parts)[:8]}
+    assert [inline[kind]["data"] for kind in ("audio/wav", "audio/ogg", "video/mp4")] == [WAV, OGG, MP4]
+    listing = next(part["text"] for part in blocks_of(llm.gemini_parts) if "text" in part)
+    assert "'voice.ogg': sound 2 above" in listing
+    assert "'v.mp4': video 1 above" in listing
 
 
 ANSWERS = {
@@ -105,6 +139,7 @@ ANSWERS = {
         "choices": [{"index": 0, "finish_reason": "stop", "logprobs": None,
                      "message": {"role": "assistant", "content": "ok", "refusal": None}}],
     },
+    "/v1/models/m:generateContent": {"candidates": [{"content": {"role": "model", "parts": [{"text": "ok"}]}}]},
 }  # fmt: skip
 
 
@@ -137,8 +172,8 @@ def endpoint():
             thread.join()
 
 
-async def test_what_arrives_at_anthropic_is_what_was_emitted(tmp_path):
-    blocks = await llm.anthropic_blocks(everything(tmp_path))
+async def test_what_arrives_at_anthropic_is_what_was_emitted():
+    blocks = await anyio.to_thread.run_sync(blocks_of, llm.anthropic_blocks)
     with endpoint() as (address, bodies):
         async with anthropic.AsyncAnthropic(api_key="x", base_url=address, max_retries=0) as client:
             content = [*blocks, {"type": "text", "text": "What is this?"}]
@@ -146,8 +181,8 @@ async def test_what_arrives_at_anthropic_is_what_was_emitted(tmp_path):
     assert bodies[0]["messages"] == [{"role": "user", "content": content}]
 
 
-async def test_what_arrives_at_openai_is_what_was_emitted(tmp_path):
-    blocks = await llm.openai_blocks(everything(tmp_path))
+async def test_what_arrives_at_openai_is_what_was_emitted():
+    blocks = await anyio.to_thread.run_sync(blocks_of, llm.openai_blocks)
     with endpoint() as (address, bodies):
         async with openai.AsyncOpenAI(api_key="x", base_url=address + "/v1", max_retries=0) as client:
             content = [*blocks, {"type": "input_text", "text": "What is this?"}]
@@ -155,8 +190,8 @@ async def test_what_arrives_at_openai_is_what_was_emitted(tmp_path):
     assert bodies[0]["input"] == [{"role": "user", "content": content}]
 
 
-async def test_what_arrives_at_chat_completions_is_what_was_emitted(tmp_path):
-    blocks = await llm.openai_chat_blocks(everything(tmp_path))
+async def test_what_arrives_at_chat_completions_is_what_was_emitted():
+    blocks = await anyio.to_thread.run_sync(blocks_of, llm.openai_chat_blocks)
     with endpoint() as (address, bodies):
         async with openai.AsyncOpenAI(api_key="x", base_url=address + "/v1", max_retries=0) as client:
             content = [*blocks, {"type": "text", "text": "What is this?"}]
@@ -164,9 +199,39 @@ async def test_what_arrives_at_chat_completions_is_what_was_emitted(tmp_path):
     assert bodies[0]["messages"] == [{"role": "user", "content": content}]
 
 
-async def test_the_prompt_arrives_whole(tmp_path):
+@pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")  # the SDK's, of aiohttp
+async def test_what_arrives_at_gemini_is_what_was_emitted(loop_name):
+    if loop_name == "trio":
+        pytest.skip("google-genai does not run on trio")
+    parts = await anyio.to_thread.run_sync(blocks_of, llm.gemini_parts)
+    with endpoint() as (address, bodies):
+        client = google.genai.Client(api_key="x", http_options={"base_url": address})
+        content = [*parts, {"text": "What is said?"}]
+        await client.aio.models.generate_content(model="m", contents=[{"role": "user", "parts": content}])
+        await client.aio.aclose()
+        client.close()
+    sent = bodies[0]["contents"][0]["parts"]
+    assert [part.get("text") for part in sent] == [part.get("text") for part in content]
+    for there, here in zip(sent, content, strict=True):
+        if "inlineData" in there:
+            assert (there["inlineData"].get("mimeType") or there["inlineData"].get("mime_type")) == here["inline_data"][
+                "mime_type"
+            ]
+            assert base64.urlsafe_b64decode(there["inlineData"]["data"]) == here["inline_data"]["data"]
+
+
+async def test_a_compatible_server_gets_text_and_pictures_alone(tmp_path):
+    """vLLM, Ollama, LM Studio and llama.cpp answer 400 to any other part."""
+    found = await llm.openai_chat_blocks(everything(tmp_path), limits=llm.COMPATIBLE)
+    assert {block["type"] for block in found} == {"text", "image_url"}
+    kinds = {block["image_url"]["url"].partition(";")[0] for block in found if "image_url" in block}
+    assert kinds <= {"data:image/png", "data:image/jpeg"}
+    assert any("Seite 1" in block.get("text", "") for block in found)
+
+
+async def test_the_prompt_arrives_whole():
     """No lone surrogate, no NUL: what a client cannot encode."""
-    prompt = await llm.prompt(everything(tmp_path))
+    prompt = await anyio.to_thread.run_sync(blocks_of, llm.prompt)
     with endpoint() as (address, bodies):
         async with anthropic.AsyncAnthropic(api_key="x", base_url=address, max_retries=0) as client:
             await client.messages.create(model="m", max_tokens=9, messages=[{"role": "user", "content": prompt}])

@@ -326,7 +326,7 @@ async def main():
     async with openai.AsyncOpenAI(api_key="x", base_url=sys.argv[3] + "/v1") as client:
         async with llm.uploaded(stage_in(root, *((f"{n}.png", PNG) for n in range(3))), client):
             print("there", flush=True)
-            await anyio.sleep(60)
+            await anyio.sleep_forever()
 anyio.run(main)
 """
 
