@@ -157,7 +157,7 @@ def _image_plan(number: int, file: StagedFile, limits: ProviderLimits, taken: in
         change = f"{pixels} pixels are more than a model sees"
     if change:
         _require_pillow(file, change)
-    size = min(max(file.size, MB), _CONVERTED_BYTES, limits.max_image_bytes) if change else file.size
+    size = min(_CONVERTED_BYTES, limits.max_image_bytes) if change else file.size
     return Plan(number, file, size, change, side, pixels)
 
 
