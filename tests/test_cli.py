@@ -13,9 +13,11 @@ import stat
 import struct
 import subprocess
 import sys
+import tempfile
 import termios
 import textwrap
 from pathlib import Path
+from unittest import mock
 
 import pytest
 
@@ -40,9 +42,26 @@ class Command:
             self.environment.pop(name, None)
 
     def __call__(self, verb, *arguments, program=MODULE, **options):
-        """Run it to its end, and return what came of it."""
+        """Run it to its end, and return what came of it: in this process, unless the test needs one of its own."""
+        if program == MODULE and not options:
+            return self.here(self.line(verb, *arguments, program=()))
         options = {"capture_output": True, "text": True, "timeout": 60, "env": self.environment, **options}
         return subprocess.run(self.line(verb, *arguments, program=program), check=False, **options)
+
+    def here(self, line):
+        """Run it in this process, with files for its output and its children's."""
+        with (
+            mock.patch.dict(os.environ, self.environment, clear=True),
+            mock.patch.object(tempfile, "tempdir", self.environment["TMPDIR"]),
+            into_file(1, "stdout") as output,
+            into_file(2, "stderr") as errors,
+        ):
+            try:
+                code = main(line)
+            except SystemExit as end:
+                code = end.code
+            texts = [os.pread(stream, os.fstat(stream).st_size, 0).decode() for stream in (output, errors)]
+        return subprocess.CompletedProcess(line, code, *texts)
 
     @contextlib.contextmanager
     def started(self, verb, *arguments, program=MODULE, **options):
@@ -60,6 +79,20 @@ class Command:
         own = ["--temp-dir", self.root, "--insecure-local"] if verb in {"run", "get"} else []
         own += ["--into", self.into] if verb == "get" else []
         return [*program, verb, *map(str, own), *map(str, arguments)]
+
+
+@contextlib.contextmanager
+def into_file(number, name):
+    """Let a standard stream, and its descriptor, lead into a file for a while; yield the file's descriptor."""
+    before = os.dup(number)
+    try:
+        with tempfile.TemporaryFile() as file, open(number, "w", closefd=False) as stream:
+            os.dup2(file.fileno(), number)
+            with mock.patch.object(sys, name, stream):
+                yield file.fileno()
+    finally:
+        os.dup2(before, number)
+        os.close(before)
 
 
 @pytest.fixture
@@ -289,7 +322,8 @@ def test_a_header_is_sent_and_never_shown(command, cdn, tmp_path, how):
         command.environment["STAGING_HEADERS"] = line
     urls = cdn.serve("/a", b"x"), cdn.url("/gone")
     for verb, rest in (("get", []), ("run", ["--", "env"])):
-        done = command(verb, "--json", "--partial", *options, *urls, *rest, input=given)
+        more = {"input": given} if given else {}
+        done = command(verb, "--json", "--partial", *options, *urls, *rest, **more)
         assert {request.header("Authorization") for request in cdn.requests} == {TOKEN}
         assert {request.header("X-Two") for request in cdn.requests} == {"2"}
         assert "not_found" in done.stdout
@@ -351,7 +385,7 @@ def test_sweep_removes_orphans_and_prints_how_many(command, cdn):
 
 def bare(command, *arguments):
     """Run `get` without `--insecure-local`."""
-    return command("get", *arguments, program=patched("sys.argv.remove('--insecure-local')"))
+    return command.here([word for word in command.line("get", *arguments, program=()) if word != "--insecure-local"])
 
 
 def test_only_discords_hosts_are_allowed_unless_others_are_named(command, cdn):
@@ -452,11 +486,11 @@ def test_hostile_names_reach_no_terminal(command, cdn):
 def test_a_locale_that_cannot_write_a_name_is_no_traceback(command, cdn):
     command.environment |= {"LC_ALL": "C", "PYTHONCOERCECLOCALE": "0", "PYTHONUTF8": "0"}
     url = cdn.file("日本語.pdf", b"x")
-    done = command("get", url, cdn.url("/読.pdf"))
+    done = command("get", url, cdn.url("/読.pdf"), timeout=60)  # in a process: a locale is one's own
     assert (done.returncode, done.stdout) == (1, f"{command.into}/___.pdf\n")
     assert done.stderr.startswith("\\u65e5\\u672c\\u8a9e.pdf: 1 byte")
     assert "staging: \\u8aad.pdf: not found" in done.stderr
-    done = command("run", "--quiet", url, "--", "sh", "-c", 'echo "$STAGING_CONTEXT"; cat "$1"', "sh", "{}")
+    done = command("run", "--quiet", url, "--", "sh", "-c", 'echo "$STAGING_CONTEXT"; cat "$1"', "sh", "{}", timeout=60)
     assert (done.returncode, done.stderr) == (0, "")
     assert done.stdout.startswith("[Attachments:]\n1. FILE '日本語.pdf'\n")
     assert done.stdout.endswith("\nx")
