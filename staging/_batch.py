@@ -234,7 +234,8 @@ class Batch:
         fresh: Mapping[str, str] = {}
         if expired and self._tools.refresh is not None:
             try:
-                fresh = dict(await self._tools.refresh(expired))
+                with anyio.move_on_after(self._tools.terms.limits.timeout):
+                    fresh = dict(await self._tools.refresh(expired))
             except Exception as error:  # noqa: BLE001  # the caller's own: its links stay expired, the rest goes on
                 self._tools.observer.refresh_failed(len(expired), error)
         return {url: None if (new := fresh.get(url)) is None else str(new) for url in expired}

@@ -20,6 +20,11 @@ import hypothesis
 import pytest
 import trio
 
+try:
+    import uvloop
+except ImportError:  # not on every system
+    uvloop = None  # type: ignore[assignment]
+
 hypothesis.settings.register_profile("default", deadline=None, max_examples=200)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile(os.environ.get("STAGING_HYPOTHESIS", "default"))
@@ -44,6 +49,11 @@ LOOPS: dict[str, dict[str, Any]] = {
 }
 if sys.version_info < (3, 12):
     del LOOPS["eager"]  # eager tasks came with Python 3.12
+
+ASYNCIO_LOOPS: dict[str, dict[str, Any]] = {name: loop for name, loop in LOOPS.items() if loop["backend"] == "asyncio"}
+if uvloop is not None:
+    ASYNCIO_LOOPS["uvloop"] = {"backend": "asyncio", "backend_options": {"loop_factory": uvloop.new_event_loop}}
+    anyio.run(anyio.sleep, 0, **ASYNCIO_LOOPS["uvloop"])  # libuv opens a pipe for the process, once
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
@@ -73,7 +83,7 @@ def run_on(loop_name: str, function: Callable[[], Awaitable[None]]) -> None:
         await _settle()
         assert _other_tasks() == [], "the test left tasks behind"
 
-    anyio.run(watched, **LOOPS[loop_name])
+    anyio.run(watched, **{**LOOPS, **ASYNCIO_LOOPS}[loop_name])
 
 
 async def _settle() -> None:
