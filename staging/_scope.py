@@ -19,8 +19,8 @@ import logging
 import os
 import warnings
 import weakref
-from collections.abc import Awaitable, Callable
-from contextlib import suppress
+from collections.abc import Awaitable, Callable, Iterator
+from contextlib import contextmanager, suppress
 from contextvars import ContextVar
 from types import TracebackType
 from typing import Any, Protocol, Self, TypeVar
@@ -70,6 +70,7 @@ class Scope:
         self._state = "new"
         self._owner = os.getpid()
         self._calls: set[Call] = set()
+        self._first: list[Callable[[], Awaitable[None]]] = []
         self._ending = anyio.Lock()
         self._finalizer: weakref.finalize[..., Any] | None = None
 
@@ -104,6 +105,15 @@ class Scope:
         """Close the scope; never raises on its own account, so the body's exception is the one that is seen."""
         await self.aclose()
 
+    @contextmanager
+    def ending_first(self, ending: Callable[[], Awaitable[None]]) -> Iterator[None]:
+        """Let `ending`, which is bounded and never raises, be awaited first if the scope ends inside this block."""
+        self._first.append(ending)
+        try:
+            yield
+        finally:
+            self._first.remove(ending)
+
     async def aclose(self) -> None:
         """Close the scope, as leaving it does; before it is entered, and a second time, it does nothing.
 
@@ -125,6 +135,8 @@ class Scope:
             for call in self._calls:
                 call.scope.cancel()
             try:
+                for ending in tuple(self._first):
+                    await ending()
                 await self._leave(tuple(call for call in self._calls if call not in mine))
             except Exception:  # noqa: BLE001  # it would mask the body's exception
                 quietly(_log.exception, "Leaving %s failed", self._the)

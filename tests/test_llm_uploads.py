@@ -24,9 +24,10 @@ import pytest
 from files_api import files_api
 from llm_stage import failure, image, pdf, stage_of
 
-from staging import WorkspaceError, llm
+from staging import AttachmentStage, StageClosedError, StagingArea, WorkspaceError, llm
 from staging.llm import _copies, uploads
 from staging.llm._ledger import Ledger, orphans
+from staging.testing import FakeCDN, Reply, assert_empty
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")  # google-genai's, of aiohttp
 
@@ -294,6 +295,46 @@ async def test_a_cancelled_scope_leaves_no_copy(provider, native, tmp_path, loop
             await _cancelled_at_random_moments(client, tmp_path, int(os.environ.get("STAGING_UPLOADS", "12")), native)
         assert api.files == {}
         assert [path for folder in tmp_path.iterdir() for path in ledgers(folder)] == []
+
+
+async def test_the_stages_own_end_is_the_copies_end(tmp_path):
+    """As when an area is left while a message is still being answered."""
+    async with FakeCDN() as cdn:
+        url = cdn.script("/i.png", Reply(PNG))
+        with files_api() as (address, api):
+            async with client_of("openai", address) as client:
+                async with StagingArea(tmp_path, policy=cdn.policy) as area, area.stage() as stage:
+                    await stage.download(url)
+                    scope = llm.uploaded(stage, client)
+                    async with scope:
+                        assert len(api.files) == 1
+                        await stage.aclose()
+                        assert (api.files, ledgers(tmp_path)) == ({}, [])
+                    assert scope.leftovers == ()
+                assert api.requests == ["upload", "delete"]
+    assert_empty(tmp_path)
+
+
+async def test_a_stage_that_ends_while_files_are_sent_leaves_no_copy(tmp_path):
+    async with FakeCDN() as cdn:
+        url = cdn.script("/i.png", Reply(PNG))
+        with files_api() as (address, api):
+            api.delay = 0.3
+            async with client_of("openai", address) as client, AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+                await stage.download(url)
+
+                async def use():
+                    with pytest.raises(StageClosedError):
+                        async with llm.uploaded(stage, client):
+                            raise AssertionError("the body must not run")
+
+                async with anyio.create_task_group() as group:
+                    group.start_soon(use)
+                    await anyio.to_thread.run_sync(api.asked.wait, 20)
+                    await stage.aclose()
+                    assert api.files == {}
+            assert api.files == {}
+    assert_empty(tmp_path)
 
 
 async def test_a_cancellation_is_not_held_up_by_an_api_that_hangs(tmp_path, monkeypatch, short):

@@ -11,6 +11,7 @@ import os
 import secrets
 import tempfile
 from collections.abc import Awaitable, Callable
+from contextlib import ExitStack
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -22,6 +23,7 @@ import anyio
 from staging._claims.filenames import safe_name
 from staging._errors import WorkspaceError
 from staging._models import require_number
+from staging._scope import Scope
 from staging._text import one_line
 from staging._threads import in_thread, outlast
 from staging.llm._budget import Count
@@ -112,6 +114,9 @@ class Uploads:
         self._ledger: Ledger | None = None
         self._stopping = False
         self._entered = False
+        self._sent: anyio.Event | None = None  # while something is sent, to be waited for
+        self._one_ending = anyio.Lock()
+        self._inside = ExitStack()
 
     async def __aenter__(self) -> list[Block]:
         """Read and send the files, and return the blocks.
@@ -132,17 +137,23 @@ class Uploads:
         try:
             if self._copies:
                 await self._open_ledger()
-                await _settled(partial(self._send_all, begun + self._given.seconds), self._stop)
+                if isinstance(self._stage, Scope):
+                    self._inside.enter_context(self._stage.ending_first(self._end))
+                await self._send(begun + self._given.seconds)
+                self._stage.context()  # raises when the stage was closed meanwhile
             return self._blocks(parts)
         except BaseException:
-            await self._end()
+            await self.__aexit__(None, None, None)
             raise
 
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         """Delete every copy; it never raises, but for a cancellation that came meanwhile."""
-        await self._end()
+        try:
+            await self._end()
+        finally:
+            self._inside.close()
 
     # Sending
 
@@ -159,20 +170,28 @@ class Uploads:
     def _stop(self) -> None:
         self._stopping = True
 
+    async def _send(self, deadline: float) -> None:
+        self._sent = anyio.Event()
+        try:
+            await _settled(partial(self._send_all, deadline), self._stop)
+        finally:
+            self._sent.set()
+            self._sent = None
+
     async def _send_all(self, deadline: float) -> None:
         places = anyio.Semaphore(AT_ONCE)
 
         async def send(copy: Copy) -> None:
             async with places:
                 if copy.part is not None and not self._stopping:
-                    await self._send(copy, copy.part)
+                    await self._send_one(copy, copy.part)
 
         with anyio.CancelScope(deadline=deadline):
             async with anyio.create_task_group() as group:
                 for copy in tuple(self._copies):
                     group.start_soon(send, copy)
 
-    async def _send(self, copy: Copy, part: MediaPart) -> None:
+    async def _send_one(self, copy: Copy, part: MediaPart) -> None:
         """Send one file; a second try is a copy of its own, since the first may have arrived."""
         for attempt in range(_ATTEMPTS):
             if attempt:
@@ -242,12 +261,16 @@ class Uploads:
 
     async def _ending(self) -> None:
         """Delete, tell, and close the ledger; it may be called again and goes on where it was."""
-        await delete_all(self._api, self._copies, _EXIT_SECONDS)
-        self.leftovers = left_of(self._copies)
-        if self._ledger is not None:
-            await in_thread(partial(self._ledger.close, keep=bool(self.leftovers)))
-            self._ledger = None
-            tell(self._api, self.leftovers)
+        async with self._one_ending:
+            if self._sent is not None:  # the stage ends first: what is under way may still arrive
+                with anyio.move_on_after(_GRACE):
+                    await self._sent.wait()
+            await delete_all(self._api, self._copies, _EXIT_SECONDS)
+            self.leftovers = left_of(self._copies)
+            if self._ledger is not None and self._sent is None:
+                await in_thread(partial(self._ledger.close, keep=bool(self.leftovers)))
+                self._ledger = None
+                tell(self._api, self.leftovers)
 
     def __repr__(self) -> str:
         there = sum(copy.stored is not None and not copy.gone for copy in self._copies)
