@@ -18,6 +18,7 @@ from typing import get_args
 
 import anyio
 import anyio.abc
+import anyio.pytest_plugin
 import discord
 import httpx
 import pytest
@@ -278,6 +279,8 @@ def test_a_test_of_a_bot(tmp_path, plugin):
     """It passes under each plugin, with fixtures that end in other tasks, and leaves no socket and no warning."""
     (tmp_path / "test_bot.py").write_text(f"PNG = {PNG!r}\n\n{programs()[TEST]}")
     (tmp_path / "pytest.ini").write_text(f"[pytest]\n{PLUGINS[plugin]}\n")
+    if plugin == "anyio" and "anyio_mode" not in inspect.getsource(anyio.pytest_plugin):
+        pytest.skip("this anyio has no mode yet")
     others = [f"-pno:{other}" for other in PLUGINS if other != plugin]
     line = [sys.executable, "-m", "pytest", "-q", "-Werror", "-pno:cacheprovider", *others]
     done = subprocess.run(line, cwd=tmp_path, capture_output=True, text=True, timeout=60, check=False)

@@ -12,6 +12,9 @@ from unittest import mock
 import discord
 import pytest
 from anyio.from_thread import start_blocking_portal
+from opentelemetry.metrics import Observation
+from opentelemetry.sdk.metrics import MeterProvider
+from opentelemetry.sdk.metrics.export import InMemoryMetricReader
 from readme import README, programs, run
 
 from staging import AttachmentStage, Limits, StagingArea, UrlPolicy, WorkspaceError
@@ -19,15 +22,17 @@ from staging.testing import FakeCDN, assert_empty
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 TOKEN = "123456:AAF-secret_of_the_bot"
-EXPIRED, TELEGRAM, MATRIX, REPLY, CONVERSATION, SYNC, THREADS, NOTEBOOK, JSON = RECIPES = (
+EXPIRED, TELEGRAM, TEAMS, MATRIX, REPLY, CONVERSATION, SYNC, THREADS, NOTEBOOK, GAUGES, JSON = RECIPES = (
     "Links that have expired",
     "Telegram",
+    "Teams",
     "Matrix",
     "A message and the one that it replies to",
     "A stage for a conversation",
     "Without an event loop",
     "One area for many threads",
     "A notebook",
+    "What an area is doing",
     "Logs as JSON",
 )
 
@@ -109,6 +114,23 @@ def message_of(aiogram, cdn, path, answer):
     bot = SimpleNamespace(token=TOKEN, session=SimpleNamespace(api=api), get_file=mock.AsyncMock(return_value=file))
     document = aiogram.types.Document(file_id="x", file_unique_id="u", file_name="plan.png")
     return SimpleNamespace(document=document, chat=SimpleNamespace(id=7), answer=answer), bot
+
+
+async def test_teams(tmp_path):
+    """A file, a picture in the text, and the text itself; the token goes to the picture's host alone."""
+    async with FakeCDN() as cdn, AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+        file = {
+            "contentType": "application/vnd.microsoft.teams.file.download.info", "name": "plan.png",
+            "contentUrl": "https://contoso.sharepoint.com/plan.png",
+            "content": {"downloadUrl": cdn.serve("/file", PNG), "uniqueId": "1", "fileType": "png"},
+        }  # fmt: skip
+        picture = {"contentType": "image/*", "contentUrl": cdn.serve("/v3/attachments/1/views/original", PNG)}
+        text = {"contentType": "text/html", "content": "<p>What is this?</p>"}
+        await run(TEAMS, stage=stage, activity={"attachments": [file, picture, text]}, token="secret")
+        assert [type(outcome).__name__ for outcome in stage.outcomes] == ["StagedFile", "StagedFile", "Skipped"]
+        assert [staged.media_type for staged in stage.files] == ["image/png"] * 2
+        assert stage.files[0].name == "plan.png"
+        assert "secret" not in f"{stage.outcomes!r} {stage.context(urls='full')}"
 
 
 async def test_matrix(tmp_path):
@@ -200,6 +222,34 @@ async def test_a_notebook(tmp_path):
         )  # fmt: skip
     assert [file.name for file in names["stage"].files] == ["a.png"]
     assert_empty(tmp_path)
+
+
+async def test_what_an_area_is_doing(tmp_path):
+    """With the real SDKs: what is read is what is so at that moment."""
+    prometheus = pytest.importorskip("prometheus_client")
+    registry, reader = prometheus.CollectorRegistry(), InMemoryMetricReader()
+    meters = MeterProvider([reader], shutdown_on_exit=False)
+    names = await run(
+        GAUGES, meter=meters.get_meter("my.bot"), Observation=Observation,
+        Gauge=partial(prometheus.Gauge, registry=registry),
+    )  # fmt: skip
+
+    def told():
+        (resource,) = reader.get_metrics_data().resource_metrics
+        by_meter = {metric.name: metric.data.data_points[0].value for metric in resource.scope_metrics[0].metrics}
+        for name, value in by_meter.items():
+            assert registry.get_sample_value(name.replace(".", "_")) == value
+        return by_meter
+
+    async with FakeCDN() as cdn, StagingArea(tmp_path, policy=cdn.policy) as area:
+        names["observe"](area)
+        assert set(told().values()) == {0}
+        async with area.stage() as stage:
+            await stage.download(cdn.serve("/a.png", PNG))
+            assert told() | {"staging.bytes_held": 0} == dict.fromkeys(told(), 0) | {"staging.stages_open": 1}
+            assert told()["staging.bytes_held"] >= len(PNG)
+        assert set(told().values()) == {0}
+    meters.shutdown()
 
 
 @pytest.fixture
