@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from staging._models import Outcome, StagedFile
 from staging._text import one_line
-from staging.llm.extract import XLSX, Excerpt
+from staging.llm.extract import Excerpt
 
 # fmt: off
 _LANGUAGES = {
@@ -48,6 +48,7 @@ def quoted(name: str) -> str:
 
 def body_of(text: Excerpt) -> str:
     """Return the beginning and the end, and between them a line that says how much is left out."""
+    text = text.at_lines()
     gap = f"\n[… {text.omitted:,} characters omitted …]\n" if text.omitted else ""
     return text.head + gap + text.tail
 
@@ -84,7 +85,7 @@ def _language(outcome: Outcome, text: Excerpt) -> str:
     """Return the fence's info string: from our tables only, since the name is the sender's."""
     media_type = outcome.media_type if isinstance(outcome, StagedFile) else ""
     if text.converted:
-        return "csv" if media_type == XLSX else "text"
+        return text.language or "text"
     name = outcome.name.lower()
     by_name = _KNOWN_NAMES.get(name) or _LANGUAGES.get(posixpath.splitext(name)[1][1:])
     return by_name or _BY_TYPE.get(media_type, "text")

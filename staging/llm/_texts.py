@@ -94,7 +94,7 @@ def _part(budget: TextBudget, number: int, file: StagedFile, text: Excerpt, shar
             low = middle
         else:
             high = middle - 1
-    cut = text.cut(low)
+    cut = text.cut(low).at_lines()
     remark = "; ".join(filter(None, [text.remark, f"{cut.omitted:,} characters omitted" if cut.omitted else ""]))
     shown = section(number, file, cut)
     return TextPart(

@@ -1,38 +1,29 @@
 """From one staged file to its text, or to the reason why there is none.
 
-Plain text is decoded in a worker thread, in pieces. Whatever needs a parser (PDF, Office, HTML) is read by a process
-that can be killed (`_process`), since hostile input can hold any parser for ever. Neither ever holds a whole file.
+Plain text is decoded in a worker thread, in pieces. Whatever needs a parser, and an encoding that only a detector can
+tell, goes to a process that can be killed (`_process`), since hostile input can hold any parser for ever. Neither ever
+holds a whole file here.
 """
 
 import importlib.util
 import time
 from collections import deque
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import IO
 
-import anyio
-import anyio.to_thread
-
+from staging._claims.kinds import OCTETS
 from staging._models import StagedFile
 from staging._text import one_line
+from staging._threads import in_thread
 from staging.llm._converter.output import MAX_CHARS
-from staging.llm._converter.plain import charset_of_bom, text_pieces, utf8_or
+from staging.llm._converter.text import Cleaner, Encoding, codec_of_label, decide, looks_like_text
+from staging.llm._converter.text import text_pieces
 from staging.llm._files import UnreadableError, reading, staged
+from staging.llm._kinds import PROTECTED, Reader, extension, is_plain, reader_of
 from staging.llm._process import convert
 
-_OFFICE = "application/vnd.openxmlformats-officedocument."
-DOCX = _OFFICE + "wordprocessingml.document"
-XLSX = _OFFICE + "spreadsheetml.sheet"
-PDF = "application/pdf"
-HTML = "text/html"
-
-_TASKS = {PDF: "pdf", DOCX: "docx", XLSX: "xlsx", HTML: "html"}
-_REMARKS = {PDF: "the text of a PDF", DOCX: "the text of a document", XLSX: "sheets as CSV", HTML: "the text of a page"}
-_EXTRAS = {PDF: ("pypdf", "pdf"), XLSX: ("openpyxl", "office")}
-
-FALLBACK = "windows-1252"
-"""How text is decoded that has no byte order mark and is not UTF-8: the most common of the old encodings, and the
-default of browsers (WHATWG Encoding, 4.2 and HTML, 13.2.3.2). It is a guess, and the heading says so."""
+_ROWS = {"csv", "tsv"}
+_LABEL = "charset"
 
 
 @dataclass(frozen=True, slots=True)
@@ -45,6 +36,8 @@ class Excerpt:
         total: characters of the whole.
         remark: how it was read, in a few words for the heading.
         converted: whether it is a rendering, not the file's own text.
+        language: the fence's info string for a rendering.
+        rows: whether quotes may hold a row over several lines.
     """
 
     head: str
@@ -52,6 +45,8 @@ class Excerpt:
     total: int = 0
     remark: str = ""
     converted: bool = False
+    language: str = ""
+    rows: bool = False
 
     @property
     def omitted(self) -> int:
@@ -69,7 +64,30 @@ class Excerpt:
             return self
         end = share // 3
         ending = (self.head + self.tail if self.omitted == 0 else self.tail)[-end:] if end else ""
-        return Excerpt(self.head[: share - end], ending, self.total, self.remark, self.converted)
+        return replace(self, head=self.head[: share - end], tail=ending)
+
+    def at_lines(self) -> "Excerpt":
+        """Return it without the pieces of lines beside the gap; of a table in quotes, without pieces of its rows.
+
+        A line that is most of what is here stays in pieces: the other choice were nothing.
+        """
+        if not self.omitted:
+            return self
+        end, start = self._row_end(), self._row_start()
+        head = self.head[:end] if end >= len(self.head) * 3 // 4 else self.head
+        return replace(self, head=head, tail=self.tail[start:] if start <= len(self.tail) // 4 else self.tail)
+
+    def _row_end(self) -> int:
+        end = self.head.rfind("\n") + 1
+        while self.rows and end and self.head.count('"', 0, end) % 2:
+            end = self.head.rfind("\n", 0, end - 1) + 1
+        return end
+
+    def _row_start(self) -> int:
+        start = self.tail.find("\n") + 1
+        while self.rows and start and self.tail.count('"', start) % 2:
+            start = self.tail.find("\n", start) + 1
+        return start or len(self.tail)
 
 
 class _Collector:
@@ -96,20 +114,15 @@ class _Collector:
             while self._kept - len(self._tail[0]) >= self._keep:
                 self._kept -= len(self._tail.popleft())
 
-    def excerpt(self, remark: str, *, converted: bool = False) -> Excerpt:
+    def excerpt(self, remark: str, *, converted: bool = False, language: str = "", rows: bool = False) -> Excerpt:
         """Return what was kept, at most `keep` characters."""
-        return Excerpt("".join(self._head), "".join(self._tail), self._total, remark, converted).cut(self._keep)
+        head, tail = "".join(self._head), "".join(self._tail)
+        return Excerpt(head, tail, self._total, remark, converted, language, rows).cut(self._keep)
 
 
 def has_text(file: StagedFile) -> bool:
-    """Whether the observed type is one that `text_of` reads."""
-    return _is_plain(file.media_type) or file.media_type in _TASKS
-
-
-def _is_plain(media_type: str) -> bool:
-    if media_type == HTML:
-        return False
-    return media_type.startswith("text/") or media_type.endswith(("/json", "/xml", "+json", "+xml"))
+    """Whether `text_of` reads files of the observed type, or can tell by looking."""
+    return is_plain(file.media_type) or file.media_type == OCTETS or reader_of(file) is not None
 
 
 async def text_of(file: StagedFile, keep: int) -> Excerpt:
@@ -120,20 +133,66 @@ async def text_of(file: StagedFile, keep: int) -> Excerpt:
     """
     if file.size == 0:
         raise UnreadableError("it is empty")
-    if _is_plain(file.media_type):
-        return await anyio.to_thread.run_sync(_read, file, keep)
-    if file.media_type in _TASKS:
-        return await _convert(file, keep)
+    if file.media_type in PROTECTED:
+        raise UnreadableError("it is encrypted, and a password is needed to open it")
+    reader = reader_of(file)
+    if reader and (is_there(reader.module) if reader.module else True):
+        return await _convert(file, reader, keep)
+    if reader and not is_plain(file.media_type):
+        raise UnreadableError(_needs(reader.extra))
+    if is_plain(file.media_type) or file.media_type == OCTETS:
+        excerpt = await _read(file, keep)
+        return replace(excerpt, remark=_joined(excerpt.remark, f"its source; {_needs(reader.extra)}")) if reader else excerpt
     raise UnreadableError(f"{one_line(file.media_type)} is not text")
 
 
-def _read(file: StagedFile, keep: int) -> Excerpt:
-    collector = _Collector(keep)
+async def _read(file: StagedFile, keep: int) -> Excerpt:
+    encoding = await in_thread(_decide, file)
+    if encoding is None:
+        encoding = await _detected(file)
+    if not encoding.codec:
+        raise UnreadableError("its encoding is not known, and it cannot be decoded")
+    return await in_thread(_decoded, file, keep, encoding)
+
+
+def _decide(file: StagedFile) -> Encoding | None:
+    """Return the encoding, or None if only a detector can tell. Runs in a worker thread."""
     with reading(file) as handle:
-        charset = charset_of_bom(handle.read(4)) or utf8_or(_Yielding(handle), FALLBACK)
-        for piece in text_pieces(_Yielding(handle), charset):
-            collector.take(piece)
-    return collector.excerpt(f"decoded as {FALLBACK}, which is a guess" if charset == FALLBACK else "")
+        if file.media_type == OCTETS and not looks_like_text(handle):
+            raise UnreadableError(f"{OCTETS} is not text")
+        return decide(_Yielding(handle), _declared(file))
+
+
+def _declared(file: StagedFile) -> str:
+    """Return the charset that the sender or the server named (RFC 9110, 8.3.2)."""
+    parameters = (file.attachment.media_type or "").split(";")[1:]
+    found = [value for name, _, value in (p.partition("=") for p in parameters) if name.strip().lower() == _LABEL]
+    return found[0].strip().strip("\"'") if found else ""
+
+
+async def _detected(file: StagedFile) -> Encoding:
+    if not is_there("charset_normalizer"):
+        raise UnreadableError(f"its encoding is not declared; {_needs('text')}")
+    answers: list[str] = []
+    async with staged(file) as handle:
+        answer = await convert(handle, "encoding", limit=10_000, take=answers.append)
+    codec = codec_of_label("".join(answers)) or ""  # a converter that was taken over may say anything
+    return Encoding(codec, "; ".join(answer.remarks))
+
+
+def _decoded(file: StagedFile, keep: int, encoding: Encoding) -> Excerpt:
+    """Return the text, cleaned. Runs in a worker thread."""
+    collector, cleaner = _Collector(keep), Cleaner()
+    with reading(file) as handle:
+        for piece in text_pieces(_Yielding(handle), encoding.codec):
+            collector.take(cleaner.feed(piece))
+    collector.take(cleaner.close())
+    rows = extension(file.name) in _ROWS or file.media_type == "text/csv"
+    return collector.excerpt(_joined(encoding.remark, cleaner.remark()), rows=rows)
+
+
+def _joined(*remarks: str) -> str:
+    return "; ".join(filter(None, remarks))
 
 
 class _Yielding:
@@ -148,14 +207,21 @@ class _Yielding:
         return self._read(size)
 
 
-async def _convert(file: StagedFile, keep: int) -> Excerpt:
-    media_type = file.media_type
-    if media_type in _EXTRAS:
-        await anyio.to_thread.run_sync(require, *_EXTRAS[media_type])
-    collector = _Collector(keep)
+async def _convert(file: StagedFile, reader: Reader, keep: int) -> Excerpt:
+    collector, cleaner = _Collector(keep), Cleaner()
+
+    def take(text: str) -> None:
+        collector.take(cleaner.feed(text))
+
     async with staged(file) as handle:
-        await convert(handle, _TASKS[media_type], limit=5 * MAX_CHARS, take=collector.take)
-    return collector.excerpt(_REMARKS[media_type], converted=True)
+        answer = await convert(handle, reader.task, limit=5 * MAX_CHARS, take=take)
+    collector.take(cleaner.close())
+    remark = _joined(reader.remark, *answer.remarks, cleaner.remark())
+    return collector.excerpt(remark, converted=True, language=reader.language, rows=reader.language == "csv")
+
+
+def _needs(extra: str) -> str:
+    return f"reading it needs: pip install 'attachment-staging[{extra}]'"
 
 
 def require(module: str, extra: str) -> None:
@@ -165,7 +231,7 @@ def require(module: str, extra: str) -> None:
         UnreadableError: if it is not, naming what to install.
     """
     if not is_there(module):
-        raise UnreadableError(f"reading it needs: pip install 'attachment-staging[{extra}]'")
+        raise UnreadableError(_needs(extra))
 
 
 def is_there(module: str) -> bool:

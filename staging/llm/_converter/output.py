@@ -4,15 +4,12 @@ A frame is one byte of kind, four bytes of length (big-endian) and as many bytes
 converter that was taken over may write anything.
 """
 
-import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Mapping
 from typing import IO, Final, NoReturn
-
-from staging.llm._converter.bounds import SOFT_SECONDS
 
 TEXT, REMARK, DATA, REFUSAL = b"t", b"r", b"d", b"x"
 HEADER_BYTES = 5
-MAX_CHARS = 2_000_000  # characters of text that one file may give
+MAX_CHARS = 4_000_000  # characters of text that one file may give
 MAX_REMARK = 300  # characters
 CANNOT_FORK = 1_000_000  # a status that no process has; the error number is added
 PIECE = 16_384  # characters of text in a frame
@@ -21,6 +18,9 @@ ENCRYPTED: Final = "encrypted"
 RATIO: Final = "ratio"
 ENTITIES: Final = "entities"
 EMPTY: Final = "empty"
+SCAN: Final = "scan"
+NO_PAGES: Final = "no_pages"
+DEEP: Final = "deep"
 MEMORY: Final = "memory"
 BROKEN: Final = "broken"
 PIXELS: Final = "pixels"
@@ -28,10 +28,13 @@ NO_FIT: Final = "no_fit"
 SLOW: Final = "slow"
 
 REASONS: Mapping[str, str] = {
-    ENCRYPTED: "it is encrypted",
+    ENCRYPTED: "it is encrypted, and a password is needed to open it",
     RATIO: "it expands to far more than its size",
     ENTITIES: "it declares a document type or entities",
-    EMPTY: "there is no text in it; it may be a scan",
+    EMPTY: "there is no text in it",
+    SCAN: "there is no text in it; it may be a scan",
+    NO_PAGES: "it has no pages",
+    DEEP: "it is nested too deeply",
     MEMORY: "it needs too much memory",
     BROKEN: "it is damaged or of a kind that cannot be read",
     PIXELS: "it has too many pixels",
@@ -45,6 +48,10 @@ class RefusedError(Exception):
     """The file is not converted; the only argument is a key of `REASONS`."""
 
 
+class FullError(Exception):
+    """No more text is wanted; the reader ends."""
+
+
 def refuse(reason: str) -> NoReturn:
     """Raise `RefusedError` for one of `REASONS`."""
     raise RefusedError(reason)
@@ -56,21 +63,40 @@ def frame(kind: bytes, content: bytes) -> bytes:
 
 
 class Output:
-    """Where a reader's findings go: at most `MAX_CHARS` characters, and text only until the soft deadline."""
+    """Where a reader's findings go: at most `MAX_CHARS` characters of text.
+
+    The text ends there, and not after some time: so it is the same on every run, whatever else the machine does.
+    """
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
         self._left = MAX_CHARS
+        self._has_data = False
         self.blank = True
 
     def text(self, text: str) -> None:
-        """Write `text`; NUL goes, and a lone surrogate (PDF has them) becomes a question mark: JSON takes neither."""
-        text = text[: self._left].replace("\0", "")
+        """Write `text`; NUL goes, and a lone surrogate (PDF has them) becomes a question mark: JSON takes neither.
+
+        Raises:
+            FullError: if no more is wanted.
+        """
+        text = text.replace("\0", "")
         text = text.lstrip("\n") if self.blank else text
-        self._left -= len(text)
+        for start in range(0, min(len(text), self._left), PIECE):  # a frame is held whole by the parent
+            self._write(TEXT, text[start : min(start + PIECE, self._left)].encode("utf-8", "replace"))
         self.blank = self.blank and not text.strip()
-        for start in range(0, len(text), PIECE):  # a frame is held whole by the parent
-            self._write(TEXT, text[start : start + PIECE].encode("utf-8", "replace"))
+        self._left -= len(text)
+        if self._left < 0:
+            raise FullError
+
+    def check(self) -> None:
+        """Refuse a file whose reader found nothing."""
+        if self.blank and not self._has_data:
+            refuse(EMPTY)
+
+    def cut(self) -> None:
+        """Say that the rest was not read."""
+        self._write(TEXT, f"\n[… the rest was not read, after {MAX_CHARS:,} characters …]\n".encode())
 
     def remark(self, words: str) -> None:
         """Tell in a few words what the reader's text should be known by: what was left out, or is not certain."""
@@ -78,6 +104,7 @@ class Output:
 
     def data(self, data: bytes) -> None:
         """Write one whole thing of bytes, such as a picture."""
+        self._has_data = True
         self._write(DATA, data)
 
     def refuse(self, reason: str) -> NoReturn:
@@ -87,23 +114,6 @@ class Output:
     def end(self, reason: str) -> None:
         """Tell the parent that the conversion was refused."""
         self._write(REFUSAL, reason.encode("ascii"))
-
-    @property
-    def full(self) -> bool:
-        """Whether no more text is wanted."""
-        return self._left <= 0 or time.process_time() > SOFT_SECONDS
-
-    def until_full(self, parts: Iterable[str], *, unit: str) -> None:
-        """Write every part; when it is full before the end, say after how many `unit` it stopped."""
-        cut = ""
-        for count, part in enumerate(parts):
-            if self.full:
-                cut = f"\n[… the rest was not read, after {count:,} {unit} …]\n"
-                break
-            self.text(part)
-        if self.blank:
-            refuse(SLOW if cut else EMPTY)
-        self._write(TEXT, cut.encode())
 
     def _write(self, kind: bytes, content: bytes) -> None:
         if content:

@@ -1,89 +1,411 @@
-"""HTML: what a browser would show."""
+"""HTML: what a reader of the page sees, as Markdown; the tree is selectolax's, built as browsers build it (lexbor).
 
-import html.parser
+Theory of operation. The tree is walked without recursion, since a page may nest as deep as it likes. `_Writer` collects
+words into a line, and lines into blocks; a cell of a table is a writer of its own, so that its text can be put into a
+row or, where the table is only a layout, be written as it is. What a browser does not show is left out and counted.
+"""
+
 import re
-from collections.abc import Iterable, Iterator
-from typing import IO
+from collections import Counter
+from collections.abc import Iterator
+from html import unescape
+from typing import IO, Any
+from xml.etree.ElementTree import Element  # noqa: S405  # made here, nothing is parsed by it
 
+from staging.llm._converter import markdown
+from staging.llm._converter.formulas import equation
 from staging.llm._converter.output import Output
-from staging.llm._converter.plain import charset_of_bom, text_pieces, utf8_or
+from staging.llm._converter.text import decoded
 
-SILENT = {"script", "style", "template", "noscript", "svg", "math", "iframe", "object"}
-INLINE = {"a", "abbr", "b", "bdi", "bdo", "cite", "code", "data", "dfn", "em", "font", "i", "img", "kbd", "label"} | {
-    "mark", "q", "s", "samp", "small", "span", "strong", "sub", "sup", "time", "u", "var", "wbr",
-}  # fmt: skip
-CHARSET = re.compile(rb"<meta[^>]{0,200}?charset\s*=\s*[\"']?\s*([a-z0-9_-]{3,20})", re.IGNORECASE)
-CHARSETS = re.compile(r"windows-125\d|iso-8859-\d+|koi8-[ru]|shift_jis|euc-jp|euc-kr|gb18030|gbk|gb2312|big5|tis-620")
-
-
-class Words(html.parser.HTMLParser):
-    """What a browser would show: no script, no style, one space between words, block elements on lines of their own."""
-
-    def __init__(self) -> None:
-        super().__init__(convert_charrefs=True)
-        self._shown: list[str] = []
-        self._gap = ""  # what parts the next word from the last
-        self._silent = 0
-        self._exact = 0
-
-    def taken(self) -> str:
-        """Return what was found since the last call."""
-        shown = "".join(self._shown)
-        self._shown.clear()
-        return shown
-
-    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Count what is silent or preformatted; break the line at a block."""
-        del attrs
-        self._silent += tag in SILENT
-        self._exact += tag == "pre"
-        self._break(tag)
-
-    def handle_startendtag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
-        """Break the line; an element that closes itself holds no text."""
-        del attrs
-        self._break(tag)
-
-    def handle_endtag(self, tag: str) -> None:
-        """Undo what the start tag did; end tags without a start count for nothing."""
-        self._silent = max(0, self._silent - (tag in SILENT))
-        self._exact = max(0, self._exact - (tag == "pre"))
-        self._break(tag)
-
-    def handle_data(self, data: str) -> None:
-        """Keep what is shown."""
-        if self._silent:
-            return
-        words = data if self._exact else " ".join(data.split())
-        if data[:1].isspace() and not self._exact:
-            self._gap = self._gap or " "
-        if words:
-            self._shown += (self._gap, words)
-            self._gap = " " if data[-1:].isspace() and not self._exact else ""
-
-    def _break(self, tag: str) -> None:
-        if tag not in INLINE and self._gap != "\n":
-            self._gap = "\t" if tag in {"td", "th"} else "\n"
+# fmt: off
+_INLINE = {"a", "abbr", "b", "bdi", "bdo", "big", "button", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img", "input",
+           "ins", "kbd", "label", "mark", "math", "meter", "output", "progress", "q", "rp", "rt", "ruby", "s", "samp", "small",
+           "select", "span", "strike", "strong", "sub", "sup", "textarea", "time", "tt", "u", "var", "wbr", "tspan",
+           "acronym", "map", "picture", "slot"}
+_SILENT = {"script", "style", "template", "head", "datalist", "-comment", "!doctype", "area", "param", "source", "track", "rp"}
+_HIDING = re.compile(
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size|max-height|line-height)\s*:\s*0+(?:\.0*)?(?![\d.])"
+    r"|mso-hide\s*:\s*all|(?:text-indent|left|top|margin-left)\s*:\s*-\d{3,}|clip\s*:\s*rect\(\s*[01]", re.IGNORECASE)
+# fmt: on
+_COLORS = re.compile(r"(?<![\w-])(background(?:-color)?|color)\s*:\s*([^;!]+)", re.IGNORECASE)
+_MEDIA_RULES = re.compile(r"@[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
+_HIDING_RULE = re.compile(r"((?:[\w-]*[.#][\w-]+\s*,?\s*)+)\{[^{}]*(?:display\s*:\s*none|visibility\s*:\s*hidden)[^{}]*\}")
+_LAYOUT_CELL = 1500  # characters of one cell, above which a table is no table of data
 
 
 def read(source: IO[bytes], out: Output) -> None:
-    """Write the visible words of a page."""
-    out.until_full(html_words(text_pieces(source, html_charset(source))), unit="pieces")
+    """Write a page: title, then what stands on it."""
+    text, remark = decoded(source.read())
+    page = _Page(text)
+    out.remark(remark)
+    if title := page.title():
+        out.text(f"[title: {title}]\n\n")
+    try:
+        for block in page.blocks():
+            out.text(block)
+    finally:
+        for told in page.told():
+            out.remark(told)
 
 
-def html_words(pieces: Iterable[str]) -> Iterator[str]:
-    """Yield the words as the page is parsed, so that it is never in memory as a whole."""
-    words = Words()
-    for piece in pieces:
-        words.feed(piece)
-        yield words.taken()
-    words.close()
-    yield words.taken()
+def fragment(data: bytes | str) -> str:
+    """Return a page as Markdown: one that is part of something else."""
+    page = _Page(data if isinstance(data, str) else decoded(data)[0])
+    return "".join(page.blocks())
 
 
-def html_charset(source: IO[bytes]) -> str:
-    """Choose by BOM, UTF-8, the page's own declaration, windows-1252, in this order (WHATWG Encoding, 4.2)."""
-    head = source.read(1024)
-    declared = CHARSET.search(head)
-    label = declared[1].decode("ascii").lower() if declared else ""
-    return charset_of_bom(head) or utf8_or(source, label if CHARSETS.fullmatch(label) else "windows-1252")
+class _Page:
+    def __init__(self, text: str) -> None:
+        from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415  # it is there only with the extra
+
+        self._tree: Any = LexborHTMLParser(text)
+        self._hidden = self._hiding_selectors()
+        self._counts: Counter[str] = Counter()
+
+    def title(self) -> str:
+        """Return the page's title."""
+        node = self._tree.css_first("title")
+        return markdown.one_line(node.text()) if node else ""
+
+    def told(self) -> Iterator[str]:
+        """Yield what was left out, in words for the heading."""
+        if n := self._counts["hidden"]:
+            yield f"{n:,} characters of hidden text left out"
+        if n := self._counts["data"]:
+            yield f"{n:,} script{'s' * (n != 1)} of data left out"
+        if n := self._counts["picture"]:
+            yield f"{n:,} picture{'s' * (n != 1)} not shown"
+
+    def _hiding_selectors(self) -> set[str]:
+        """Return the classes and identifiers that the page's own style sheets hide; rules for some screens do not count."""
+        found: set[str] = set()
+        for style in self._tree.css("style"):
+            for rule in _HIDING_RULE.finditer(_MEDIA_RULES.sub("", style.text()[:200_000])):
+                found.update(part.strip() for part in rule[1].split(","))
+        return found
+
+    def _is_hidden(self, tag: str, attributes: dict[str, str | None]) -> bool:
+        if "hidden" in attributes or (tag == "input" and attributes.get("type") == "hidden"):
+            return True
+        style = attributes.get("style") or ""
+        if style and (_HIDING.search(style) or _is_invisible(style)):
+            return True
+        if not self._hidden:
+            return False
+        marks = [f".{name}" for name in (attributes.get("class") or "").split()] + [f"#{attributes.get('id')}"]
+        return any(mark in self._hidden or tag + mark in self._hidden for mark in marks)
+
+    def blocks(self) -> Iterator[str]:
+        """Yield the page's blocks as they are found."""
+        writer = _Writer()
+        node = self._tree.body or self._tree.root
+        top = node.mem_id if node is not None else 0
+        while node is not None:
+            descend = self._enter(node, writer)
+            child = node.child if descend else None
+            if child is not None:
+                node = child
+                continue
+            while node is not None:
+                if descend:
+                    writer.leave(node.tag)
+                descend = True
+                if node.mem_id == top:
+                    node = None
+                elif node.next is not None:
+                    node = node.next
+                    break
+                else:
+                    node = node.parent
+            if not writer.nested:
+                yield from writer.taken()
+        writer.end()
+        yield from writer.taken()
+
+    def _enter(self, node: Any, writer: "_Writer") -> bool:
+        """Write what a node is, and tell whether its children come next."""
+        tag = node.tag or ""
+        if tag in {"-text", "#text"}:
+            writer.words(node.text_content or "")
+            return False
+        attributes = node.attributes if tag not in _SILENT else {}
+        if tag in _SILENT:
+            self._counts["data"] += tag == "script" and "json" in (node.attributes.get("type") or "")
+            return False
+        if attributes and self._is_hidden(tag, attributes):
+            self._counts["hidden"] += len(markdown.one_line(node.text()))
+            return False
+        if tag in _LEAVES:
+            writer.inline(_LEAVES[tag](node, attributes))
+            self._counts["picture"] += tag in {"img", "canvas"}
+            return False
+        writer.enter(tag, attributes)
+        return True
+
+
+def _is_invisible(style: str) -> bool:
+    colors = {name.lower()[:5]: value.strip().lower() for name, value in _COLORS.findall(style)}
+    return len(colors) == 2 and colors["color"] == colors["backg"]
+
+
+class _Writer:
+    """Words into lines, lines into blocks."""
+
+    def __init__(self) -> None:
+        self._done: list[str] = []
+        self._line: list[str] = []
+        self._gap = False
+        self._lists: list[int] = []  # of each open list, the next number; 0 in one of bullets
+        self._mark = ""
+        self._links: list[tuple[str, int]] = []
+        self._quotes = 0
+        self._exact = 0
+        self._tables: list[_Table] = []
+        self._outer: list[_Saved] = []
+
+    @property
+    def nested(self) -> bool:
+        """Whether a table is open, whose rows are not written before it ends."""
+        return bool(self._tables)
+
+    def taken(self) -> list[str]:
+        """Return the blocks that were finished since the last call."""
+        done, self._done = self._done, []
+        return done
+
+    def words(self, text: str) -> None:
+        """Add text as it is shown: white space is one space."""
+        if self._exact:
+            self._line.append(text)
+            return
+        words = " ".join(text.split())
+        if text[:1].isspace():
+            self._gap = True
+        if words:
+            if self._gap and self._line and not self._line[-1].endswith(("\n", " ")):
+                self._line.append(" ")
+            self._line.append(words)
+            self._gap = text[-1:].isspace()
+
+    def inline(self, text: str) -> None:
+        """Add something that is ready."""
+        if text == "\n":
+            self._line.append("\n")
+            self._gap = False
+        elif text:
+            self.words(f" {text} " if text.startswith("![") else text)
+
+    def enter(self, tag: str, attributes: dict[str, str | None]) -> None:
+        """Begin an element."""
+        if tag in _HEADINGS or tag not in _INLINE:
+            self._flush()
+        if tag in {"ul", "menu", "ol", "dir"}:
+            start = attributes.get("start") or "1"
+            self._lists.append((int(start) if start.lstrip("-").isdecimal() else 1) if tag == "ol" else 0)
+        elif tag == "li":
+            self._mark = self._next_mark()
+        elif tag == "a":
+            self._links.append((attributes.get("href") or "", len(self._line)))
+        elif tag == "pre":
+            self._exact += 1
+        elif tag == "blockquote":
+            self._quotes += 1
+        elif tag in {"table", "tr", "td", "th"}:
+            self._enter_table(tag, attributes)
+        elif tag in {"del", "s", "strike"}:
+            self.words(" ~~" if self._gap else "~~")
+            self._gap = False
+        elif tag in {"sup", "sub"}:
+            self._line.append("^" if tag == "sup" else "_")
+        elif tag == "dd":
+            self._mark = self._mark or ": "
+
+    def leave(self, tag: str) -> None:
+        """End an element."""
+        if tag in _HEADINGS:
+            self._end_heading(int(tag[1]))
+        elif tag == "a" and self._links:
+            self._end_link(*self._links.pop())
+        elif tag in {"del", "s", "strike"}:
+            self._line.append("~~")
+        elif tag == "pre" and self._exact:
+            self._end_exact()
+        elif tag not in _INLINE:
+            self._flush()
+        if tag in {"ul", "menu", "ol", "dir"} and self._lists:
+            self._lists.pop()
+            self._done += [] if self._lists else ["\n"]
+        elif tag == "blockquote":
+            self._quotes = max(0, self._quotes - 1)
+        elif tag in {"table", "tr", "td", "th"}:
+            self._leave_table(tag)
+
+    def end(self) -> None:
+        """Write what is still open."""
+        self._flush()
+        while self._tables:
+            self._leave_table("td")
+            self._leave_table("table")
+
+    def _next_mark(self) -> str:
+        if not self._lists or not self._lists[-1]:
+            return "-"
+        self._lists[-1] += 1
+        return f"{self._lists[-1] - 1}."
+
+    def _flush(self) -> None:
+        if self._exact:
+            return
+        text = "".join(self._line).strip()
+        text = re.sub(r"[ \t]*\n[ \t]*", "\n", text)
+        self._line.clear()
+        self._links = [(target, 0) for target, _ in self._links]
+        self._gap = False
+        if not text:
+            return
+        if self._mark == ": ":
+            block = ": " + text + "\n"
+        elif self._mark:
+            block = markdown.item(text, level=max(0, len(self._lists) - 1), mark=self._mark)
+        elif self._lists:
+            block = "  " * min(12, len(self._lists)) + text + "\n"
+        else:
+            block = text + ("\n" if self._quotes else "\n\n")
+        self._mark = ""
+        self._done.append(markdown.quote(block) if self._quotes else block)
+
+    def _end_heading(self, level: int) -> None:
+        text = "".join(self._line)
+        self._line.clear()
+        self._gap = False
+        self._done.append(markdown.heading(level, text))
+
+    def _end_exact(self) -> None:
+        self._exact -= 1
+        if self._exact:
+            return
+        text = "".join(self._line).strip("\n")
+        self._line.clear()
+        if text.strip():
+            self._done.append(f"```\n{text}\n```\n\n" if "\n" in text or "  " in text else text + "\n\n")
+
+    def _end_link(self, target: str, start: int) -> None:
+        target = markdown.one_line(target)
+        if not target or target.startswith("#") or re.match(r"(?:javascript|data|blob):", target, re.IGNORECASE):
+            return
+        text = "".join(self._line[start:])
+        if not text.strip():
+            return
+        space = " " if text[:1] == " " else ""
+        del self._line[start:]
+        self._line.append(space + markdown.link(text, target))
+
+    def _enter_table(self, tag: str, attributes: dict[str, str | None]) -> None:
+        if tag == "table":
+            self._tables.append(_Table())
+            if len(self._tables) > 1:
+                self._tables[-2].has_table = True
+        elif self._tables and tag == "tr":
+            self._tables[-1].rows.append([])
+        elif self._tables:
+            span = attributes.get("colspan") or "1"
+            self._tables[-1].span = min(50, int(span)) if span.isdecimal() else 1
+            self._outer.append((self._done, self._lists, self._quotes, self._mark))
+            self._done, self._lists, self._quotes, self._mark = [], [], 0, ""
+            self._tables[-1].open_cells += 1
+
+    def _leave_table(self, tag: str) -> None:
+        if not self._tables:
+            return
+        table = self._tables[-1]
+        if tag in {"td", "th"} and table.open_cells:
+            text = "".join(self._done).strip()
+            self._done, self._lists, self._quotes, self._mark = self._outer.pop()
+            table.open_cells -= 1
+            if not table.rows:
+                table.rows.append([])
+            table.rows[-1] += [text, *[""] * (table.span - 1)]
+            table.span = 1
+        elif tag == "table":
+            self._tables.pop()
+            self._done += table.blocks()
+
+
+_Saved = tuple[list[str], list[int], int, str]
+
+
+class _Table:
+    def __init__(self) -> None:
+        self.rows: list[list[str]] = []
+        self.has_table = False
+        self.open_cells = 0
+        self.span = 1
+
+    def blocks(self) -> Iterator[str]:
+        """Yield a table of data as rows, and one that only lays out the page as its cells."""
+        rows = [row for row in self.rows if any(row)]
+        columns = max(map(len, rows), default=0)
+        longest = max((len(text) for row in rows for text in row), default=0)
+        if columns < 2 or self.has_table or longest > _LAYOUT_CELL:
+            for row in rows:
+                yield from (text + "\n\n" for text in row if text)
+            return
+        yield from markdown.rows(rows)
+
+
+_HEADINGS = {f"h{n}" for n in range(1, 7)}
+
+
+def _picture(_: Any, attributes: dict[str, str | None]) -> str:
+    alt = markdown.one_line(attributes.get("alt") or attributes.get("title") or "")
+    return markdown.picture(alt) if alt else ""
+
+
+def _input(_: Any, attributes: dict[str, str | None]) -> str:
+    kind = (attributes.get("type") or "text").lower()
+    if kind in {"checkbox", "radio"}:
+        return " ☒ " if "checked" in attributes else " ☐ "
+    if kind == "password":
+        return ""
+    value = markdown.one_line(attributes.get("value") or attributes.get("alt") or "")
+    return f" [{value}] " if value else ""
+
+
+def _select(node: Any, _: dict[str, str | None]) -> str:
+    options = node.css("option")
+    chosen = [option for option in options if "selected" in option.attributes] or options[:1]
+    return f" [{', '.join(markdown.one_line(option.text()) for option in chosen)}] " if chosen else ""
+
+
+def _typed(node: Any, _: dict[str, str | None]) -> str:
+    text = (node.text() or "").strip()
+    return f" [{text}] " if text else ""
+
+
+def _frame(node: Any, attributes: dict[str, str | None]) -> str:
+    inside = fragment(attributes["srcdoc"] or "") if attributes.get("srcdoc") and node.parent is not None else ""
+    source = markdown.one_line(attributes.get("src") or "")
+    return inside or (f"[frame: {source}]" if source and source != "about:blank" else "")
+
+
+def _math(node: Any, _: dict[str, str | None]) -> str:
+    return equation(_element(node, 0))
+
+
+def _element(node: Any, depth: int) -> Element:
+    """Return MathML as an element tree, no deeper than formulas are."""
+    element = Element(f"math:{node.tag}")
+    child = node.child if depth < 60 else None
+    while child is not None:
+        if child.tag in {"-text", "#text"}:
+            element.text = (element.text or "") + unescape(child.text_content or "").strip()
+        else:
+            element.append(_element(child, depth + 1))
+        child = child.next
+    return element
+
+
+_LEAVES: dict[str, Any] = {
+    "img": _picture, "input": _input, "select": _select, "textarea": _typed, "iframe": _frame, "math": _math,
+    "br": lambda *_: "\n", "hr": lambda *_: "\n", "canvas": lambda *_: "", "video": lambda *_: "", "audio": lambda *_: "",
+}  # fmt: skip

@@ -1,50 +1,168 @@
-"""PDF: the text of its pages, and how many there are."""
+"""PDF by pypdfium2: the words of every page, what was typed into forms, notes, and which pages are pictures."""
 
-import contextlib
+import ctypes
 import importlib
-import logging
+import re
 from collections.abc import Iterator
 from typing import IO, Any
 
-from staging.llm._converter.output import ENCRYPTED, Output, refuse
+from staging.llm._converter.output import BROKEN, ENCRYPTED, NO_PAGES, SCAN, FullError, Output
 
+PASSWORD = 4  # FPDF_ERR_PASSWORD, fpdfview.h
+FEW_WORDS = 16  # characters; a page with fewer, and a picture, is a scan with a stamp on it
+NAMED = 40  # page numbers that the heading lists
 
-def read(source: IO[bytes], out: Output) -> None:
-    """Write the text of every page, under its number."""
-    out.until_full(page_texts(open_pdf(source)), unit="pages")
-
-
-def open_pdf(source: IO[bytes]) -> Any:
-    """Return the reader; a file that only its owner's password protects opens with the empty one."""
-    logging.disable()
-    pypdf = importlib.import_module("pypdf")
-    reader = pypdf.PdfReader(source, strict=False)
-    if reader.is_encrypted:
-        with contextlib.suppress(pypdf.errors.DependencyError):
-            if reader.decrypt(""):
-                return reader
-        refuse(ENCRYPTED)
-    return reader
-
-
-def page_texts(reader: Any) -> Iterator[str]:
-    """Yield the text of the pages; one that cannot be read is named and costs no other."""
-    for number, page in enumerate(reader.pages, 1):
-        try:
-            words = page.extract_text().strip()
-        except (MemoryError, RecursionError):
-            raise
-        except Exception:  # noqa: BLE001  # pypdf raises whatever the damage leads to
-            words = "[this page cannot be read]"
-        yield f"\n[page {number}]\n{words}\n" if words else ""
+_HYPHEN = re.compile("[\x02\ufffe\xad](?:\r?\n)?")  # where PDFium found a word parted at the end of a line
+_BUTTONS = {2: "check box", 3: "radio button"}  # FPDF_FORMFIELD_*, fpdf_formfill.h
+_SILENT_FIELDS = {1, 7}  # push buttons and signatures
+_NOTES = {1: "note", 3: "note", 9: "highlight", 10: "underline", 11: "squiggly", 12: "strike-out", 13: "stamp",
+          14: "caret"}  # FPDF_ANNOT_*, fpdf_annot.h  # fmt: skip
+_WIDGET = 20
 
 
 def read_pages(source: IO[bytes], out: Output) -> None:
-    """Write the number of pages; 0 when pypdf is not there to count them."""
+    """Write the number of pages; 0 when pypdfium2 is not there to count them."""
     try:
-        pages = len(open_pdf(source).pages)
+        out.data(b"%d" % len(open_pdf(source, out)))
     except ImportError:
         if b"/Encrypt" in source.read():  # the trailer is never compressed (ISO 32000-1, 7.5.5 and 7.5.8)
-            refuse(ENCRYPTED)
-        pages = 0
-    out.data(b"%d" % pages)
+            out.refuse(ENCRYPTED)
+        out.data(b"0")
+
+
+def open_pdf(source: IO[bytes], out: Output) -> Any:
+    """Return the document; one that only its owner's password protects opens without."""
+    pdfium = importlib.import_module("pypdfium2")
+    try:
+        document = pdfium.PdfDocument(source.read())
+    except pdfium.PdfiumError as error:
+        out.refuse(ENCRYPTED if getattr(error, "err_code", 0) == PASSWORD else BROKEN)
+    if not len(document):
+        out.refuse(NO_PAGES)
+    return document
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write the text of every page under its number, and name the pages without."""
+    document = open_pdf(source, out)
+    document.init_forms()
+    count = len(document)
+    pages = _Pages()
+    try:
+        for number in range(1, count + 1):
+            words, is_scan = _page(document, number)
+            pages.add(number, is_scan=is_scan, has_words=bool(words))
+            out.text(f"\n[page {number}]\n{words or '[no text: it may be a scan]'}\n")
+    except FullError:
+        out.remark(f"{count:,} pages, of which {number:,} were read")
+        raise
+    if not pages.with_text:
+        out.refuse(SCAN)
+    out.remark(f"{count:,} page{'s' * (count != 1)}{pages.told()}")
+    if attachments := _raw().FPDFDoc_GetAttachmentCount(document.raw):
+        out.remark(f"{attachments:,} embedded file{'s' * (attachments != 1)} not shown")
+
+
+class _Pages:
+    """Which pages are pictures or have no text."""
+
+    def __init__(self) -> None:
+        self.with_text = 0
+        self._without: list[int] = []
+        self._scans = 0
+
+    def add(self, number: int, *, is_scan: bool, has_words: bool) -> None:
+        """Note one page."""
+        self.with_text += has_words
+        self._scans += is_scan
+        if is_scan or not has_words:
+            self._without.append(number)
+
+    def told(self) -> str:
+        """Return the words for the heading; none if every page is text."""
+        if not self._without:
+            return ""
+        count = len(self._without)
+        kind = "scans" if self._scans == count else "scans or empty" if self._scans else "without text"
+        listed = ", ".join(map(str, self._without[:NAMED])) + (" …" if count > NAMED else "")
+        if count == 1:
+            return f", one of them {'a scan' if self._scans else kind}: page {listed}"
+        return f", {count:,} of them {kind}: {listed}"
+
+
+def _raw() -> Any:
+    return importlib.import_module("pypdfium2.raw")
+
+
+def _page(document: Any, number: int) -> tuple[str, bool]:
+    """Return the page's words, and whether it is a picture that holds more than they."""
+    try:
+        page = document[number - 1]
+    except Exception:  # noqa: BLE001  # PDFium's own errors; the other pages are still read
+        return "[this page cannot be read]", False
+    try:
+        text_page = page.get_textpage()
+        words = text_page.get_text_range()
+        text_page.close()
+        words = _HYPHEN.sub("", words).replace("\r\n", "\n").strip()
+        is_scan = len(words) < FEW_WORDS and _has_picture(page)
+        return "\n".join(filter(None, [words, *_annotations(document, page)])), is_scan
+    finally:
+        page.close()
+
+
+def _has_picture(page: Any) -> bool:
+    raw = _raw()
+    return any(
+        raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page.raw, at)) in {raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM}
+        for at in range(min(50, raw.FPDFPage_CountObjects(page.raw)))
+    )
+
+
+def _annotations(document: Any, page: Any) -> Iterator[str]:
+    raw = _raw()
+    for at in range(min(5000, raw.FPDFPage_GetAnnotCount(page.raw))):
+        annotation = raw.FPDFPage_GetAnnot(page.raw, at)
+        if not annotation:
+            continue
+        try:
+            yield from _annotation(raw, document.formenv, annotation)
+        finally:
+            raw.FPDFPage_CloseAnnot(annotation)
+
+
+def _annotation(raw: Any, form: Any, annotation: Any) -> Iterator[str]:
+    kind = raw.FPDFAnnot_GetSubtype(annotation)
+    if kind == _WIDGET and form:
+        yield from _field(raw, form, annotation)
+    elif kind in _NOTES:
+        words = _string(raw.FPDFAnnot_GetStringValue, annotation, b"Contents")
+        author = _string(raw.FPDFAnnot_GetStringValue, annotation, b"T")
+        if words:
+            yield f"[{_NOTES[kind]}{' by ' + author if author else ''}: {words}]"
+
+
+def _field(raw: Any, form: Any, annotation: Any) -> Iterator[str]:
+    kind = raw.FPDFAnnot_GetFormFieldType(form.raw, annotation)
+    if kind in _SILENT_FIELDS:
+        return
+    name = _string(raw.FPDFAnnot_GetFormFieldAlternateName, form.raw, annotation)
+    name = name or _string(raw.FPDFAnnot_GetFormFieldName, form.raw, annotation) or "field"
+    value = _string(raw.FPDFAnnot_GetFormFieldValue, form.raw, annotation)
+    if kind in _BUTTONS:
+        state = _string(raw.FPDFAnnot_GetStringValue, annotation, b"AS")
+        checked = raw.FPDFAnnot_IsChecked(form.raw, annotation) or state not in {"", "Off"}
+        value = (value if value not in {"", "Off"} else state or "Yes") if checked else ""
+        yield f"[{_BUTTONS[kind]} {name}: {'☒ ' + value if checked else '☐'}]"
+    elif value:
+        yield f"[form field {name}: {value}]"
+
+
+def _string(get: Any, *args: Any) -> str:
+    """Return a UTF-16 string from a function of PDFium that tells its bytes first."""
+    size = min(get(*args, None, 0), 200_000)
+    if size <= 2:
+        return ""
+    buffer = ctypes.create_string_buffer(size)
+    get(*args, ctypes.cast(buffer, ctypes.POINTER(_raw().FPDF_WCHAR)), size)
+    return " ".join(buffer.raw[: size - 2].decode("utf-16-le", "replace").split("\0")[0].split())

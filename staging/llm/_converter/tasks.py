@@ -8,7 +8,7 @@ from dataclasses import dataclass
 from typing import IO
 
 from staging.llm._converter.bounds import MB, limit_resources
-from staging.llm._converter.output import BROKEN, MEMORY, Output, RefusedError
+from staging.llm._converter.output import BROKEN, MEMORY, FullError, Output, RefusedError
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -28,12 +28,28 @@ class Task:
     memory: int = 40 * MB
 
 
+_PAGES = ("selectolax.lexbor", "charset_normalizer")
+
 TASKS: Mapping[str, Task] = {
-    "pdf": Task(module="pdf", libraries=("pypdf",)),
-    "pdf_pages": Task(module="pdf", reader="read_pages", libraries=("pypdf",)),
-    "docx": Task(module="docx"),
-    "xlsx": Task(module="xlsx", libraries=("openpyxl",)),
-    "html": Task(module="page"),
+    "pdf": Task(module="pdf", libraries=("pypdfium2",), memory=80 * MB),
+    "pdf_pages": Task(module="pdf", reader="read_pages", libraries=("pypdfium2",), memory=80 * MB),
+    "encoding": Task(module="text", reader="tell_encoding", libraries=("charset_normalizer",), memory=80 * MB),
+    "word": Task(module="word", libraries=_PAGES, memory=80 * MB),
+    "sheets": Task(module="sheets", memory=80 * MB),
+    "binary_sheets": Task(module="old_sheets", reader="read_binary", libraries=("python_calamine",), memory=80 * MB),
+    "old_sheets": Task(module="old_sheets", libraries=("xlrd",), memory=80 * MB),
+    "slides": Task(module="slides", memory=80 * MB),
+    "odf": Task(module="odf", memory=80 * MB),
+    "rtf": Task(module="rtf"),
+    "old_word": Task(module="ole", reader="read_word", libraries=("olefile",)),
+    "old_slides": Task(module="ole", reader="read_slides", libraries=("olefile",)),
+    "outlook": Task(module="outlook", libraries=("olefile", *_PAGES), memory=80 * MB),
+    "ole": Task(module="ole"),
+    "ebook": Task(module="ebook", libraries=_PAGES, memory=80 * MB),
+    "mail": Task(module="mail", libraries=_PAGES, memory=80 * MB),
+    "notebook": Task(module="notebook", memory=80 * MB),
+    "archive": Task(module="archive", libraries=_PAGES, memory=80 * MB),
+    "page": Task(module="page", libraries=_PAGES, memory=160 * MB),
     "picture": Task(module="pictures", libraries=("PIL.Image",), memory=460 * MB),
 }
 
@@ -67,6 +83,9 @@ def run(
     enter()
     try:
         reader(source, out, **options)
+        out.check()
+    except FullError:
+        out.cut()
     except RefusedError as error:
         out.end(error.args[0])
     except MemoryError:

@@ -1,0 +1,135 @@
+"""Archives: the list of their members; a single compressed text is shown as that text."""
+
+import bz2
+import gzip
+import importlib
+import io
+import lzma
+import tarfile
+import zipfile
+import zlib
+from collections.abc import Iterator
+from typing import IO, Any
+
+from staging.llm._converter import markdown
+from staging.llm._converter.output import BROKEN, Output
+from staging.llm._converter.text import Cleaner, decoded, looks_like_text
+
+MAX_LISTED = 2000
+MAX_UNPACKED = 32 * 1_048_576  # bytes of a compressed text that are shown, or of a tar that is looked through
+_PARTS = (  # a zip whose type was not seen from its ends: the part that only one kind of document has
+    ("word/document.xml", "word"), ("xl/workbook.xml", "sheets"), ("ppt/presentation.xml", "slides"),
+    ("content.xml", "odf"), ("META-INF/container.xml", "ebook"),
+)  # fmt: skip
+_DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, ValueError, NotImplementedError)
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write the list of an archive's members, or the one compressed text."""
+    head = source.read(6)
+    source.seek(0)
+    try:
+        if head.startswith(b"PK"):
+            _read_zip(source, out)
+        else:
+            _read_packed(source, out, head)
+    except _DAMAGE:
+        out.refuse(BROKEN)
+
+
+def _read_zip(source: IO[bytes], out: Output) -> None:
+    with zipfile.ZipFile(source) as archive:
+        members = archive.infolist()
+        names = {member.filename for member in members}
+    for part, task in _PARTS:
+        if part in names and (part != "content.xml" or "META-INF/manifest.xml" in names):
+            source.seek(0)
+            importlib.import_module(f"staging.llm._converter.{task}").read(source, out)
+            return
+    locked = sum(member.flag_bits & 1 for member in members)
+    if locked:
+        out.remark(f"{locked:,} of its files are encrypted, a password is needed for them")
+    _list(out, ((m.filename, m.file_size, m.is_dir()) for m in members), len(members))
+
+
+def _list(out: Output, members: Iterator[tuple[str, int, bool]], count: int | None) -> None:
+    files = 0
+    size = 0
+    for at, (name, length, is_folder) in enumerate(members):
+        if at >= MAX_LISTED:
+            out.text(f"[… and {count - at:,} more]\n" if count else "[… and more]\n")
+            break
+        files += not is_folder
+        size += length
+        shown = markdown.one_line(name)
+        out.text(f"{shown}\n" if is_folder else f"{shown} ({length:,} bytes)\n")
+    if not files:
+        out.text("[it has no files]\n")
+    out.remark(f"{files:,} file{'s' * (files != 1)}, {size:,} bytes unpacked")
+
+
+def _read_packed(source: IO[bytes], out: Output, head: bytes) -> None:
+    opened: Any = _opened(source, head)
+    start = opened.read(1024)
+    if start[257:262] == b"ustar" or (len(start) == 1024 and _is_old_tar(start)):
+        limited = io.BufferedReader(_Limited(start, opened))
+        with tarfile.open(fileobj=limited, mode="r|") as archive:  # noqa: SIM117  # as it comes, nothing is unpacked
+            _list(out, _tar_members(archive), None)
+        return
+    data = start + opened.read(MAX_UNPACKED)
+    if not looks_like_text(io.BytesIO(data)):
+        out.refuse(BROKEN) if not data else out.text(f"[one compressed file, {len(data):,} bytes or more, no text]\n")
+        return
+    out.remark("the compressed text itself" + ("" if len(data) < MAX_UNPACKED else ", its beginning"))
+    text, remark = decoded(data)
+    out.remark(remark)
+    cleaner = Cleaner()
+    out.text(cleaner.feed(text) + cleaner.close())
+
+
+def _opened(source: IO[bytes], head: bytes) -> Any:
+    if head.startswith(b"\x1f\x8b"):
+        return gzip.GzipFile(fileobj=source)
+    if head.startswith(b"BZh"):
+        return bz2.BZ2File(source)
+    if head.startswith((b"\xfd7zXZ", b"\x5d\0\0")):
+        return lzma.LZMAFile(source)
+    return source
+
+
+def _is_old_tar(block: bytes) -> bool:
+    """Whether a header of the time before ``ustar`` has its checksum (POSIX.1-1988, 10.1.1)."""
+    told = block[148:156].strip(b"\0 ")
+    return bool(told.isdigit()) and int(told, 8) == sum(block[:148]) + sum(block[156:512]) + 8 * 32
+
+
+def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, int, bool]]:
+    try:
+        for member in archive:
+            yield member.name, member.size, member.isdir()
+    except _DAMAGE:
+        yield "[the rest cannot be read]", 0, True
+
+
+class _Limited(io.RawIOBase):
+    """What was read already and then the rest, up to a limit: a bomb ends there like a damaged file."""
+
+    def __init__(self, start: bytes, rest: Any) -> None:
+        self._start = start
+        self._rest = rest
+        self._left = 8 * MAX_UNPACKED
+
+    def readable(self) -> bool:
+        """Tell that it can be read."""
+        return True
+
+    def readinto(self, buffer: Any) -> int:
+        """Fill a buffer."""
+        size = min(len(buffer), 65_536)
+        data = self._start[:size] or self._rest.read(size)
+        self._start = self._start[size:]
+        self._left -= len(data)
+        if self._left < 0:
+            raise EOFError
+        buffer[: len(data)] = data
+        return len(data)

@@ -1,0 +1,56 @@
+"""E-books (EPUB 3.3): the chapters in their reading order, as Markdown."""
+
+import posixpath
+from typing import IO
+from urllib.parse import unquote
+
+from staging.llm._converter import page
+from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
+from staging.llm._converter.package import Package, attribute
+
+_PAGES = (".xhtml", ".html", ".htm", ".xml")
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write the book: title and author, then every chapter."""
+    package = Package(source, out)
+    chapters, about = _spine(package)
+    chapters = chapters or sorted(name for name in package.names if name.lower().endswith(_PAGES[:3]))
+    if not chapters:
+        out.refuse(BROKEN)
+    if _is_locked(package, chapters):
+        out.refuse(ENCRYPTED)
+    out.remark(f"{len(chapters):,} part{'s' * (len(chapters) != 1)}")
+    if about:
+        out.text(f"[{about}]\n\n")
+    for name in chapters:
+        if name in package:
+            out.text(page.fragment(package.read(name)) + "\n")
+
+
+def _spine(package: Package) -> tuple[list[str], str]:
+    """Return the parts in reading order, and what the book says of itself."""
+    roots = [attribute(e, "full-path") for e in package.xml("META-INF/container.xml").iter() if e.tag.endswith("rootfile")]
+    main = next((name for name in roots if name in package), "")
+    if not main:
+        return [], ""
+    root = package.xml(main)
+    folder = posixpath.dirname(main)
+    parts = {attribute(e, "id"): e for e in root.iter() if e.tag.endswith("item")}
+    names: list[str] = []
+    for reference in root.iter():
+        item = parts.get(attribute(reference, "idref")) if reference.tag.endswith("itemref") else None
+        if item is not None and "nav" not in attribute(item, "properties").split():
+            names.append(posixpath.normpath(posixpath.join(folder, unquote(attribute(item, "href")))))
+    about = [f"{kind}: {' '.join((e.text or '').split())}" for kind in ("title", "creator") for e in root.iter(f"dc:{kind}")]
+    return names, ", ".join(about)
+
+
+def _is_locked(package: Package, chapters: list[str]) -> bool:
+    """Whether the chapters are encrypted; a book whose fonts alone are (4.2.6.3.2) can be read."""
+    locked = {
+        posixpath.normpath(unquote(attribute(e, "URI")))
+        for e in package.xml("META-INF/encryption.xml").iter()
+        if e.tag.endswith("CipherReference")
+    }
+    return bool(locked & set(chapters))

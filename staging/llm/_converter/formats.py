@@ -1,0 +1,116 @@
+"""Numbers as a workbook shows them, by their format codes (ECMA-376 part 1, 18.8.30 and 18.8.31).
+
+Dates and times are written as ISO 8601, whatever the code's order: a model cannot know whose 03/04 it is.
+"""
+
+import datetime as dt
+import math
+import re
+
+# fmt: off
+BUILT_IN = {
+    0: "General", 1: "0", 2: "0.00", 3: "#,##0", 4: "#,##0.00", 9: "0%", 10: "0.00%", 11: "0.00E+00", 12: "# ?/?",
+    13: "# ??/??", 14: "yyyy-mm-dd", 15: "d-mmm-yy", 16: "d-mmm", 17: "mmm-yy", 18: "h:mm", 19: "h:mm:ss", 20: "h:mm",
+    21: "h:mm:ss", 22: "yyyy-mm-dd h:mm", 37: "#,##0;-#,##0", 38: "#,##0;-#,##0", 39: "#,##0.00;-#,##0.00",
+    40: "#,##0.00;-#,##0.00", 41: "#,##0", 42: "#,##0", 43: "#,##0.00", 44: "#,##0.00", 45: "mm:ss", 46: "[h]:mm:ss",
+    47: "mm:ss.0", 48: "##0.0E+0", 49: "@",
+}
+# fmt: on
+_LITERALS = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^\]-]*)[^\]]*\]|\[(?!h|m|s)[^\]]*\]', re.IGNORECASE)
+_DIGITS = re.compile(r"[#0?](?:[#0?,. ]*[#0?,.])?(?:[eE][+-][0#?]+)?|\.[0#?]+")
+_EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001  # a workbook's dates have no zone
+_LAST_DAY = 2_958_466  # of the year 9999
+
+
+def shown(value: float, code: str, *, since_1904: bool = False) -> str:
+    """Return a number as its format shows it."""
+    if not math.isfinite(value):
+        return str(value)
+    if not code or code == "@" or code.lower() == "general":
+        return general(value)
+    sections = _sections(code)
+    section = _section(sections, value)
+    bare = _LITERALS.sub("", section)
+    if re.search(r"[ymdhs]", bare, re.IGNORECASE) and not re.search(r"[0#?](?!.*[ymdhs])", re.sub(r"s\.0+", "s", bare.lower())):
+        return _moment(value, bare.lower(), since_1904=since_1904)
+    negative = value < 0 and (len(sections) == 1 or section is sections[0])
+    return ("-" if negative else "") + _number(abs(value), section)
+
+
+def general(value: float) -> str:
+    """Return a number without a format: 15 digits, as a workbook keeps no more."""
+    if value == int(value) and abs(value) < 1e15:
+        return str(int(value))
+    return f"{value:.15g}"
+
+
+def _sections(code: str) -> list[str]:
+    """Return the formats of positive, negative and zero numbers; a semicolon in quotes parts nothing."""
+    return re.findall(r'(?:"[^"]*"|\\.|\[[^\]]*\]|[^;])+', code)[:3] or [code]
+
+
+def _section(sections: list[str], value: float) -> str:
+    if value < 0 and len(sections) > 1:
+        return sections[1]
+    if value == 0 and len(sections) > 2:
+        return sections[2]
+    return sections[0]
+
+
+def _number(value: float, section: str) -> str:
+    literal = _LITERALS.sub(lambda found: _escaped(found[1] or found[2] or found[3] or ""), section)
+    digits = _DIGITS.search(literal)
+    if digits is None:
+        text = literal.replace("General", general(value)).replace("@", general(value))
+    elif "/" in literal[digits.end() : digits.end() + 2]:
+        text = general(value)  # a fraction
+    else:
+        percent = literal.count("%")
+        text = literal[: digits.start()] + _placed(value * 100**percent, digits[0]) + literal[digits.end() :]
+    return text.translate(_UNESCAPED).strip()
+
+
+_UNESCAPED = {0xE000 + n: chr(n) for n in range(128)}
+
+
+def _escaped(text: str) -> str:
+    """Hide a literal's signs from the search for digits."""
+    return "".join(chr(0xE000 + ord(c)) if c < "\x7f" else c for c in text)
+
+
+def _placed(value: float, pattern: str) -> str:
+    if "E" in pattern.upper():
+        decimals = len(re.findall(r"[0#?]", pattern.upper().partition("E")[0].partition(".")[2]))
+        return f"{value:.{min(decimals, 15)}E}"
+    scaled = pattern.rstrip(" ")
+    thousands = len(scaled) - len(scaled.rstrip(","))
+    value /= 1000.0**thousands
+    whole, _, fraction = scaled.rstrip(",").partition(".")
+    most, least = len(re.findall(r"[0#?]", fraction)), fraction.count("0")
+    text = f"{value:{',' if ',' in whole else ''}.{min(most, 15)}f}"
+    if most > least:
+        kept, _, end = text.partition(".")
+        end = end[:least] + end[least:].rstrip("0")
+        text = f"{kept}.{end}" if end else kept
+    zeros = whole.count("0")
+    head, _, rest = text.partition(".")
+    return head.zfill(zeros) + (f".{rest}" if rest else "")
+
+
+def _moment(value: float, code: str, *, since_1904: bool) -> str:
+    """Return a date, a time or a length of time, in ISO's order."""
+    if "[" in code:
+        seconds = round(value * 86_400)
+        hours, rest = divmod(abs(seconds), 3600)
+        return f"{'-' if seconds < 0 else ''}{hours}:{rest // 60:02}:{rest % 60:02}"
+    if not 0 <= value < _LAST_DAY:
+        return general(value)
+    moment = (_EPOCH_1904 if since_1904 else _EPOCH) + dt.timedelta(seconds=round(value * 86_400))
+    if value < 61 and not since_1904 and value >= 1:  # 1900 was no leap year, but Lotus 1-2-3 and its heirs say so
+        moment += dt.timedelta(days=1)
+    has_date = bool(re.search(r"[yd]|mmm", code)) or not re.search(r"[hs]", code)
+    has_time = bool(re.search(r"[hs]", code))
+    clock = moment.strftime("%H:%M:%S" if "s" in code else "%H:%M")
+    if not has_date:
+        return clock
+    return moment.strftime("%Y-%m-%d") + (f" {clock}" if has_time else "")

@@ -1,0 +1,100 @@
+"""Mail and saved pages in MIME (RFC 5322, RFC 2045, RFC 2557): heads that matter, the text, the list of what is attached."""
+
+import email
+import email.header
+import email.message
+from collections.abc import Iterator
+from typing import IO
+
+from staging.llm._converter import markdown, page
+from staging.llm._converter.output import Output
+from staging.llm._converter.text import decoded
+
+_HEADS = ("From", "To", "Cc", "Reply-To", "Date", "Subject")
+_DEEPEST = 8  # mails within mails
+_MOST_PARTS = 2000
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write the mail."""
+    message = email.message_from_bytes(source.read())
+    attached: list[str] = []
+    out.text("".join(_written(message, attached, 0)))
+    if attached:
+        out.text("\n[attached:]\n" + "".join(markdown.item(line) for line in attached))
+        out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")
+
+
+def _written(message: email.message.Message, attached: list[str], depth: int) -> Iterator[str]:
+    heads = [f"{name}: {value}\n" for name in _HEADS if (value := _head(message, name))]
+    yield "".join(heads) + ("\n" if heads else "")
+    yield from _body(message, attached, depth)
+
+
+def _body(message: email.message.Message, attached: list[str], depth: int) -> Iterator[str]:
+    kind = message.get_content_type()
+    if len(attached) > _MOST_PARTS or depth > 4 * _DEEPEST:
+        return
+    if kind == "message/rfc822" and depth < _DEEPEST:
+        for inner in message.get_payload() if message.is_multipart() else []:
+            yield "\n[forwarded mail:]\n"
+            yield from _written(inner, attached, depth + 4)
+    elif kind == "multipart/alternative":
+        yield from _body(_best(message), attached, depth + 1)
+    elif message.is_multipart():
+        for inner in message.get_payload():
+            yield from _body(inner, attached, depth + 1)
+    elif kind in {"text/plain", "text/html", "text/enriched"} and message.get_content_disposition() != "attachment":
+        words = _text(message)
+        yield (page.fragment(words) if kind == "text/html" and _pages_can_be_read() else words) + "\n"
+    else:
+        size = len(message.get_payload(decode=True) or b"")
+        attached.append(f"{_name(message) or 'without a name'} ({kind}, {size:,} bytes)")
+
+
+def _pages_can_be_read() -> bool:
+    try:
+        page.fragment("")
+    except ImportError:
+        return False
+    return True
+
+
+def _best(message: email.message.Message) -> email.message.Message:
+    """Return the alternative that says most in text: the plain one, unless it is empty or merely points to the other."""
+    parts = [part for part in message.get_payload() if isinstance(part, email.message.Message)]
+    kinds = {part.get_content_type(): part for part in reversed(parts)}
+    plain, rich = kinds.get("text/plain"), kinds.get("text/html")
+    rich = rich or next((part for part in parts if part.is_multipart()), None)
+    if plain is not None and rich is not None and len(_text(plain).strip()) < 60:
+        return rich
+    return plain or rich or (parts[-1] if parts else email.message.Message())
+
+
+def _text(message: email.message.Message) -> str:
+    data = message.get_payload(decode=True)
+    charset = message.get_content_charset() or ""
+    return decoded(data, charset)[0] if isinstance(data, bytes) else ""
+
+
+def _head(message: email.message.Message, name: str) -> str:
+    """Return a head as words (RFC 2047); one with raw bytes is decoded as its text most likely is."""
+    found = []
+    for value in message.get_all(name, [])[:5]:
+        try:
+            parts = email.header.decode_header(value)
+        except (email.errors.HeaderParseError, ValueError):
+            parts = [(str(value), None)]
+        found.append("".join(_part(data, charset) for data, charset in parts))
+    return markdown.one_line(", ".join(found))[:2000]
+
+
+def _part(data: str | bytes, charset: str | None) -> str:
+    if isinstance(data, str):
+        data = data.encode("ascii", "surrogateescape")
+    return decoded(data, "" if charset in {None, "unknown-8bit"} else charset or "")[0]
+
+
+def _name(message: email.message.Message) -> str:
+    name = message.get_filename() or ""
+    return "".join(_part(data, charset) for data, charset in email.header.decode_header(name)) if name else ""

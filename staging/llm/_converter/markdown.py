@@ -1,0 +1,64 @@
+"""Markdown, in the few forms that the readers write."""
+
+from collections.abc import Iterable, Iterator, Sequence
+
+MAX_COLUMNS = 200  # of a table; what is wider is no table for a reader
+
+
+def one_line(text: str) -> str:
+    """Return the text with one space between words."""
+    return " ".join(text.split())
+
+
+def heading(level: int, text: str) -> str:
+    """Return a heading; a text that has none is no heading."""
+    words = one_line(text)
+    return f"\n{'#' * min(6, max(1, level))} {words}\n\n" if words else ""
+
+
+def item(text: str, *, level: int = 0, mark: str = "-") -> str:
+    """Return one entry of a list; further lines are indented under it."""
+    indent = "  " * min(level, 12)
+    return indent + mark + " " + text.strip().replace("\n", "\n" + indent + "  ") + "\n"
+
+
+def link(text: str, target: str) -> str:
+    """Return a link; the target alone where it has no text."""
+    words, target = text.strip(), one_line(target).replace(" ", "%20")
+    if not target or target == words:
+        return text
+    return f"[{words}]({target})" if words else f"<{target}>"
+
+
+def picture(alt: str) -> str:
+    """Return the place of a picture with its alternative text."""
+    return f"![{one_line(alt)}]"
+
+
+def quote(text: str) -> str:
+    """Return a block quotation."""
+    return "".join(f"> {line}\n" for line in text.strip().splitlines())
+
+
+def rows(cells: Iterable[Sequence[str]]) -> Iterator[str]:
+    """Yield the lines of a table as its rows come; the first one is the head, since Markdown knows no other."""
+    width = 0
+    for row in cells:
+        if not width:
+            width = min(MAX_COLUMNS, max(1, len(row)))
+            yield "\n" + _row(row, width) + "|" + " --- |" * width + "\n"
+        else:
+            yield _row(row, width)
+    if width:
+        yield "\n"
+
+
+def _row(row: Sequence[str], width: int) -> str:
+    padded = [*row[:MAX_COLUMNS], *[""] * (width - len(row))]
+    return "| " + " | ".join(cell(text) for text in padded) + " |\n"
+
+
+def cell(text: str) -> str:
+    """Return a text that stays in its cell."""
+    lines = [one_line(line) for line in text.strip().splitlines()]
+    return "<br>".join(filter(None, lines)).replace("|", "\\|")

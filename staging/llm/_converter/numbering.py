@@ -1,0 +1,139 @@
+"""Headings and list numbers of Word, as it counts them (ECMA-376 part 1, 17.7 and 17.9)."""
+
+import re
+from collections import defaultdict
+from dataclasses import dataclass
+from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+
+from staging.llm._converter.package import Package, attribute, below
+
+LEVELS = 9
+_HEADING = re.compile(r"(?:heading|überschrift|titre|título|kop|rubrik|überschr)\s*([1-9])", re.IGNORECASE)
+_ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
+          (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True)
+class _Level:
+    form: str = "bullet"
+    text: str = ""
+    start: int = 1
+
+
+@dataclass(frozen=True, slots=True)
+class _Style:
+    heading: int = 0
+    number: str = ""
+    level: int = 0
+    based_on: str = ""
+
+
+class Numbering:
+    """Tells of each paragraph, in their order, whether it is a heading or an entry of a list, and its number."""
+
+    def __init__(self, package: Package, folder: str) -> None:
+        self._styles = {attribute(s, "styleId"): _style(s) for s in package.xml(f"{folder}/styles.xml").iter("w:style")}
+        root = package.xml(f"{folder}/numbering.xml")
+        abstract = {attribute(a, "abstractNumId"): _levels(a) for a in root.findall("w:abstractNum")}
+        self._lists: dict[str, tuple[str, dict[int, _Level]]] = {}
+        for number in root.findall("w:num"):
+            of = attribute(number.find("w:abstractNumId"), "val")
+            self._lists[attribute(number, "numId")] = (of, {**abstract.get(of, {}), **_overrides(number)})
+        self._counters: defaultdict[str, list[int | None]] = defaultdict(lambda: [None] * LEVELS)
+
+    def of(self, paragraph: Element) -> tuple[int, str, int]:
+        """Return the heading's level or 0, the number or bullet or nothing, and the depth in the list."""
+        properties = paragraph.find("w:pPr")
+        if properties is None:
+            return 0, "", 0
+        style_id = attribute(properties.find("w:pStyle"), "val")
+        style = self._style(style_id)
+        outline = attribute(properties.find("w:outlineLvl"), "val")
+        level = int(outline) + 1 if outline in set("012345678") else style.heading
+        listed = properties.find("w:numPr")
+        number = attribute(listed.find("w:numId"), "val") if listed is not None else ""
+        depth = attribute(listed.find("w:ilvl"), "val") if listed is not None else ""
+        number = number or style.number
+        at = min(int(depth), LEVELS - 1) if depth.isdecimal() else style.level
+        if not number or number == "0":
+            bulleted = not level and re.match(r"list ?(bullet|number|paragraph)", style_id, re.IGNORECASE)
+            return level, "-" if bulleted and "aragraph" not in style_id else "", 0
+        return level, self._mark(number, at, heading=bool(level)), at
+
+    def _style(self, style_id: str) -> _Style:
+        """Return a style with what it inherits; one that is not described is known by its name."""
+        heading, number, level = 0, "", 0
+        for _ in range(10):
+            style = self._styles.get(style_id)
+            if style is None:
+                found = _HEADING.fullmatch(style_id.replace("-", ""))
+                return _Style(heading or (int(found[1]) if found else int(style_id == "Title")), number, level)
+            heading, level = heading or style.heading, level or style.level
+            number = number or style.number
+            style_id = style.based_on
+            if not style_id:
+                break
+        return _Style(heading, number, level)
+
+    def _mark(self, number: str, at: int, *, heading: bool) -> str:
+        of, levels = self._lists.get(number, (f"?{number}", {}))
+        level = levels.get(at, _Level())
+        if level.form == "none" or (level.form != "bullet" and not level.text):
+            return "" if heading else "-"
+        if level.form == "bullet":
+            return "" if heading else "-"
+        counters = self._counters[of]
+        counters[at] = (counters[at] if counters[at] is not None else level.start - 1) + 1  # type: ignore[operator]
+        counters[at + 1 :] = [None] * (LEVELS - at - 1)
+
+        def counted(found: re.Match[str]) -> str:
+            n = int(found[1]) - 1
+            other = levels.get(n, _Level("decimal"))
+            value = counters[n] if n < LEVELS else None
+            return _number(other.start if value is None else value, other.form)
+
+        return re.sub(r"%([1-9])", counted, level.text).strip() or "-"
+
+
+def _style(style: Element) -> _Style:
+    name = attribute(style.find("w:name"), "val")
+    properties = style.find("w:pPr")
+    found = _HEADING.fullmatch(name.strip())
+    heading = int(found[1]) if found else int(name.lower() == "title")
+    number, level = "", 0
+    if properties is not None:
+        outline = attribute(properties.find("w:outlineLvl"), "val")
+        heading = heading or (int(outline) + 1 if outline in set("012345678") else 0)
+        number = attribute(below(properties, "w:numPr", "w:numId"), "val")
+        depth = attribute(below(properties, "w:numPr", "w:ilvl"), "val")
+        level = min(int(depth), LEVELS - 1) if depth.isdecimal() else 0
+    return _Style(heading, number, level, attribute(style.find("w:basedOn"), "val"))
+
+
+def _levels(abstract: Element) -> dict[int, _Level]:
+    return dict(map(_level, abstract.findall("w:lvl")))
+
+
+def _overrides(number: Element) -> dict[int, _Level]:
+    overrides = (below(o, "w:lvl") for o in number.findall("w:lvlOverride"))
+    return dict(_level(element) for element in overrides if element is not None)
+
+
+def _level(element: Element) -> tuple[int, _Level]:
+    at, start = attribute(element, "ilvl"), attribute(element.find("w:start"), "val")
+    form = attribute(element.find("w:numFmt"), "val", "decimal")
+    text = attribute(element.find("w:lvlText"), "val")
+    return int(at) if at.isdecimal() else 0, _Level(form, text, int(start) if start.isdecimal() else 1)
+
+
+def _number(value: int, form: str) -> str:
+    if form in {"lowerLetter", "upperLetter"}:
+        letters = chr(ord("a") + (value - 1) % 26) * ((value - 1) // 26 + 1)
+        return letters[:20].upper() if form == "upperLetter" else letters[:20]
+    if form in {"lowerRoman", "upperRoman"} and 0 < value < 4000:
+        roman = ""
+        for worth, sign in _ROMAN:
+            roman += sign * (value // worth)
+            value %= worth
+        return roman.upper() if form == "upperRoman" else roman
+    return f"{value:02}" if form == "decimalZero" else str(value)

@@ -1,0 +1,316 @@
+"""OpenDocument (ODF 1.3, part 3): text, presentations and drawings as Markdown, spreadsheets as CSV."""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import IO
+from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+
+from staging.llm._converter import markdown
+from staging.llm._converter.formulas import equation
+from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
+from staging.llm._converter.package import Package, attribute
+from staging.llm._converter.rows import SheetWriter, Title
+
+_REPEATS = 1000  # how often an equal cell with content is written
+_SKIPPED = {"text:tracked-changes", "text:sequence-decls", "text:variable-decls", "text:user-field-decls", "office:forms",
+            "text:table-of-content-source", "text:alphabetical-index-source", "svg:title", "svg:desc", "office:scripts",
+            "text:hidden-text", "text:ruby-text", "presentation:footer-decl", "presentation:date-time-decl",
+            "table:calculation-settings", "table:named-expressions", "table:database-ranges", "table:dde-links",
+            "text:change", "text:change-start", "text:change-end", "text:bibliography-source"}  # fmt: skip
+_UNITS = {"text:p", "text:h", "text:list", "table:table", "draw:page", "text:section", "text:table-of-content", "draw:frame",
+          "draw:custom-shape", "text:alphabetical-index", "text:illustration-index", "text:tracked-changes"}  # fmt: skip
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write the document."""
+    package = Package(source, out)
+    if "content.xml" not in package:
+        out.refuse(BROKEN)
+    if any(True for _ in package.xml("META-INF/manifest.xml").iter("manifest:encryption-data")):
+        out.refuse(ENCRYPTED)
+    document = _Document(package)
+    if b"spreadsheet" in (package.read("mimetype") if "mimetype" in package else b""):
+        _write_sheets(package, document, out)
+        return
+    try:
+        for kind, words in document.edges("header"):
+            out.text(f"[{kind}: {words}]\n\n")
+        for _, element in package.units("content.xml", _UNITS):
+            out.text(document.block(element))
+        for note in document.notes:
+            out.text(note)
+        for kind, words in document.edges("footer"):
+            out.text(f"[{kind}: {words}]\n\n")
+    finally:
+        for told in document.told():
+            out.remark(told)
+
+
+class _Document:
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self._styles = package.xml("styles.xml")
+        self._hidden: set[str] = set()
+        self._numbered: set[str] = set()
+        self._hidden_pages: set[str] = set()
+        for name in ("styles.xml", "content.xml"):
+            self._read_styles(name)
+        self.notes: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self._page = 0
+
+    def _read_styles(self, name: str) -> None:
+        for _, style in self._package.units(name, {"style:style", "text:list-style"}, {"office:body"}):
+            if style.tag == "office:body":
+                return
+            named = attribute(style, "name")
+            if style.tag == "text:list-style":
+                if any(level.tag == "text:list-level-style-number" for level in style):
+                    self._numbered.add(named)
+            elif any(attribute(child, "display") == "none" for child in style if child.tag == "style:text-properties"):
+                self._hidden.add(named)
+            elif any(
+                attribute(child, "visibility") == "hidden" or attribute(child, "display") == "false"
+                for child in style
+                if child.tag in {"style:drawing-page-properties", "style:table-properties"}
+            ):
+                self._hidden_pages.add(named)
+
+    def is_hidden(self, element: Element) -> bool:
+        """Whether a slide or sheet is one that its reader does not see."""
+        return attribute(element, "style-name") in self._hidden_pages
+
+    def edges(self, kind: str) -> Iterator[tuple[str, str]]:
+        """Yield the headers or footers of the page styles, each text once."""
+        seen: set[str] = set()
+        for element in self._styles.iter():
+            if element.tag.startswith(f"style:{kind}") and not element.tag.endswith(("style", "properties")):
+                words = markdown.one_line("".join(map(self.block, element)))
+                if words and words not in seen:
+                    seen.add(words)
+                    yield kind, words
+
+    def told(self) -> Iterator[str]:
+        """Yield what was left out or is beside the text, in words for the heading."""
+        for what in ("comment", "picture", "embedded object", "hidden slide"):
+            if n := self.counts[what]:
+                yield f"{n:,} {what}{'s' * (n != 1)}" + (" not shown" if what in {"picture", "embedded object"} else "")
+        if n := self.counts["hidden"]:
+            yield f"{n:,} characters of hidden text left out"
+        if n := self.counts["deleted"]:
+            yield f"{n:,} tracked deletion{'s' * (n != 1)} left out"
+
+    def block(self, element: Element) -> str:
+        """Return a block as Markdown."""
+        tag = element.tag
+        if tag == "text:tracked-changes":
+            self.counts["deleted"] += sum(e.tag == "text:deletion" for e in element.iter())
+        if tag in _SKIPPED:
+            return ""
+        if tag in {"text:p", "text:h"}:
+            return self._paragraph(element)
+        if tag == "text:list":
+            return self._list(element, 0, attribute(element, "style-name")) + "\n"
+        if tag == "table:table":
+            return "".join(markdown.rows(self._table(element)))
+        if tag == "draw:page":
+            return self._slide(element)
+        if tag == "presentation:notes":
+            words = "".join(self.block(child) for child in element if child.tag != "draw:page-thumbnail").strip()
+            return f"[notes: {words}]\n\n" if words else ""
+        if tag == "draw:frame":
+            return self._frame(element) + "\n\n"
+        if tag == "office:annotation":
+            return self._comment(element) + "\n\n"
+        return "".join(map(self.block, element))
+
+    def _slide(self, page: Element) -> str:
+        self._page += 1
+        hidden = self.is_hidden(page)
+        self.counts["hidden slide"] += hidden
+        name = markdown.one_line(attribute(page, "name"))
+        title = f": {name}" if name and not re.fullmatch(r"(?:page|slide|seite|dia)\s*\d+", name, re.IGNORECASE) else ""
+        return f"\n## Slide {self._page}{' (hidden)' if hidden else ''}{title}\n\n" + "".join(map(self.block, page))
+
+    def _paragraph(self, element: Element) -> str:
+        boxes: list[str] = []
+        words = self._words(element, boxes).strip("\n ")
+        if attribute(element, "style-name") in self._hidden:
+            self.counts["hidden"] += len(words)
+            return ""
+        after = "".join(boxes)
+        if not words:
+            return after
+        if element.tag == "text:h":
+            level = attribute(element, "outline-level", "1")
+            return markdown.heading(int(level) if level.isdecimal() else 1, words) + after
+        return words + "\n\n" + after
+
+    def _list(self, element: Element, depth: int, style: str) -> str:
+        found: list[str] = []
+        number = 0
+        for entry in element:
+            if entry.tag not in {"text:list-item", "text:list-header"}:
+                continue
+            number += entry.tag == "text:list-item"
+            mark = f"{number}." if style in self._numbered else "-"
+            for child in entry:
+                if child.tag == "text:list":
+                    found.append(self._list(child, depth + 1, attribute(child, "style-name") or style))
+                elif text := self.block(child).strip():
+                    found.append(markdown.item(text, level=depth, mark=mark))
+        return "".join(found)
+
+    def _table(self, element: Element) -> Iterator[list[str]]:
+        for row in _rows(element):
+            cells: list[str] = []
+            for cell in row:
+                if cell.tag not in {"table:table-cell", "table:covered-table-cell"}:
+                    continue
+                text = "" if "covered" in cell.tag else "\n".join(self.block(b).strip() for b in cell)
+                cells += [text] * _repeats(cell, "number-columns-repeated", 1 if text else markdown.MAX_COLUMNS)
+            if any(cells):
+                yield cells
+
+    def cell_text(self, cell: Element) -> tuple[str, list[str]]:
+        """Return what a spreadsheet's cell shows, and its comments."""
+        comments = [self._comment(e) for e in cell if e.tag == "office:annotation"]
+        shapes = {"office:annotation", "draw:frame", "table:shapes"}
+        text = "\n".join(self._words(e, []) for e in cell if e.tag not in shapes)
+        if not text.strip() and (formula := attribute(cell, "formula")):
+            return "=" + formula.partition("=")[2], comments
+        return text, comments
+
+    def _words(self, element: Element, boxes: list[str]) -> str:
+        found = [element.text or ""]
+        for child in element:
+            found.append(self._inline(child, boxes))
+            found.append(child.tail or "")
+        return "".join(found)
+
+    def _inline(self, element: Element, boxes: list[str]) -> str:  # noqa: PLR0911  # one line for each kind
+        tag = element.tag
+        if tag == "text:s":
+            count = attribute(element, "c", "1")
+            return " " * (min(int(count), 500) if count.isdecimal() else 1)
+        if tag in {"text:tab", "text:line-break"}:
+            return "\t" if tag == "text:tab" else "\n"
+        if tag == "text:note":
+            return self._note(element)
+        if tag == "office:annotation":
+            return self._comment(element)
+        if tag == "text:a":
+            return markdown.link(self._words(element, boxes), attribute(element, "href"))
+        if tag == "draw:frame":
+            return self._frame(element, boxes)
+        if tag == "text:hidden-text":
+            self.counts["hidden"] += len(attribute(element, "string-value"))
+        if tag in _SKIPPED:
+            return ""
+        if attribute(element, "style-name") in self._hidden:
+            self.counts["hidden"] += len(self._words(element, []))
+            return ""
+        if tag.startswith("draw:"):
+            boxes += [self.block(child) for child in element]
+            return ""
+        return self._words(element, boxes)
+
+    def _note(self, element: Element) -> str:
+        citation = next((markdown.one_line("".join(e.itertext())) for e in element if e.tag == "text:note-citation"), "")
+        mark = ("e" if attribute(element, "note-class") == "endnote" else "") + (citation or str(len(self.notes) + 1))
+        body = "".join("".join(map(self.block, e)) for e in element if e.tag == "text:note-body").strip()
+        self.notes.append(f"\n[^{mark}]: {body}\n")
+        return f"[^{mark}]"
+
+    def _comment(self, element: Element) -> str:
+        self.counts["comment"] += 1
+        author = next((e.text or "" for e in element if e.tag == "dc:creator"), "")
+        words = markdown.one_line(" ".join("".join(self.block(e)) for e in element if e.tag.startswith("text:")))
+        return f"[comment{' by ' + author if author else ''}: {words}]"
+
+    def _frame(self, element: Element, boxes: list[str] | None = None) -> str:
+        """Return a picture's text, an equation, or the words of a text box, which come after their paragraph."""
+        title = " ".join("".join(e.itertext()).strip() for e in element if e.tag in {"svg:title", "svg:desc"})
+        for child in element:
+            if child.tag == "draw:text-box":
+                words = "".join(map(self.block, child))
+                if boxes is None:
+                    return words
+                boxes.append(words)
+                return ""
+            if child.tag == "draw:object":
+                return self._object(child, title)
+            if child.tag == "draw:image":
+                self.counts["picture"] += 1
+                return markdown.picture(title or "picture")
+            if child.tag == "table:table":
+                return "".join(markdown.rows(self._table(child)))
+        return markdown.picture(title) if title else ""
+
+    def _object(self, element: Element, title: str) -> str:
+        part = attribute(element, "href").lstrip("./") + "/content.xml"
+        if part in self._package:
+            root = self._package.xml(part)
+            if root.tag.rpartition(":")[2] == "math":
+                return equation(root)
+            tables = [t for t in root.iter("table:table") if "chart:" not in t.tag]
+            if tables:
+                return "[chart]\n" + "".join(markdown.rows(self._table(tables[0])))
+        self.counts["embedded object"] += 1
+        return f"[embedded object{': ' + title if title else ''}]"
+
+
+def _rows(table: Element) -> Iterator[Element]:
+    for child in table:
+        if child.tag == "table:table-row":
+            yield child
+        elif child.tag in {"table:table-header-rows", "table:table-rows", "table:table-row-group"}:
+            yield from _rows(child)
+
+
+def _repeats(element: Element, name: str, most: int) -> int:
+    count = attribute(element, name, "1")
+    return max(1, min(int(count), most)) if count.isdecimal() else 1
+
+
+def _write_sheets(package: Package, document: _Document, out: Output) -> None:
+    titles = [
+        Title(attribute(sheet, "name"), document.is_hidden(sheet))
+        for event, sheet in package.units("content.xml", {"table:table-row", "table:shapes"}, {"table:table"})
+        if event == "start"
+    ]
+    writer = SheetWriter(out, titles)
+    units = package.units("content.xml", {"table:table-row", "table:shapes"}, {"table:table"})
+    remaining = iter(titles)
+    for event, element in units:
+        if event == "start":
+            told: list[str] = []
+            writer.sheet(next(remaining), _sheet_rows(units, document, told))
+            for line in told:
+                writer.remark(line)
+            writer.remark("")
+        del element
+
+
+def _sheet_rows(units: Iterator[tuple[str, Element]], document: _Document, told: list[str]) -> Iterator[tuple[int, list[str]]]:
+    """Yield the rows up to the end of the sheet."""
+    number = 0
+    for event, row in units:
+        if row.tag == "table:table" and event == "end":
+            return
+        if row.tag == "table:shapes":
+            told += [line for line in [markdown.one_line(document.block(row))] if line]
+            continue
+        cells: list[str] = []
+        for cell in row:
+            text, comments = document.cell_text(cell)
+            told += comments
+            count = _repeats(cell, "number-columns-repeated", _REPEATS if text else 16_384)
+            cells += [text] * count
+        while cells and not cells[-1]:
+            cells.pop()
+        count = _repeats(row, "number-rows-repeated", 1_048_576)
+        for again in range(min(count, _REPEATS if cells else 0)):
+            yield number + again + 1, cells
+        number += count

@@ -1,0 +1,106 @@
+"""Older workbooks: xls by xlrd, which knows their formats and notes, and xlsb by calamine."""
+
+import datetime as dt
+import importlib
+import io
+from collections.abc import Iterator
+from typing import IO, Any
+
+from staging.llm._converter import formats, markdown
+from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
+from staging.llm._converter.rows import SheetWriter, Title, column
+
+_NUMBER, _DATE, _BOOLEAN, _ERROR = 2, 3, 4, 5  # xlrd's types of cells
+_MAX_TOLD = 500
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write an xls."""
+    xlrd = importlib.import_module("xlrd")
+    data = source.read()
+    silent = io.StringIO()
+    try:
+        try:
+            book = xlrd.open_workbook(file_contents=data, logfile=silent, formatting_info=True, on_demand=True)
+        except (NotImplementedError, AttributeError, IndexError, KeyError):
+            book = xlrd.open_workbook(file_contents=data, logfile=silent, on_demand=True)
+    except xlrd.XLRDError as error:
+        out.refuse(ENCRYPTED if "encrypted" in str(error) or "password" in str(error).lower() else BROKEN)
+    titles = [Title(name, bool(book._sheet_visibility[at])) for at, name in enumerate(book.sheet_names())]  # noqa: SLF001  # xlrd tells it only of loaded sheets
+    writer = SheetWriter(out, titles)
+    for at, title in enumerate(titles):
+        sheet = book.sheet_by_index(at)
+        writer.sheet(title, _rows(book, sheet))
+        for line in _told(sheet):
+            writer.remark(line)
+        writer.remark("")
+        book.unload_sheet(at)
+
+
+def _rows(book: Any, sheet: Any) -> Iterator[tuple[int, list[str]]]:
+    for number in range(sheet.nrows):
+        cells = [_shown(book, cell) for cell in sheet.row(number)]
+        if any(cells):
+            yield number + 1, cells
+
+
+def _shown(book: Any, cell: Any) -> str:
+    if cell.ctype in {_NUMBER, _DATE}:
+        code = ""
+        if cell.xf_index is not None:
+            code = book.format_map[book.xf_list[cell.xf_index].format_key].format_str
+        elif cell.ctype == _DATE:
+            code = "yyyy-mm-dd hh:mm" if cell.value % 1 else "yyyy-mm-dd"
+        return formats.shown(cell.value, code, since_1904=bool(book.datemode))
+    if cell.ctype == _BOOLEAN:
+        return "TRUE" if cell.value else "FALSE"
+    if cell.ctype == _ERROR:
+        return str(importlib.import_module("xlrd").error_text_from_code.get(cell.value, "#ERROR"))
+    return str(cell.value)
+
+
+def _told(sheet: Any) -> Iterator[str]:
+    notes = getattr(sheet, "cell_note_map", {})
+    for (row, at), note in list(notes.items())[:_MAX_TOLD]:
+        by = f" by {note.author}" if note.author else ""
+        yield f"[comment {column(at + 1)}{row + 1}{by}: {markdown.one_line(note.text)}]"
+    for link in getattr(sheet, "hyperlink_list", [])[:_MAX_TOLD]:
+        if link.url_or_path:
+            target = link.url_or_path if isinstance(link.url_or_path, str) else link.url_or_path.decode("utf-8", "replace")
+            yield f"[link {column(link.fcolx + 1)}{link.frowx + 1}: {markdown.one_line(target)}]"
+    for top, bottom, left, right in getattr(sheet, "merged_cells", [])[:_MAX_TOLD]:
+        yield f"[merged: {column(left + 1)}{top + 1}:{column(right)}{bottom}]"
+
+
+def read_binary(source: IO[bytes], out: Output) -> None:
+    """Write an xlsb."""
+    calamine = importlib.import_module("python_calamine")
+    try:
+        book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(source.read()))
+    except calamine.PasswordError:
+        out.refuse(ENCRYPTED)
+    except calamine.CalamineError:
+        out.refuse(BROKEN)
+    metadata = book.sheets_metadata
+    titles = [Title(sheet.name, "Visible" not in str(sheet.visible)) for sheet in metadata]
+    writer = SheetWriter(out, titles)
+    for title in titles:
+        try:
+            sheet = book.get_sheet_by_name(title.name)
+        except calamine.CalamineError:
+            writer.remark(f"[sheet {title}: it has no cells]")
+            continue
+        first, left = sheet.start or (0, 0)
+        rows = ((n, [""] * left + [_plain(v) for v in row]) for n, row in enumerate(sheet.iter_rows(), first + 1))
+        writer.sheet(title, ((number, cells) for number, cells in rows if any(cells)))
+        writer.remark("")
+
+
+def _plain(value: Any) -> str:
+    if isinstance(value, bool):
+        return "TRUE" if value else "FALSE"
+    if isinstance(value, dt.datetime) and value.time() == dt.time():
+        return value.date().isoformat()
+    if isinstance(value, float):
+        return formats.general(value)
+    return str(value)

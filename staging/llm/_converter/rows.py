@@ -1,0 +1,104 @@
+"""Sheets as CSV: a row begins with its number, and columns have their letters, so that a cell can be named."""
+
+import csv
+import io
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+
+from staging.llm._converter import markdown
+from staging.llm._converter.output import MAX_CHARS, Output
+
+WIDE_GAP = 12  # empty cells, above which a cell tells its own place
+_LIST = 100  # sheets that are named in front
+
+
+@dataclass(frozen=True, slots=True)
+class Title:
+    """What a sheet is called, and whether its reader would see it."""
+
+    name: str
+    hidden: bool = False
+
+    def __str__(self) -> str:
+        return f"{markdown.one_line(self.name)!r}{' (hidden)' if self.hidden else ''}"
+
+
+class SheetWriter:
+    """Writes the sheets of a workbook, each within its share of what may be read."""
+
+    def __init__(self, out: Output, titles: Sequence[Title]) -> None:
+        self._out = out
+        self._left = MAX_CHARS - 100_000
+        self._sheets = len(titles)
+        if len(titles) > 1:
+            more = f" and {len(titles) - _LIST:,} more" if len(titles) > _LIST else ""
+            self._write(f"[{len(titles):,} sheets: {', '.join(map(str, titles[:_LIST]))}{more}]\n\n")
+            out.remark(f"{len(titles):,} sheets")
+        if hidden := sum(title.hidden for title in titles):
+            out.remark(f"{hidden:,} hidden sheet{'s' * (hidden != 1)}")
+
+    def sheet(self, title: Title, rows: Iterable[tuple[int, Sequence[str]]]) -> None:
+        """Write a sheet: its name, the columns' letters, and every row that is not empty under its number."""
+        room = max(2000, self._left // max(1, self._sheets))
+        self._sheets -= 1
+        lines = io.StringIO()
+        writer = csv.writer(lines, lineterminator="\n")
+        widest = 0
+        self._write(f"[sheet {title}]\n")
+        for number, cells in rows:
+            if room <= 0:
+                self._write(f"[… the rows from {number:,} on were not read …]\n")
+                break
+            near = _near(cells, number)
+            if not widest:
+                widest = min(max(8, len(near)), 60)
+                self._write("," + ",".join(map(column, range(1, widest + 1))) + "\n")
+            writer.writerow([number, *near])
+            text = lines.getvalue()
+            lines.seek(0)
+            lines.truncate()
+            room -= len(text)
+            self._write(text)
+
+    def remark(self, text: str) -> None:
+        """Write a line about the sheet."""
+        self._write(text + "\n")
+
+    def _write(self, text: str) -> None:
+        self._left -= len(text)
+        self._out.text(text)
+
+
+def _near(cells: Sequence[str], number: int) -> list[str]:
+    """Return the cells without long gaps; what lies behind one bears its place."""
+    placed: list[str] = []
+    empty = 0
+    far = False
+    for at, text in enumerate(cells, 1):
+        if not text:
+            empty += 1
+            continue
+        far = far or empty > WIDE_GAP
+        placed += [] if far else [""] * empty
+        placed.append(f"[{column(at)}{number}:] {text}" if far else text)
+        empty = 0
+    return placed
+
+
+def column(number: int) -> str:
+    """Return a column's letters: 1 is A, 28 is AB."""
+    letters = ""
+    while number > 0:
+        number, rest = divmod(number - 1, 26)
+        letters = chr(ord("A") + rest) + letters
+    return letters
+
+
+def column_number(reference: str) -> int:
+    """Return the number of the column in a reference such as ``AB7``; 0 if there is none."""
+    number = 0
+    for c in reference[:3]:
+        if not "A" <= c <= "Z":
+            break
+        number = number * 26 + ord(c) - ord("A") + 1
+    return number if number <= 16_384 else 0

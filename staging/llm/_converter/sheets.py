@@ -1,0 +1,192 @@
+"""Workbooks (xlsx, xlsm, xltx; ECMA-376 part 1, 18): every sheet's cells as they are shown.
+
+The rows are parsed as they come and written at once. What a library would hold in memory (openpyxl takes some fifty
+times the file) or not tell without it (comments, number formats, hidden sheets, formulas without a value) is read from
+the parts themselves.
+"""
+
+from array import array
+from collections.abc import Iterator
+from typing import IO
+from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+
+from staging.llm._converter import drawing, formats, markdown
+from staging.llm._converter.output import BROKEN, Output
+from staging.llm._converter.package import Package, Relation, attribute, relation_id
+from staging.llm._converter.rows import SheetWriter, Title, column_number
+
+MAX_TOLD = 500  # comments, links or merged areas that are listed of one sheet
+MAX_STRINGS = 48 * 1_048_576  # bytes of shared strings
+_AFTER = {"s:mergeCells", "s:hyperlinks"}
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write the workbook."""
+    package = Package(source, out)
+    names = [name for name in package.names if name.lower().startswith("xl/") and name.lower().endswith("workbook.xml")]
+    if not names:
+        out.refuse(BROKEN)
+    _Workbook(package, names[0], out).write()
+
+
+class _Workbook:
+    def __init__(self, package: Package, main: str, out: Output) -> None:
+        self._package = package
+        self._out = out
+        self._relations = package.relations(main)
+        root = package.xml(main)
+        self._sheets = list(root.iter("s:sheet"))
+        self._since_1904 = any(attribute(p, "date1904") in {"1", "true"} for p in root.iter("s:workbookPr"))
+        self._formats = _number_formats(package.xml(self._part("styles", "xl/styles.xml")))
+        self._strings = _Strings(package, self._part("sharedStrings", "xl/sharedStrings.xml"))
+
+    def _part(self, kind: str, usual: str) -> str:
+        return next((r.target for r in self._relations.values() if r.kind == kind), usual)
+
+    def write(self) -> None:
+        """Write every sheet, and after its rows what is said about cells."""
+        titles = [Title(attribute(s, "name"), attribute(s, "state") in {"hidden", "veryHidden"}) for s in self._sheets]
+        writer = SheetWriter(self._out, titles)
+        for at, (sheet, title) in enumerate(zip(self._sheets, titles, strict=True), 1):
+            relation = self._relations.get(relation_id(sheet))
+            part = relation.target if relation else f"xl/worksheets/sheet{at}.xml"
+            if part not in self._package:
+                continue
+            after: list[Element] = []
+            writer.sheet(title, self._rows(part, after))
+            for line in self._told(part, after):
+                writer.remark(line)
+            writer.remark("")
+
+    def _rows(self, part: str, after: list[Element]) -> Iterator[tuple[int, list[str]]]:
+        number = 0
+        masters: dict[str, str] = {}
+        for _, element in self._package.units(part, {"s:row", *_AFTER}):
+            if element.tag in _AFTER:
+                after.append(element)
+                continue
+            told = attribute(element, "r")
+            number = int(told) if told.isdecimal() else number + 1
+            if cells := self._cells(element, masters):
+                yield number, cells
+
+    def _cells(self, row: Element, masters: dict[str, str]) -> list[str]:
+        cells: list[str] = []
+        for cell in row:
+            text = self._shown(cell, masters)
+            at = column_number(cell.get("r", "")) or len(cells) + 1
+            if text:
+                cells += [""] * (at - 1 - len(cells))
+                cells.append(text)
+        return cells
+
+    def _shown(self, cell: Element, masters: dict[str, str]) -> str:
+        kind = cell.get("t", "n")
+        value = formula = None
+        for child in cell:
+            if child.tag == "s:v":
+                value = child.text
+            elif child.tag == "s:f":
+                formula = self._formula(child, masters)
+            elif child.tag == "s:is":
+                value = _string(child)
+        if value is None or (value == "" and formula):
+            return f"={formula}" if formula else ""
+        if kind == "s":
+            return self._strings[value]
+        if kind == "b":
+            return "TRUE" if value == "1" else "FALSE"
+        if kind != "n":
+            return value
+        try:
+            number = float(value)
+        except ValueError:
+            return value
+        style = cell.get("s", "0")
+        code = self._formats[int(style)] if style.isdecimal() and int(style) < len(self._formats) else ""
+        return formats.shown(number, code, since_1904=self._since_1904)
+
+    def _formula(self, element: Element, masters: dict[str, str]) -> str:
+        """Return a formula; one that others share is written once in the file, at the first of them."""
+        text, shared = element.text or "", element.get("si", "")
+        if text and shared:
+            masters[shared] = f"{text} [filled over {element.get('ref', 'its area')}]"
+        return text or masters.get(shared, "")
+
+    def _told(self, part: str, after: list[Element]) -> Iterator[str]:
+        relations = self._package.relations(part)
+        for element in after:
+            for child in list(element)[:MAX_TOLD]:
+                place = attribute(child, "ref")
+                if child.tag == "s:mergeCell":
+                    yield f"[merged: {place}]"
+                elif relation := relations.get(relation_id(child)):
+                    yield f"[link {place}: {markdown.one_line(relation.target)}]"
+        comments = [r.target for r in relations.values() if r.kind == "comments"]
+        threads = [r.target for r in relations.values() if r.kind == "threadedComment"]
+        for target in comments + threads:
+            yield from self._comments(target, threaded=bool(threads))
+        for relation in relations.values():
+            if relation.kind == "drawing":
+                yield from self._drawing(relation)
+
+    def _comments(self, target: str, *, threaded: bool) -> Iterator[str]:
+        root = self._package.xml(target)
+        authors = [author.text or "" for author in root.iter("s:author")]
+        found = [*root.iter("s:comment"), *(e for e in root if e.tag.endswith("threadedComment"))]
+        for comment in found[:MAX_TOLD]:
+            words = markdown.one_line("".join(comment.itertext()))
+            if threaded and words.startswith("[Threaded comment]"):
+                continue  # the same again, for older programs
+            author = attribute(comment, "authorId")
+            by = f" by {authors[int(author)]}" if author.isdecimal() and int(author) < len(authors) else ""
+            yield f"[comment {attribute(comment, 'ref')}{by}: {words}]"
+
+    def _drawing(self, relation: Relation) -> Iterator[str]:
+        root = self._package.xml(relation.target)
+        for element in root.iter():
+            name = element.tag.rpartition(":")[2]
+            if name == "sp" and (words := drawing.paragraph_words(element)):
+                yield f"[text box: {words}]"
+            elif name == "pic":
+                alts = [drawing.alt_text(p) for p in element.iter() if p.tag.rpartition(":")[2] == "cNvPr"]
+                yield markdown.picture(next(filter(None, alts), "picture"))
+        yield from drawing.graphics(self._package, self._package.relations(relation.target), root)
+
+
+class _Strings:
+    """The shared strings, packed: half a million of them as objects would take 50 MB more."""
+
+    def __init__(self, package: Package, part: str) -> None:
+        self._packed = bytearray()
+        self._ends = array("Q")
+        if part not in package:
+            return
+        for _, element in package.units(part, {"s:si"}):
+            if len(self._packed) < MAX_STRINGS:
+                self._packed += _string(element).encode("utf-8", "replace")
+            self._ends.append(len(self._packed))
+
+    def __getitem__(self, index: str) -> str:
+        if not index.isdecimal() or int(index) >= len(self._ends):
+            return ""
+        at = int(index)
+        start = self._ends[at - 1] if at else 0
+        return self._packed[start : self._ends[at]].decode("utf-8", "replace")
+
+
+def _string(element: Element) -> str:
+    """Return a string of runs, without how it is read aloud (18.4.6)."""
+    if len(element) == 1 and element[0].tag == "s:t":
+        return element[0].text or ""
+    return "".join(t.text or "" for child in element if child.tag != "s:rPh" for t in child.iter("s:t"))
+
+
+def _number_formats(styles: Element) -> list[str]:
+    own = {attribute(f, "numFmtId"): attribute(f, "formatCode") for f in styles.iter("s:numFmt")}
+    found: list[str] = []
+    for formats_of_cells in styles.iter("s:cellXfs"):
+        for cell in formats_of_cells:
+            number = attribute(cell, "numFmtId", "0")
+            found.append(own.get(number) or formats.BUILT_IN.get(int(number) if number.isdecimal() else 0, ""))
+    return found

@@ -1,0 +1,160 @@
+"""Presentations (pptx, pptm, ppsx; ECMA-376 part 1, 19) as Markdown: slides in their order, with notes and comments."""
+
+import re
+from collections.abc import Iterator
+from typing import IO
+from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+
+from staging.llm._converter import drawing, markdown
+from staging.llm._converter.formulas import equation
+from staging.llm._converter.output import Output
+from staging.llm._converter.package import Package, Relation, attribute, below, relation_id
+
+_REPEATED = {"ftr", "sldNum", "dt", "hdr"}  # placeholders that stand on every slide
+_TITLES = {"title", "ctrTitle"}
+_BULLETED = {"body", "obj", ""}
+_SHAPES = {"sp", "graphicFrame", "pic", "grpSp", "cxnSp"}
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write every slide."""
+    package = Package(source, out)
+    slides = _in_order(package)
+    hidden = 0
+    out.remark(f"{len(slides):,} slide{'s' * (len(slides) != 1)}")
+    try:
+        for number, name in enumerate(slides, 1):
+            root = package.xml(name)
+            is_hidden = attribute(root, "show", "1") in {"0", "false"}
+            hidden += is_hidden
+            out.text("".join(_Slide(package, name, out).written(root, number, hidden=is_hidden)))
+    finally:
+        if hidden:
+            out.remark(f"{hidden:,} hidden slide{'s' * (hidden != 1)}")
+
+
+def _in_order(package: Package) -> list[str]:
+    """Return the slides as they are shown; by their numbers where the presentation does not list them."""
+    relations = package.relations("ppt/presentation.xml")
+    listed = [relations.get(relation_id(slide)) for slide in package.xml("ppt/presentation.xml").iter("p:sldId")]
+    names = [relation.target for relation in listed if relation and relation.target in package]
+    numbered = [name for name in package.names if re.fullmatch(r"ppt/slides/slide\d+\.xml", name)]
+    return names or sorted(numbered, key=lambda name: (len(name), name))
+
+
+class _Slide:
+    def __init__(self, package: Package, name: str, out: Output) -> None:
+        self._package = package
+        self._relations = package.relations(name)
+        self._out = out
+        self._title = ""
+
+    def written(self, root: Element, number: int, *, hidden: bool) -> Iterator[str]:
+        """Yield the slide: its title, its shapes, its notes and comments."""
+        tree = below(root, "p:cSld", "p:spTree")
+        shapes = list(self._shapes(tree)) if tree is not None else []
+        head = f"## Slide {number}{' (hidden)' if hidden else ''}"
+        yield f"\n{head}{': ' + self._title if self._title else ''}\n\n"
+        yield from filter(None, shapes)
+        yield from self._notes(number)
+        for relation in self._relations.values():
+            if relation.kind in {"comments", "comment"}:
+                yield from self._comments(relation)
+
+    def _shapes(self, tree: Element) -> Iterator[str]:
+        for shape in tree:
+            kind = shape.tag.rpartition(":")[2]
+            if kind == "AlternateContent":
+                chosen = shape.find("mc:Choice")
+                yield from self._shapes(chosen if chosen is not None and len(chosen) else shape)
+                continue
+            if kind not in _SHAPES and kind != "Fallback":
+                continue
+            properties = next((e for e in shape.iter() if e.tag.rpartition(":")[2] == "cNvPr"), None)
+            if attribute(properties, "hidden") in {"1", "true"}:
+                self._out.remark("hidden shapes left out")
+            elif kind in {"grpSp", "Fallback"}:
+                yield from self._shapes(shape)
+            elif kind == "pic":
+                yield markdown.picture(drawing.alt_text(properties) or "picture") + "\n\n"
+            elif kind == "graphicFrame":
+                yield from self._frame(shape, properties)
+            else:
+                yield self._text(shape, properties)
+
+    def _frame(self, shape: Element, properties: Element | None) -> Iterator[str]:
+        for table in shape.iter("a:tbl"):
+            rows = [[self._cell(cell) for cell in row.findall("a:tc")] for row in table.findall("a:tr")]
+            yield "".join(markdown.rows(rows))
+        yield from drawing.graphics(self._package, self._relations, shape)
+        if any(e.tag.rpartition(":")[2] == "oleObj" for e in shape.iter()):
+            yield f"[embedded object{': ' + drawing.alt_text(properties) if drawing.alt_text(properties) else ''}]\n\n"
+
+    def _cell(self, cell: Element) -> str:
+        if attribute(cell, "hMerge") in {"1", "true"} or attribute(cell, "vMerge") in {"1", "true"}:
+            return ""
+        return "\n".join(self._words(p) for p in cell.iter("a:p"))
+
+    def _text(self, shape: Element, properties: Element | None) -> str:
+        place = next((attribute(e, "type") for e in shape.iter("p:ph")), None)
+        if place in _REPEATED:
+            return ""
+        paragraphs = [(p, self._words(p)) for body in shape.iter("p:txBody") for p in body.findall("a:p")]
+        words = [(p, text) for p, text in paragraphs if text.strip()]
+        if place in _TITLES and not self._title:
+            self._title = markdown.one_line(" ".join(text for _, text in words))
+            return ""
+        if not words:
+            alt = attribute(properties, "descr")
+            return markdown.picture(alt) + "\n\n" if alt else ""
+        bulleted = place in _BULLETED and len(words) > 1
+        return "".join(self._paragraph(p, text, bulleted=bulleted) for p, text in words) + "\n"
+
+    def _paragraph(self, paragraph: Element, text: str, *, bulleted: bool) -> str:
+        properties = paragraph.find("a:pPr")
+        marks = {child.tag for child in properties} if properties is not None else set[str]()
+        level = attribute(properties, "lvl", "0")
+        depth = int(level) if level.isdecimal() else 0
+        if "a:buAutoNum" in marks:
+            return markdown.item(text, level=depth, mark="1.")
+        if "a:buChar" in marks or "a:buBlip" in marks or (bulleted and "a:buNone" not in marks):
+            return markdown.item(text, level=depth)
+        return text + "\n"
+
+    def _words(self, paragraph: Element) -> str:
+        found: list[str] = []
+        for child in paragraph:
+            name = child.tag.rpartition(":")[2]
+            if name == "br":
+                found.append("\n")
+            elif name in {"r", "fld"}:
+                found.append(self._run(child))
+            else:
+                found += [equation(math) for math in child.iter("m:oMath")]
+        return "".join(found)
+
+    def _run(self, run: Element) -> str:
+        words = "".join(t.text or "" for t in run.iter("a:t"))
+        click = below(run, "a:rPr", "a:hlinkClick")
+        relation = self._relations.get(relation_id(click)) if click is not None else None
+        return markdown.link(words, relation.target) if relation and relation.external else words
+
+    def _notes(self, number: int) -> Iterator[str]:
+        targets = [r.target for r in self._relations.values() if r.kind == "notesSlide"]
+        usual = f"ppt/notesSlides/notesSlide{number}.xml"
+        for target in targets[:1] or ([usual] if not self._relations else []):
+            shapes = [e for e in self._package.xml(target).iter() if e.tag == "p:sp"]
+            bodies = [s for s in shapes if next((attribute(p, "type") for p in s.iter("p:ph")), "") not in _NO_NOTE]
+            words = "\n".join(self._words(p) for s in bodies for p in s.iter("a:p")).strip()
+            if words:
+                yield f"[notes: {words}]\n\n"
+
+    def _comments(self, relation: Relation) -> Iterator[str]:
+        for comment in self._package.xml(relation.target).iter():
+            if comment.tag.rpartition(":")[2] in {"cm", "reply"}:
+                texts = [e.text or "" for e in comment if e.tag.rpartition(":")[2] == "text"]
+                words = markdown.one_line(" ".join(texts) or drawing.paragraph_words(comment))
+                yield f"[comment: {words}]\n\n" if words else ""
+
+
+_NO_NOTE = _REPEATED | {"sldImg"}

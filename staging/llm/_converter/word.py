@@ -1,0 +1,365 @@
+"""Word documents (docx, docm, dotx; ECMA-376 part 1, 17) as Markdown: what Word shows on the page, each once.
+
+Theory of operation. The body is parsed paragraph by paragraph and table row by table row, so that no more than one of
+them is in memory. `_Inline` turns one into words: it follows fields, leaves out what a tracked change deleted and what
+is hidden, and sets aside the text boxes, which come after their paragraph. Headers stand in front, notes and comments
+behind, each with the mark that the text refers to them by.
+"""
+
+import re
+from collections import Counter
+from collections.abc import Iterator
+from typing import IO
+from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+
+from staging.llm._converter import drawing, markdown, page
+from staging.llm._converter.formulas import equation
+from staging.llm._converter.numbering import Numbering
+from staging.llm._converter.output import BROKEN, Output
+from staging.llm._converter.package import Package, Relation, attribute, below, is_on, relation_id
+
+_BREAKS = {"w:tab": "\t", "w:ptab": "\t", "w:br": "\n", "w:cr": "\n", "w:noBreakHyphen": "\u2011", "w:softHyphen": ""}
+_LEFT_OUT = {"w:del", "w:moveFrom", "w:rPr", "w:pPr", "w:sdtPr", "w:sdtEndPr", "w:tblPr", "w:tcPr", "w:instrText",
+             "w:delText", "w:delInstrText", "w:rt"}  # fmt: skip
+_UNITS = {"w:p", "w:tr", "w:altChunk", "w:del", "w:moveFrom"}
+_SYMBOLS = {  # Wingdings and its kin, by code: what forms and lists use
+    0x6C: "●", 0x6E: "■", 0x6F: "□", 0x71: "❑", 0xA7: "▪", 0xA8: "◻", 0xD8: "➢", 0xE0: "→", 0xF0: "⇨", 0xFB: "✗",
+    0xFC: "✓", 0xFD: "☒", 0xFE: "☑", 0x51: "☑", 0x52: "☑", 0x53: "☒", 0x54: "☒", 0xA3: "□", 0x4A: "☺", 0x22: "✂",
+    0xB7: "•", 0x61: "✓", 0x72: "✗",
+}  # fmt: skip
+_TARGET = re.compile(r"HYPERLINK\s+(?:\\[a-z]\s+)*\"([^\"]+)\"")
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write the document."""
+    package = Package(source, out)
+    names = [name for name in package.names if re.fullmatch(r"word/document\d*\.xml", name, re.IGNORECASE)]
+    if not names:
+        out.refuse(BROKEN)
+    _Document(package, names[0], out).write()
+
+
+class _Document:
+    def __init__(self, package: Package, main: str, out: Output) -> None:
+        self._package = package
+        self._main = main
+        self._out = out
+        self._folder = main.rpartition("/")[0]
+        self.numbering = Numbering(package, self._folder)
+        self.counts: Counter[str] = Counter()
+
+    def write(self) -> None:
+        """Write every part once: headers, body, notes, comments, footers."""
+        try:
+            self._write_edges("header")
+            self._write_part(self._main)
+            for kind, tag in (("footnotes", "footnote"), ("endnotes", "endnote")):
+                self._write_notes(kind, tag)
+            self._write_comments()
+            self._write_edges("footer")
+        finally:
+            self._tell()  # also of a text that ended because it is too long
+
+    def _write_part(self, name: str) -> None:
+        blocks = _Blocks(self, self._package.relations(name))
+        for piece in blocks.written(self._package.units(name, _UNITS, {"w:tbl"})):
+            self._out.text(piece)
+
+    def _write_edges(self, kind: str) -> None:
+        """Write the headers or footers, each text once: sections repeat them, and the first page has its own."""
+        seen: set[str] = set()
+        for name in self._names(rf"{kind}\d*"):
+            blocks = _Blocks(self, self._package.relations(name))
+            words = "".join(blocks.written(self._package.units(name, _UNITS, {"w:tbl"}))).strip()
+            if words and words not in seen:
+                seen.add(words)
+                self._out.text(f"[{kind}: {words}]\n\n" if "\n" not in words else f"[{kind}:]\n{words}\n\n")
+
+    def _names(self, pattern: str) -> list[str]:
+        full = re.compile(rf"{re.escape(self._folder)}/{pattern}\.xml", re.IGNORECASE)
+        return sorted(filter(full.fullmatch, self._package.names), key=lambda name: (len(name), name))
+
+    def _write_notes(self, kind: str, tag: str) -> None:
+        for name in self._names(kind):
+            relations = self._package.relations(name)
+            for _, note in self._package.units(name, {f"w:{tag}"}):
+                if attribute(note, "type") in {"separator", "continuationSeparator", "continuationNotice"}:
+                    continue
+                if words := _Blocks(self, relations).inside(note).strip():
+                    self._out.text(f"\n[^{'e' * (tag == 'endnote')}{attribute(note, 'id')}]: {words}\n")
+
+    def _write_comments(self) -> None:
+        for name in self._names("comments"):
+            relations = self._package.relations(name)
+            for _, comment in self._package.units(name, {"w:comment"}):
+                self.counts["comment"] += 1
+                words = _Blocks(self, relations).inside(comment).strip()
+                author = markdown.one_line(attribute(comment, "author"))
+                by = f" by {author}" if author else ""
+                self._out.text(f"\n[comment {attribute(comment, 'id')}{by}: {words}]\n")
+
+    def chunk(self, relation: Relation | None) -> str:
+        """Return a document of another kind that Word would have merged when it opened this one."""
+        if relation is None or relation.external or relation.target not in self._package:
+            return ""
+        if relation.target.lower().rpartition(".")[2] in {"html", "htm", "xhtml", "mht"}:
+
+            return page.fragment(self._package.read(relation.target))
+        self.counts["embedded document"] += 1
+        return ""
+
+    def graphics(self, relations: dict[str, Relation], element: Element) -> str:
+        """Return the charts and diagrams of a drawing."""
+        return "".join(drawing.graphics(self._package, relations, element))
+
+    def _tell(self) -> None:
+        counts = self.counts
+        for what in ("comment", "picture", "embedded document"):
+            if n := counts[what]:
+                self._out.remark(f"{n:,} {what}{'s' * (n != 1)}" + (" not shown" if what != "comment" else ""))
+        if n := counts["hidden"]:
+            self._out.remark(f"{n:,} characters of hidden text left out")
+        if n := counts["deleted"]:
+            self._out.remark(f"{n:,} tracked deletion{'s' * (n != 1)} left out")
+
+
+class _Blocks:
+    """Turns paragraphs, rows and whatever holds them into Markdown."""
+
+    def __init__(self, document: _Document, relations: dict[str, Relation]) -> None:
+        self._document = document
+        self._relations = relations
+        self._in_list = False
+
+    def written(self, units: Iterator[tuple[str, Element]]) -> Iterator[str]:
+        """Yield the Markdown of a part's units; a row's table is known by its start and end."""
+        table = _Rows()
+        for event, element in units:
+            if element.tag == "w:tbl":
+                table = _Rows()
+                yield self._between(in_list=False) + ("\n" if event == "end" else "")
+            elif element.tag == "w:tr":
+                yield table.line(self._cells(element))
+            else:
+                yield self._block(element)
+
+    def inside(self, element: Element) -> str:
+        """Return the Markdown of the blocks in an element."""
+        return "".join(map(self._block, element))
+
+    def _block(self, element: Element) -> str:
+        tag = element.tag
+        if tag == "w:p":
+            return self._paragraph(element)
+        if tag == "w:tbl":
+            table = _Rows()
+            return "\n" + "".join(table.line(self._cells(row)) for row in _flat(element, "w:tr")) + "\n"
+        if tag == "w:altChunk":
+            return self._document.chunk(self._relations.get(relation_id(element)))
+        if tag in _LEFT_OUT:
+            self._document.counts["deleted"] += tag in {"w:del", "w:moveFrom"}
+            return ""
+        return self.inside(element)
+
+    def _paragraph(self, element: Element) -> str:
+        inline = _Inline(self._document, self._relations)
+        words = inline.words(element).strip("\n ")
+        after = "".join(map(self.inside, inline.boxes)) + inline.graphics
+        level, mark, depth = self._document.numbering.of(element)
+        if not words:
+            return after
+        if level:
+            return self._between(in_list=False) + markdown.heading(level, f"{mark} {words}" if mark else words) + after
+        if mark:
+            return self._between(in_list=True) + markdown.item(words, level=depth, mark=mark) + after
+        return self._between(in_list=False) + words + "\n\n" + after
+
+    def _between(self, *, in_list: bool) -> str:
+        gap = "\n" if self._in_list and not in_list else ""
+        self._in_list = in_list
+        return gap
+
+    def _cells(self, row: Element) -> list[str]:
+        if below(row, "w:trPr", "w:del") is not None:
+            self._document.counts["deleted"] += 1
+            return []
+        cells: list[str] = []
+        for cell in _flat(row, "w:tc"):
+            merged = next(cell.iter("w:vMerge"), None)
+            covered = merged is not None and attribute(merged, "val", "continue") != "restart"
+            cells.append("" if covered else self._cell(cell))
+            span = attribute(next(cell.iter("w:gridSpan"), None), "val")
+            cells += [""] * (min(int(span), markdown.MAX_COLUMNS) - 1 if span.isdecimal() else 0)
+        return cells
+
+    def _cell(self, cell: Element) -> str:
+        blocks = _Blocks(self._document, self._relations)
+        lines = []
+        for block in cell:
+            if block.tag == "w:tbl":  # Markdown has no table in a table: its rows become lines
+                lines += ["; ".join(filter(None, blocks._cells(row))) for row in _flat(block, "w:tr")]  # noqa: SLF001  # its own class
+            else:
+                lines.append(blocks._block(block))  # noqa: SLF001  # its own class
+        return "\n".join(line.strip() for line in lines if line.strip())
+
+
+class _Rows:
+    """A table that is written as its rows come."""
+
+    def __init__(self) -> None:
+        self._width = 0
+
+    def line(self, cells: list[str]) -> str:
+        """Return a row; the first one is the head."""
+        text = "| " + " | ".join(map(markdown.cell, [*cells, *[""] * (self._width - len(cells))])) + " |\n"
+        if not self._width and cells:
+            self._width = len(cells)
+            text = "\n" + text + "|" + " --- |" * self._width + "\n"
+        return text if cells else ""
+
+
+def _flat(element: Element, tag: str) -> Iterator[Element]:
+    """Yield the children of a kind, also those in content controls and tracked changes, and none of a table within."""
+    for child in element:
+        if child.tag == tag:
+            yield child
+        elif child.tag not in _LEFT_OUT and child.tag not in {"w:tbl", "w:tc", "w:p"}:
+            yield from _flat(child, tag)
+
+
+class _Inline:
+    """The words of one paragraph."""
+
+    def __init__(self, document: _Document, relations: dict[str, Relation]) -> None:
+        self._document = document
+        self._relations = relations
+        self._fields: list[dict[str, str]] = []  # the open fields, each with its instruction and where it stands
+        self.boxes: list[Element] = []
+        self.graphics = ""
+
+    def words(self, element: Element) -> str:
+        """Return the words of everything in an element."""
+        return "".join(map(self._any, element))
+
+    def _any(self, element: Element) -> str:
+        tag = element.tag
+        if tag == "w:r":
+            return self._run(element)
+        if tag == "w:hyperlink":
+            relation = self._relations.get(relation_id(element))
+            words = self.words(element)
+            return markdown.link(words, relation.target) if relation and relation.external else words
+        if tag in {"m:oMath", "m:oMathPara"}:
+            return equation(element)
+        if tag == "w:fldSimple":
+            found = _TARGET.search(attribute(element, "instr"))
+            return markdown.link(self.words(element), found[1]) if found else self.words(element)
+        if tag in {"w:del", "w:moveFrom"}:
+            self._document.counts["deleted"] += any(True for _ in element.iter("w:delText"))
+            return ""
+        if tag == "w:commentRangeEnd":
+            return f"[comment {attribute(element, 'id')}]"
+        if tag == "w:sdt":
+            return self.words(element)
+        return "" if tag in _LEFT_OUT else self.words(element)
+
+    def _run(self, run: Element) -> str:
+        properties = run.find("w:rPr")
+        words = "".join(map(self._piece, run))
+        if properties is None:
+            return words
+        if is_on(properties.find("w:vanish")) or is_on(properties.find("w:webHidden")):
+            self._document.counts["hidden"] += len(words.strip())
+            return ""
+        struck = is_on(properties.find("w:strike")) or is_on(properties.find("w:dstrike"))
+        return f"~~{words}~~" if struck and words.strip() else words
+
+    def _piece(self, element: Element) -> str:
+        tag = element.tag
+        if tag == "w:fldChar":
+            return self._field(element)
+        if tag == "w:instrText" and self._fields and self._fields[-1]["at"] == "begin":
+            self._fields[-1]["instruction"] += element.text or ""
+        if any(field["at"] == "begin" for field in self._fields):
+            return ""  # the instruction of a field, and fields within it, are not shown
+        if tag == "w:t":
+            return element.text or ""
+        if tag in _BREAKS:
+            return _BREAKS[tag]
+        if tag == "w:sym":
+            return _symbol(attribute(element, "char"))
+        if tag in {"w:footnoteReference", "w:endnoteReference"}:
+            return f"[^{'e' * (tag == 'w:endnoteReference')}{attribute(element, 'id')}]"
+        if tag in {"w:drawing", "w:pict", "w:object", "mc:AlternateContent"}:
+            return self._drawing(element)
+        if tag == "w:ruby":
+            reading = "".join(t.text or "" for rt in element.iter("w:rt") for t in rt.iter("w:t"))
+            base = "".join(t.text or "" for rb in element.iter("w:rubyBase") for t in rb.iter("w:t"))
+            return f"{base}({reading})" if reading else base
+        return "" if tag in _LEFT_OUT else "".join(map(self._piece, element))
+
+    def _field(self, element: Element) -> str:
+        """Follow a field from its instruction to its result (17.16.18); a link's result becomes a link."""
+        kind = attribute(element, "fldCharType")
+        if kind == "begin":
+            self._fields.append({"at": "begin", "instruction": "", "form": _form_value(element)})
+        elif kind == "separate" and self._fields:
+            self._fields[-1]["at"] = "separate"
+            return "[" if _TARGET.search(self._fields[-1]["instruction"]) else ""
+        elif kind == "end" and self._fields:
+            field = self._fields.pop()
+            found = _TARGET.search(field["instruction"])
+            return f"]({markdown.one_line(found[1])})" if found and field["at"] == "separate" else field["form"]
+        return ""
+
+    def _drawing(self, element: Element) -> str:
+        """Return a picture's alternative text, and keep its text boxes and charts for after the paragraph."""
+        shown = _preferred(element)
+        boxes = list(_outermost(shown, "w:txbxContent"))
+        self.boxes += boxes
+        self.graphics += self._document.graphics(self._relations, shown)
+        alts = [drawing.alt_text(p) for tag in ("wp:docPr", "v:shape") for p in shown.iter(tag)]
+        alts += [attribute(p, "alt") for p in shown.iter("v:shape")]
+        alts += [attribute(p, "string") for p in shown.iter("v:textpath")]
+        has_picture = any(e.tag.rpartition(":")[2] in {"pic", "blip", "imagedata"} for e in shown.iter())
+        self._document.counts["picture"] += has_picture
+        alt = next(filter(None, alts), "")
+        return markdown.picture(alt or "picture") if has_picture or (alt and not boxes) else ""
+
+
+def _preferred(element: Element) -> Element:
+    """Return the drawing without the fallbacks that repeat it for older programs (part 3, 10.2.1)."""
+    for alternative in list(element.iter("mc:AlternateContent")):
+        choice = alternative.find("mc:Choice")
+        if choice is not None and len(choice):
+            for fallback in alternative.findall("mc:Fallback"):
+                alternative.remove(fallback)
+    return element
+
+
+def _outermost(element: Element, tag: str) -> Iterator[Element]:
+    for child in element:
+        if child.tag == tag:
+            yield child
+        else:
+            yield from _outermost(child, tag)
+
+
+def _symbol(code: str) -> str:
+    try:
+        number = int(code, 16)
+    except ValueError:
+        return ""
+    return _SYMBOLS.get(number & 0xFF, "•") if 0xF000 <= number <= 0xF0FF else chr(number) if number < 0xD800 else ""
+
+
+def _form_value(element: Element) -> str:
+    """Return the state of an old form's check box or list (17.16.7, 17.16.9); a text field has its result as text."""
+    for box in element.iter("w:checkBox"):
+        state = box.find("w:checked")
+        return "☒" if is_on(state if state is not None else box.find("w:default")) else "☐"
+    for choices in element.iter("w:ddList"):
+        entries = [attribute(entry, "val") for entry in choices.findall("w:listEntry")]
+        chosen = attribute(choices.find("w:result"), "val", "0")
+        return entries[int(chosen)] if chosen.isdecimal() and int(chosen) < len(entries) else ""
+    return ""
