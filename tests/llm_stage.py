@@ -96,6 +96,19 @@ def docx(body: str = "<w:p><w:r><w:t>Hello</w:t></w:r></w:p>", prolog: str = XML
     return buffer.getvalue()
 
 
+def epub(chapter: str = "<p>Chapter one</p>", name: str = "OEBPS/ch1.xhtml") -> bytes:
+    return zipped({"mimetype": "application/epub+zip", "META-INF/container.xml": "<container/>", name: chapter})
+
+
+def zipped(parts: dict[str, str | bytes]) -> bytes:
+    """Return a zip of the given members; ``mimetype`` is stored, as EPUB and OpenDocument want it."""
+    buffer = io.BytesIO()
+    with zipfile.ZipFile(buffer, "w", zipfile.ZIP_DEFLATED) as archive:
+        for name, content in parts.items():
+            archive.writestr(name, content, zipfile.ZIP_STORED if name == "mimetype" else zipfile.ZIP_DEFLATED)
+    return buffer.getvalue()
+
+
 def xlsx(*rows: list) -> bytes:
     openpyxl = __import__("openpyxl")
     book = openpyxl.Workbook()

@@ -127,7 +127,7 @@ async def test_nothing_is_silent(hand_off, tmp_path):
         "1. 'v.mp4': not shown, video/mp4, 24 bytes (video/mp4 cannot be given to this model)",
         "2. 'lost.png': not downloaded (too large: 61.2 MB, the limit is 50 MB)",
         "3. 'https://example.com/page': a link, not downloaded",
-        "4. 'a.zip': not shown, application/zip, 22 bytes (application/zip cannot be given to this model)",
+        "4. 'a.zip': its text is below (the list of its members; 0 files, 0 bytes unpacked)",
         "5. 'empty.png': not shown, text/plain, 0 bytes (it is empty)",
         "6. 'cut.png': not shown, image/png, 20 bytes (it is damaged or of a kind that cannot be read)",
         "7. 'bad.pdf': not shown, application/pdf, 16 bytes (it is damaged or of a kind that cannot be read)",
@@ -300,7 +300,7 @@ async def test_a_pdf_over_the_pages_is_shown_as_text(tmp_path):
     )
     found = await llm.anthropic_blocks(stage, limits=limits)
     assert [block["title"] for block in media(found)] == ["two.pdf", "one.pdf"]
-    assert listing(found)[1] == "2. 'two2.pdf': its text is below (more than 3 pages in all; the text of a PDF)"
+    assert listing(found)[1] == "2. 'two2.pdf': its text is below (more than 3 pages in all; the text of a PDF; 2 pages)"
     assert "[page 2]\nd" in found[-2]["text"]
     assert "[page 4]\nd" in found[-1]["text"]
 
@@ -322,7 +322,7 @@ async def test_an_encrypted_pdf_is_not_sent(tmp_path):
     writer.write(buffer)
     found = await llm.anthropic_blocks(stage_of(tmp_path, ("e.pdf", buffer.getvalue())))
     assert media(found) == []
-    assert listing(found)[0].endswith("(it is encrypted)")
+    assert listing(found)[0].endswith("(it is encrypted (password-protected))")
 
 
 # The budget

@@ -3,6 +3,7 @@
 import io
 import itertools
 import json
+import re
 import struct
 import re
 import subprocess
@@ -221,13 +222,16 @@ def test_the_converter_may_write_no_file(tmp_path):
     assert subprocess.run(command, capture_output=True, text=True, check=True).stdout == "27\n"  # EFBIG
 
 
-def test_text_stops_at_the_soft_deadline_and_says_so(monkeypatch):
-    monkeypatch.setattr(output, "SOFT_SECONDS", -1.0)
+def test_text_stops_after_so_many_characters_and_says_so(monkeypatch):
+    """By its characters, not by the clock: the same file gives the same text on every run."""
+    monkeypatch.setattr(output, "MAX_CHARS", 8)
     pipe = io.BytesIO()
     out = output.Output(pipe)
     out.text("first")
-    out.until_full(["second"], unit="pages")
-    assert text_in(pipe) == "first\n[… the rest was not read, after 0 pages …]\n"
+    with pytest.raises(output.FullError):
+        out.text("second")
+    out.cut()
+    assert text_in(pipe) == "firstsec\n[… the rest was not read, after 8 characters …]\n"
 
 
 def text_in(pipe: io.BytesIO) -> str:
@@ -237,8 +241,9 @@ def text_in(pipe: io.BytesIO) -> str:
     return "".join(found)
 
 
-def test_nothing_by_the_soft_deadline_is_a_refusal(monkeypatch):
-    monkeypatch.setattr(output, "SOFT_SECONDS", -1.0)
+def test_nothing_is_a_refusal():
+    out = output.Output(io.BytesIO())
+    out.text(" \n")
     with pytest.raises(output.RefusedError) as caught:
-        output.Output(io.BytesIO()).until_full(["", "second"], unit="pages")
-    assert caught.value.args == (output.SLOW,)
+        out.check()
+    assert caught.value.args == (output.EMPTY,)

@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from llm_stage import XML, docx, failure, image, link, pdf, stage_of, staged_file, xlsx
+from llm_stage import epub, XML, docx, failure, image, link, pdf, stage_of, staged_file, xlsx
 
 from staging import StageClosedError, llm
 from staging._context import context
@@ -260,10 +260,11 @@ async def test_documents_are_shown_as_their_text(tmp_path):
     shown = contents(await llm.prompt(stage))
     pages = "```text\n[page 1]\nFirst page\n\n[page 2]\nSecond page\n```"
     assert shown == [
-        f"[Contents of attachment 1, 'r.pdf' (the text of a PDF):]\n{pages}",
-        "[Contents of attachment 2, 'd.docx' (the text of a document):]\n```text\nOne\tTwo\n3\n```",
-        "[Contents of attachment 3, 's.xlsx' (sheets as CSV):]\n```csv\n[sheet 'Sheet']\nname,n\n\"a, b\",2\n,3.5\n```",
-        "[Contents of attachment 4, 'p.html' (the text of a page):]\n```text\nT\nA bc& d\ne\n```",
+        f"[Contents of attachment 1, 'r.pdf' (the text of a PDF; 2 pages):]\n{pages}",
+        "[Contents of attachment 2, 'd.docx' (a document as Markdown):]\n```markdown\nOne\tTwo\n\n3\n\n```",
+        "[Contents of attachment 3, 's.xlsx' (sheets as CSV with row numbers):]\n```csv\n"
+        "[sheet 'Sheet']\n,A,B,C,D,E,F,G,H\n1,name,n\n2,\"a, b\",2\n4,,3.5\n\n```",
+        "[Contents of attachment 4, 'p.html' (a page as Markdown):]\n```markdown\n[title: T]\n\nA bc& d\ne\n\n```",
     ]
 
 
@@ -279,19 +280,21 @@ async def test_documents_are_shown_as_their_text(tmp_path):
 )
 async def test_a_page_is_decoded_as_it_declares(page, charset, tmp_path):
     excerpt = await text_of(staged_file(tmp_path, "p.html", ("<!doctype html>" + page).encode(charset)), 100)
-    assert excerpt.head == page.rpartition(">")[2]
+    assert excerpt.head.strip() == page.rpartition(">")[2]
 
 
 async def test_preformatted_text_keeps_its_spaces(tmp_path):
     page = b"<!doctype html><p>a</p><pre>x\n  y</pre><table><tr><td>1</td><td>2</td></tr></table>"
-    assert (await text_of(staged_file(tmp_path, "p.html", page), 100)).head == "a\nx\n  y\n1\t2"
+    assert (await text_of(staged_file(tmp_path, "p.html", page), 100)).head == (
+        "a\n\n```\nx\n  y\n```\n\n\n| 1 | 2 |\n| --- | --- |\n\n"
+    )
 
 
 async def test_a_table_of_a_document_is_one_row_a_line(tmp_path):
     cell = "<w:tc><w:p><w:r><w:t>{}</w:t></w:r></w:p></w:tc>"
     row = "<w:tr>" + cell.format("a") + cell.format("b") + "</w:tr>"
     excerpt = await text_of(staged_file(tmp_path, "t.docx", docx(f"<w:tbl>{row}{row}</w:tbl><w:p/>")), 100)
-    assert excerpt.head == "a \tb \t\na \tb \t\n\n"
+    assert excerpt.head.strip() == "| a | b |\n| --- | --- |\n| a | b |"
 
 
 async def test_a_scan_says_that_it_has_no_text(tmp_path):
@@ -329,7 +332,7 @@ async def test_no_lone_surrogate_and_no_nul_reaches_the_prompt(tmp_path):
     ("name", "content", "reason"),
     [
         ("v.mp4", b"\0\0\0\x18ftypmp42" + bytes(12), "video/mp4 is not text"),
-        ("a.zip", b"PK\x05\x06" + bytes(18), "application/zip is not text"),
+        ("a.7z", b"7z\xbc\xaf\x27\x1c" + bytes(18), "application/x-7z-compressed is not text"),
         ("empty.txt", b"", "it is empty"),
         ("bin", bytes(range(256)), "application/octet-stream is not text"),
         ("cut.docx", docx()[:-40], "it is damaged or of a kind that cannot be read"),
@@ -422,12 +425,17 @@ def hide(monkeypatch, *names):
 
 
 async def test_a_missing_extra_is_named_with_its_command_and_nothing_else_breaks(tmp_path, monkeypatch):
-    stage = stage_of(tmp_path, ("r.pdf", pdf("x")), ("s.xlsx", xlsx(["x"])), ("d.docx", docx()), ("t.txt", b"text"))
-    hide(monkeypatch, "pypdf", "openpyxl")
+    page = b"<!doctype html><p>words"
+    stage = stage_of(
+        tmp_path, ("r.pdf", pdf("x")), ("b.epub", epub()), ("p.html", page), ("d.docx", docx()), ("t.txt", b"text")
+    )
+    hide(monkeypatch, "pypdfium2", "selectolax")
     prompt = await llm.prompt(stage)
     assert "'r.pdf', not shown: reading it needs: pip install 'attachment-staging[pdf]']" in prompt
-    assert "'s.xlsx', not shown: reading it needs: pip install 'attachment-staging[office]']" in prompt
-    assert "```text\nHello\n```" in prompt
+    needs = "reading it needs: pip install 'attachment-staging[documents]'"
+    assert f"'b.epub', not shown: {needs}]" in prompt
+    assert f"'p.html' (its source; {needs}):]\n```html\n<!doctype html><p>words\n```" in prompt
+    assert "```markdown\nHello\n\n```" in prompt
     assert "```text\ntext\n```" in prompt
 
 
@@ -436,4 +444,4 @@ def test_importing_the_hand_off_imports_no_sdk_and_no_converter():
 
     code = "import sys, staging.llm; print(sorted({n.partition('.')[0] for n in sys.modules}))"
     names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not set(re.findall(r"\w+", names)) & {"anthropic", "openai", "pypdf", "openpyxl", "PIL", "pydantic"}
+    assert not set(re.findall(r"\w+", names)) & {"anthropic", "openai", "pypdfium2", "selectolax", "xlrd", "charset_normalizer", "PIL", "pydantic"}

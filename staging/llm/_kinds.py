@@ -33,11 +33,11 @@ class Reader:
     language: str = "markdown"
 
 
-_PAGE = Reader("page", "a page as Markdown", "selectolax")
-_WORD = Reader("word", "a document as Markdown")
-_SLIDES = Reader("slides", "slides as Markdown")
+_PAGE = Reader("html", "a page as Markdown", "selectolax")
+_WORD = Reader("docx", "a document as Markdown")
+_SLIDES = Reader("pptx", "slides as Markdown")
 _OPEN = Reader("odf", "a document as Markdown")
-_SHEETS = Reader("sheets", "sheets as CSV with row numbers", language="csv")
+_SHEETS = Reader("xlsx", "sheets as CSV with row numbers", language="csv")
 _LIST = Reader("archive", "the list of its members", language="text")
 _MAIL = Reader("mail", "a mail", language="markdown")
 _NOTEBOOK = Reader("notebook", "a notebook as Markdown")

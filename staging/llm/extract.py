@@ -134,7 +134,7 @@ async def text_of(file: StagedFile, keep: int) -> Excerpt:
     if file.size == 0:
         raise UnreadableError("it is empty")
     if file.media_type in PROTECTED:
-        raise UnreadableError("it is encrypted, and a password is needed to open it")
+        raise UnreadableError("it is encrypted (password-protected)")
     reader = reader_of(file)
     if reader and (is_there(reader.module) if reader.module else True):
         return await _convert(file, reader, keep)

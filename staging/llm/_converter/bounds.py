@@ -5,8 +5,6 @@ import importlib
 import os
 
 MB = 1_048_576
-SOFT_SECONDS = 5.0
-"""Processor seconds after which text stops and says so: not wall time, so that the cut depends on the file alone."""
 CPU_SECONDS = 7
 """Processor seconds after which the kernel ends the process (RLIMIT_CPU)."""
 

@@ -28,7 +28,7 @@ NO_FIT: Final = "no_fit"
 SLOW: Final = "slow"
 
 REASONS: Mapping[str, str] = {
-    ENCRYPTED: "it is encrypted, and a password is needed to open it",
+    ENCRYPTED: "it is encrypted (password-protected)",
     RATIO: "it expands to far more than its size",
     ENTITIES: "it declares a document type or entities",
     EMPTY: "there is no text in it",

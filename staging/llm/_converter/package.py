@@ -21,6 +21,7 @@ MAX_MEMBERS = 20_000
 MAX_EXPANDED = 200 * MB  # of all parts that are read
 MAX_RATIO = 200  # XML of real documents shrinks 10 to 60 times, deflate at its most 1,032 times
 RATIO_FROM = MB  # below this size a ratio says nothing
+_XML = (".xml", ".rels")
 MAX_DEPTH = 180  # nested elements; a text box in a table in a text box needs some 60
 
 # fmt: off
@@ -85,6 +86,9 @@ class Package:
         members = self._zip.infolist()
         if len(members) > MAX_MEMBERS:
             out.refuse(RATIO)
+        parts = [member for member in members if member.filename.lower().endswith(_XML)]
+        if sum(part.file_size for part in parts) > MAX_EXPANDED or any(map(_is_bomb, parts)):
+            out.refuse(RATIO)
         self._members = {member.filename.replace("\\", "/").lstrip("/").lower(): member for member in members}
 
     @property
@@ -103,7 +107,7 @@ class Package:
         if member.filename not in self._opened:
             self._opened.add(member.filename)
             self._left -= member.file_size
-        if self._left < 0 or (member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * member.compress_size):
+        if self._left < 0 or _is_bomb(member):
             self._out.refuse(RATIO)
         return self._zip.open(member)
 
@@ -143,6 +147,10 @@ class Package:
             kind = relation.get("Type", "").rpartition("/")[2]
             found[relation.get("Id", "")] = Relation(kind, target, external)
         return found
+
+
+def _is_bomb(member: zipfile.ZipInfo) -> bool:
+    return member.file_size > RATIO_FROM and member.file_size > MAX_RATIO * member.compress_size
 
 
 def parsed(

@@ -10,6 +10,7 @@ from staging.llm._converter.output import BROKEN, ENCRYPTED, NO_PAGES, SCAN, Ful
 
 PASSWORD = 4  # FPDF_ERR_PASSWORD, fpdfview.h
 FEW_WORDS = 16  # characters; a page with fewer, and a picture, is a scan with a stamp on it
+UNREADABLE = "[this page cannot be read]"
 NAMED = 40  # page numbers that the heading lists
 
 _HYPHEN = re.compile("[\x02\ufffe\xad](?:\r?\n)?")  # where PDFium found a word parted at the end of a line
@@ -48,14 +49,18 @@ def read(source: IO[bytes], out: Output) -> None:
     document.init_forms()
     count = len(document)
     pages = _Pages()
+    unreadable = 0
     try:
         for number in range(1, count + 1):
             words, is_scan = _page(document, number)
             pages.add(number, is_scan=is_scan, has_words=bool(words))
+            unreadable += words == UNREADABLE
             out.text(f"\n[page {number}]\n{words or '[no text: it may be a scan]'}\n")
     except FullError:
         out.remark(f"{count:,} pages, of which {number:,} were read")
         raise
+    if unreadable == count:
+        out.refuse(BROKEN)
     if not pages.with_text:
         out.refuse(SCAN)
     out.remark(f"{count:,} page{'s' * (count != 1)}{pages.told()}")
@@ -99,7 +104,7 @@ def _page(document: Any, number: int) -> tuple[str, bool]:
     try:
         page = document[number - 1]
     except Exception:  # noqa: BLE001  # PDFium's own errors; the other pages are still read
-        return "[this page cannot be read]", False
+        return UNREADABLE, False
     try:
         text_page = page.get_textpage()
         words = text_page.get_text_range()

@@ -31,14 +31,14 @@ class Task:
 _PAGES = ("selectolax.lexbor", "charset_normalizer")
 
 TASKS: Mapping[str, Task] = {
-    "pdf": Task(module="pdf", libraries=("pypdfium2",), memory=80 * MB),
-    "pdf_pages": Task(module="pdf", reader="read_pages", libraries=("pypdfium2",), memory=80 * MB),
+    "pdf": Task(module="pdf", libraries=("pypdfium2",), memory=64 * MB),
+    "pdf_pages": Task(module="pdf", reader="read_pages", libraries=("pypdfium2",), memory=64 * MB),
     "encoding": Task(module="text", reader="tell_encoding", libraries=("charset_normalizer",), memory=80 * MB),
-    "word": Task(module="word", libraries=_PAGES, memory=80 * MB),
-    "sheets": Task(module="sheets", memory=80 * MB),
+    "docx": Task(module="word", libraries=_PAGES, memory=80 * MB),
+    "xlsx": Task(module="sheets", memory=80 * MB),
     "binary_sheets": Task(module="old_sheets", reader="read_binary", libraries=("python_calamine",), memory=80 * MB),
     "old_sheets": Task(module="old_sheets", libraries=("xlrd",), memory=80 * MB),
-    "slides": Task(module="slides", memory=80 * MB),
+    "pptx": Task(module="slides", memory=80 * MB),
     "odf": Task(module="odf", memory=80 * MB),
     "rtf": Task(module="rtf"),
     "old_word": Task(module="ole", reader="read_word", libraries=("olefile",)),
@@ -49,7 +49,7 @@ TASKS: Mapping[str, Task] = {
     "mail": Task(module="mail", libraries=_PAGES, memory=80 * MB),
     "notebook": Task(module="notebook", memory=80 * MB),
     "archive": Task(module="archive", libraries=_PAGES, memory=80 * MB),
-    "page": Task(module="page", libraries=_PAGES, memory=160 * MB),
+    "html": Task(module="page", libraries=_PAGES, memory=72 * MB),
     "picture": Task(module="pictures", libraries=("PIL.Image",), memory=460 * MB),
 }
 

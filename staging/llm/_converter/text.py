@@ -250,10 +250,16 @@ def looks_like_text(source: Readable) -> bool:
 # ---- the detector ---------------------------------------------------------------------------------------------------
 
 _BETTER_KNOWN = {  # of what is detected, the encoding by which such files were most likely written
+    "mac_iceland": "mac_roman",
     "euc_jis_2004": "euc_jp", "euc_jisx0213": "euc_jp", "shift_jis_2004": "cp932", "shift_jisx0213": "cp932",
     "shift_jis": "cp932", "cp1125": "cp866", "johab": "cp949", "big5": "big5hkscs", "gbk": "gb18030",
 }  # fmt: skip
-_EXCLUDED = ["utf_16", "utf_16_le", "utf_16_be", "utf_32", "utf_32_le", "utf_32_be", "utf_7"]  # they are asked before
+_IN_USE = [  # what text files are written in; EBCDIC and the like would be found in any short text
+    "cp1250", "cp1251", "cp1252", "cp1253", "cp1254", "cp1255", "cp1256", "cp1257", "cp1258", "cp874", "iso8859_2",
+    "iso8859_5", "iso8859_6", "iso8859_7", "iso8859_8", "koi8_r", "koi8_u", "cp866", "cp437", "cp850", "cp852",
+    "cp737", "cp862", "mac_iceland", "mac_roman", "mac_cyrillic", "mac_latin2", "gb18030", "big5hkscs", "big5", "cp932",
+    "shift_jis_2004", "euc_jp", "euc_jis_2004", "cp949", "iso2022_jp", "iso2022_kr", "hz",
+]  # fmt: skip
 _LATIN = {
     "cp1252": "äöüß éèàçêâîôûëïùœæ ñáéíóúü¿¡ãõàâêôç àèéìòù åäöé æøåé ëïéèöüó áðéíóúýþæö",
     "cp1250": "ąćęłńóśźż áčďéěíňóřšťúůýž áäčďéíĺľňóôŕšťúýž áéíóöőúüű ăâîşţ čćđšž",
@@ -270,6 +276,7 @@ _COMMON_LEADS = {  # the first bytes of the common characters: kana, Hangul and 
     "euc_jp": {0xA4, 0xA5, *range(0xB0, 0xD0)}, "cp949": {*range(0xB0, 0xC9)},
 }  # fmt: skip
 _MARKS_OF_TEXT = "§°€–—„“”‘’…«»·²³µ®©"
+_SOME = 8  # bytes above ASCII; from fewer, nothing is certain
 _LITTLE = 60  # bytes above ASCII; in fewer, statistics say nothing
 
 
@@ -286,7 +293,7 @@ def detect(data: bytes) -> Encoding:
     if high and not sample.translate(None, bytes(range(0x80)) + b"\xfe\xff"):
         return Encoding("utf-8", f"{high:,} bad byte{'s' * (high != 1)} shown as U+FFFD")  # no language writes with these
     detector: Any = importlib.import_module("charset_normalizer")
-    best = detector.from_bytes(sample, cp_exclusion=_EXCLUDED).best()
+    best = detector.from_bytes(sample, cp_isolation=_IN_USE).best()
     if best is None:
         return UNKNOWN
     codec = _BETTER_KNOWN.get(best.encoding, best.encoding)
@@ -294,11 +301,11 @@ def detect(data: bytes) -> Encoding:
     family = _family(codec, high)
     if family:
         scores = {name: family[name](sample, name) for name in family}
-        codec = max(scores, key=lambda name, found=codec: (scores[name], name == found))
+        codec = max(scores, key=lambda name, found=codec: (scores[name], name == found and name in _COMMON_LEADS))
         rivals = [scores[name] for name in scores if name != codec and _differ(sample, codec, name)]
-        sure = scores[codec] > 0 and scores[codec] - max(rivals, default=0) >= 0.08
-    name = codec.replace("_", "-")
-    return Encoding(codec, f"decoded as {name}" if sure and high != 1 else f"decoded as {name}, which is a guess")
+        sure = scores[codec] > 0 and scores[codec] - max(rivals, default=0) >= (0.02 if codec in _CYRILLIC else 0.08)
+    name = re.sub("^cp(?=125[0-8]$)", "windows-", codec).replace("_", "-")
+    return Encoding(codec, f"decoded as {name}" if sure and high >= _SOME else f"decoded as {name}, which is a guess")
 
 
 def _family(codec: str, high: int) -> dict[str, Callable[[bytes, str], float]]:
@@ -307,11 +314,8 @@ def _family(codec: str, high: int) -> dict[str, Callable[[bytes, str], float]]:
         return dict.fromkeys(_COMMON_LEADS, _share_of_common)
     if codec in _CYRILLIC:
         return dict.fromkeys(_CYRILLIC, _share_of_words)
-    if codec in _LATIN or codec.startswith(("cp12", "iso8859", "mac_", "latin", "cp8", "cp7", "cp4")):
-        text_is_latin = codec not in {"cp1253", "cp1255", "cp1256", "iso8859_7", "iso8859_8", "iso8859_6", "cp874",
-                                      "cp866", "cp737", "cp869", "cp864", "cp862", "iso8859_11", "mac_greek", "mac_arabic",
-                                      "mac_farsi", "cp856"}  # fmt: skip
-        return dict.fromkeys(_LATIN, _share_of_letters) if text_is_latin else {}
+    if codec in _LATIN or codec == "cp1258":
+        return dict.fromkeys(_LATIN, _share_of_letters)
     return {}
 
 
@@ -326,14 +330,14 @@ def _share_of_letters(data: bytes, page: str) -> float:
     marks = sum(c in _MARKS_OF_TEXT for c in high)
     languages = _LATIN[page].split()
     letters = max(sum(c in language for c in high) for language in languages)
-    return (letters + marks / 2) / max(1, sum(c > "\x7f" for c in text))
+    return (letters + 0.8 * marks) / max(1, sum(c > "\x7f" for c in text))
 
 
 def _share_of_words(data: bytes, page: str) -> float:
     """Return the share of the characters above ASCII that are letters in their place: no capital within a word."""
     text = data.decode(page, "replace")
     high = [at for at in range(len(text)) if text[at] > "\x7f"]
-    good = sum("\u0400" <= text[at] <= "\u0491" and not _upper_in_word(text, at) for at in high)
+    good = sum("\u0400" <= text[at] <= "\u0491" for at in high) - 3 * sum(_upper_in_word(text, at) for at in high)
     return good / max(1, len(high)) - sum(text[at] in "ЂЃѓЉЊЌЋЏђљњќћџЎўЈҐ" for at in high) / (2 * max(1, len(high)))
 
 
@@ -356,7 +360,12 @@ def _sample(data: bytes) -> bytes:
     if len(data) <= PIECE or b"\0" in data[:256]:
         return data[:SAMPLE]
     lines = [line for line in data[: 16 * SAMPLE].split(b"\n") if not line.isascii()]
+    if any(len(line) > SAMPLE // 16 for line in lines):
+        lines = _SURROUNDINGS.findall(data[: 16 * SAMPLE])
     return b"\n".join(lines)[:PIECE] or data[:PIECE]
+
+
+_SURROUNDINGS = re.compile(rb"[ -~]{0,80}(?:[\x80-\xff]+[ -~]{0,3})+[ -~]{0,80}")
 
 
 def tell_encoding(source: IO[bytes], out: Output) -> None:
