@@ -131,9 +131,9 @@ async def test_nothing_is_silent(hand_off, tmp_path):
         "5. 'empty.png': not shown, text/plain, 0 bytes (it is empty)",
         "6. 'cut.png': not shown, image/png, 20 bytes (it is damaged or of a kind that cannot be read)",
         "7. 'bad.pdf': not shown, application/pdf, 16 bytes (it is damaged or of a kind that cannot be read)",
-        "8. 'd.docx': its text is below (the text of a document)",
+        "8. 'd.docx': its text is below (a document as Markdown)",
     ]
-    assert found[1]["text"].endswith("```text\nHello\n```")
+    assert found[2]["text"].endswith("```markdown\nHello\n```")
 
 
 async def test_media_come_first_and_all_in_the_order_of_intake(tmp_path):
@@ -300,7 +300,9 @@ async def test_a_pdf_over_the_pages_is_shown_as_text(tmp_path):
     )
     found = await llm.anthropic_blocks(stage, limits=limits)
     assert [block["title"] for block in media(found)] == ["two.pdf", "one.pdf"]
-    assert listing(found)[1] == "2. 'two2.pdf': its text is below (more than 3 pages in all; the text of a PDF; 2 pages)"
+    assert (
+        listing(found)[1] == "2. 'two2.pdf': its text is below (more than 3 pages in all; the text of a PDF; 2 pages)"
+    )
     assert "[page 2]\nd" in found[-2]["text"]
     assert "[page 4]\nd" in found[-1]["text"]
 

@@ -5,7 +5,6 @@ import itertools
 import json
 import re
 import struct
-import re
 import subprocess
 import sys
 import time

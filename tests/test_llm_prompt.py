@@ -8,7 +8,7 @@ import sys
 import threading
 
 import pytest
-from llm_stage import epub, XML, docx, failure, image, link, pdf, stage_of, staged_file, xlsx
+from llm_stage import XML, docx, epub, failure, image, link, pdf, stage_of, staged_file, xlsx
 
 from staging import StageClosedError, llm
 from staging._context import context
@@ -261,10 +261,10 @@ async def test_documents_are_shown_as_their_text(tmp_path):
     pages = "```text\n[page 1]\nFirst page\n\n[page 2]\nSecond page\n```"
     assert shown == [
         f"[Contents of attachment 1, 'r.pdf' (the text of a PDF; 2 pages):]\n{pages}",
-        "[Contents of attachment 2, 'd.docx' (a document as Markdown):]\n```markdown\nOne\tTwo\n\n3\n\n```",
+        "[Contents of attachment 2, 'd.docx' (a document as Markdown):]\n```markdown\nOne\tTwo\n\n3\n```",
         "[Contents of attachment 3, 's.xlsx' (sheets as CSV with row numbers):]\n```csv\n"
-        "[sheet 'Sheet']\n,A,B,C,D,E,F,G,H\n1,name,n\n2,\"a, b\",2\n4,,3.5\n\n```",
-        "[Contents of attachment 4, 'p.html' (a page as Markdown):]\n```markdown\n[title: T]\n\nA bc& d\ne\n\n```",
+        "[sheet 'Sheet']\n,A,B,C,D,E,F,G,H\n1,name,n\n2,\"a, b\",2\n4,,3.5\n```",
+        "[Contents of attachment 4, 'p.html' (a page as Markdown):]\n```markdown\n[title: T]\n\nA bc& d\ne\n```",
     ]
 
 
@@ -286,7 +286,7 @@ async def test_a_page_is_decoded_as_it_declares(page, charset, tmp_path):
 async def test_preformatted_text_keeps_its_spaces(tmp_path):
     page = b"<!doctype html><p>a</p><pre>x\n  y</pre><table><tr><td>1</td><td>2</td></tr></table>"
     assert (await text_of(staged_file(tmp_path, "p.html", page), 100)).head == (
-        "a\n\n```\nx\n  y\n```\n\n\n| 1 | 2 |\n| --- | --- |\n\n"
+        "a\n\n```\nx\n  y\n```\n\n| 1 | 2 |\n| --- | --- |"
     )
 
 
@@ -435,7 +435,7 @@ async def test_a_missing_extra_is_named_with_its_command_and_nothing_else_breaks
     needs = "reading it needs: pip install 'attachment-staging[documents]'"
     assert f"'b.epub', not shown: {needs}]" in prompt
     assert f"'p.html' (its source; {needs}):]\n```html\n<!doctype html><p>words\n```" in prompt
-    assert "```markdown\nHello\n\n```" in prompt
+    assert "```markdown\nHello\n```" in prompt
     assert "```text\ntext\n```" in prompt
 
 
@@ -444,4 +444,13 @@ def test_importing_the_hand_off_imports_no_sdk_and_no_converter():
 
     code = "import sys, staging.llm; print(sorted({n.partition('.')[0] for n in sys.modules}))"
     names = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True).stdout
-    assert not set(re.findall(r"\w+", names)) & {"anthropic", "openai", "pypdfium2", "selectolax", "xlrd", "charset_normalizer", "PIL", "pydantic"}
+    assert not set(re.findall(r"\w+", names)) & {
+        "anthropic",
+        "openai",
+        "pypdfium2",
+        "selectolax",
+        "xlrd",
+        "charset_normalizer",
+        "PIL",
+        "pydantic",
+    }

@@ -8,7 +8,23 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 
 from staging._claims.kinds import (
-    DOC, DOCX, ENCRYPTED, EPUB, GZIP, HTML, JSON, MSG, OLE, PLAIN, PPT, PPTX, XLS, XLSB, XLSX, XML, ZIP,
+    DOC,
+    DOCX,
+    ENCRYPTED,
+    EPUB,
+    GZIP,
+    HTML,
+    JSON,
+    MSG,
+    OLE,
+    PLAIN,
+    PPT,
+    PPTX,
+    XLS,
+    XLSB,
+    XLSX,
+    XML,
+    ZIP,
 )  # fmt: skip
 from staging._claims.kinds import PDF as PDF
 from staging._models import StagedFile

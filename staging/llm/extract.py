@@ -16,8 +16,7 @@ from staging._models import StagedFile
 from staging._text import one_line
 from staging._threads import in_thread
 from staging.llm._converter.output import MAX_CHARS
-from staging.llm._converter.text import Cleaner, Encoding, codec_of_label, decide, looks_like_text
-from staging.llm._converter.text import text_pieces
+from staging.llm._converter.text import Cleaner, Encoding, codec_of_label, decide, looks_like_text, text_pieces
 from staging.llm._files import UnreadableError, reading, staged
 from staging.llm._kinds import PROTECTED, Reader, extension, is_plain, reader_of
 from staging.llm._process import convert
@@ -142,7 +141,11 @@ async def text_of(file: StagedFile, keep: int) -> Excerpt:
         raise UnreadableError(_needs(reader.extra))
     if is_plain(file.media_type) or file.media_type == OCTETS:
         excerpt = await _read(file, keep)
-        return replace(excerpt, remark=_joined(excerpt.remark, f"its source; {_needs(reader.extra)}")) if reader else excerpt
+        return (
+            replace(excerpt, remark=_joined(excerpt.remark, f"its source; {_needs(reader.extra)}"))
+            if reader
+            else excerpt
+        )
     raise UnreadableError(f"{one_line(file.media_type)} is not text")
 
 

@@ -21,7 +21,16 @@ _PARTS = (  # a zip whose type was not seen from its ends: the part that only on
     ("word/document.xml", "word"), ("xl/workbook.xml", "sheets"), ("ppt/presentation.xml", "slides"),
     ("content.xml", "odf"), ("META-INF/container.xml", "ebook"),
 )  # fmt: skip
-_DAMAGE = (OSError, EOFError, zlib.error, lzma.LZMAError, tarfile.TarError, zipfile.BadZipFile, ValueError, NotImplementedError)
+_DAMAGE = (
+    OSError,
+    EOFError,
+    zlib.error,
+    lzma.LZMAError,
+    tarfile.TarError,
+    zipfile.BadZipFile,
+    ValueError,
+    NotImplementedError,
+)
 
 
 def read(source: IO[bytes], out: Output) -> None:
@@ -73,7 +82,7 @@ def _read_packed(source: IO[bytes], out: Output, head: bytes) -> None:
     start = opened.read(1024)
     if start[257:262] == b"ustar" or (len(start) == 1024 and _is_old_tar(start)):
         limited = io.BufferedReader(_Limited(start, opened))
-        with tarfile.open(fileobj=limited, mode="r|") as archive:  # noqa: SIM117  # as it comes, nothing is unpacked
+        with tarfile.open(fileobj=limited, mode="r|") as archive:  # as it comes, nothing is unpacked
             _list(out, _tar_members(archive), None)
         return
     data = start + opened.read(MAX_UNPACKED)

@@ -30,7 +30,9 @@ def read(source: IO[bytes], out: Output) -> None:
 
 def _spine(package: Package) -> tuple[list[str], str]:
     """Return the parts in reading order, and what the book says of itself."""
-    roots = [attribute(e, "full-path") for e in package.xml("META-INF/container.xml").iter() if e.tag.endswith("rootfile")]
+    roots = [
+        attribute(e, "full-path") for e in package.xml("META-INF/container.xml").iter() if e.tag.endswith("rootfile")
+    ]
     main = next((name for name in roots if name in package), "")
     if not main:
         return [], ""
@@ -42,7 +44,9 @@ def _spine(package: Package) -> tuple[list[str], str]:
         item = parts.get(attribute(reference, "idref")) if reference.tag.endswith("itemref") else None
         if item is not None and "nav" not in attribute(item, "properties").split():
             names.append(posixpath.normpath(posixpath.join(folder, unquote(attribute(item, "href")))))
-    about = [f"{kind}: {' '.join((e.text or '').split())}" for kind in ("title", "creator") for e in root.iter(f"dc:{kind}")]
+    about = [
+        f"{kind}: {' '.join((e.text or '').split())}" for kind in ("title", "creator") for e in root.iter(f"dc:{kind}")
+    ]
     return names, ", ".join(about)
 
 

@@ -31,7 +31,9 @@ def shown(value: float, code: str, *, since_1904: bool = False) -> str:
     sections = _sections(code)
     section = _section(sections, value)
     bare = _LITERALS.sub("", section)
-    if re.search(r"[ymdhs]", bare, re.IGNORECASE) and not re.search(r"[0#?](?!.*[ymdhs])", re.sub(r"s\.0+", "s", bare.lower())):
+    if re.search(r"[ymdhs]", bare, re.IGNORECASE) and not re.search(
+        r"[0#?](?!.*[ymdhs])", re.sub(r"s\.0+", "s", bare.lower())
+    ):
         return _moment(value, bare.lower(), since_1904=since_1904)
     negative = value < 0 and (len(sections) == 1 or section is sections[0])
     return ("-" if negative else "") + _number(abs(value), section)

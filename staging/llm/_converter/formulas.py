@@ -1,7 +1,7 @@
 """Equations as one line of LaTeX: Office Math (ECMA-376 part 1, 22.1) and MathML."""
 
 from collections.abc import Callable, Sequence
-from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter.package import attribute
 

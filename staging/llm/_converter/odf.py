@@ -4,7 +4,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import IO
-from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter import markdown
 from staging.llm._converter.formulas import equation
@@ -217,7 +217,9 @@ class _Document:
         return self._words(element, boxes)
 
     def _note(self, element: Element) -> str:
-        citation = next((markdown.one_line("".join(e.itertext())) for e in element if e.tag == "text:note-citation"), "")
+        citation = next(
+            (markdown.one_line("".join(e.itertext())) for e in element if e.tag == "text:note-citation"), ""
+        )
         mark = ("e" if attribute(element, "note-class") == "endnote" else "") + (citation or str(len(self.notes) + 1))
         body = "".join("".join(map(self.block, e)) for e in element if e.tag == "text:note-body").strip()
         self.notes.append(f"\n[^{mark}]: {body}\n")
@@ -293,7 +295,9 @@ def _write_sheets(package: Package, document: _Document, out: Output) -> None:
         del element
 
 
-def _sheet_rows(units: Iterator[tuple[str, Element]], document: _Document, told: list[str]) -> Iterator[tuple[int, list[str]]]:
+def _sheet_rows(
+    units: Iterator[tuple[str, Element]], document: _Document, told: list[str]
+) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows up to the end of the sheet."""
     number = 0
     for event, row in units:

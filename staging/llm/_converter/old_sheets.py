@@ -66,7 +66,9 @@ def _told(sheet: Any) -> Iterator[str]:
         yield f"[comment {column(at + 1)}{row + 1}{by}: {markdown.one_line(note.text)}]"
     for link in getattr(sheet, "hyperlink_list", [])[:_MAX_TOLD]:
         if link.url_or_path:
-            target = link.url_or_path if isinstance(link.url_or_path, str) else link.url_or_path.decode("utf-8", "replace")
+            target = (
+                link.url_or_path if isinstance(link.url_or_path, str) else link.url_or_path.decode("utf-8", "replace")
+            )
             yield f"[link {column(link.fcolx + 1)}{link.frowx + 1}: {markdown.one_line(target)}]"
     for top, bottom, left, right in getattr(sheet, "merged_cells", [])[:_MAX_TOLD]:
         yield f"[merged: {column(left + 1)}{top + 1}:{column(right)}{bottom}]"

@@ -13,7 +13,19 @@ _SIGNATURE = 0xA5EC
 _PARTS = ("", "footnotes", "headers and footers", "", "comments", "endnotes", "text boxes", "text boxes of headers")
 _FIELD = re.compile("\x13([^\x13\x14\x15]*)\x14([^\x13\x14\x15]*)\x15|\x13[^\x13\x14\x15]*\x15")
 _TARGET = re.compile(r'HYPERLINK\s+(?:\\[a-z]\s+)*"([^"]+)"')
-_SIGNS = {0x0B: "\n", 0x0C: "\n\n", 0x0D: "\n", 0x1E: "\u2011", 0x1F: "", 0xA0: " ", 1: "", 2: "", 5: "", 8: "", 0x28: "("}
+_SIGNS = {
+    0x0B: "\n",
+    0x0C: "\n\n",
+    0x0D: "\n",
+    0x1E: "\u2011",
+    0x1F: "",
+    0xA0: " ",
+    1: "",
+    2: "",
+    5: "",
+    8: "",
+    0x28: "(",
+}
 _MAX_BYTES = 32 * 1_048_576
 _RUN = re.compile(rb"(?:[\t\n\r\x20-\x7e\xa0-\xff]\0){6,}|[\t\n\r\x20-\x7e]{6,}")
 

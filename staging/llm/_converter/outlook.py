@@ -8,7 +8,13 @@ from staging.llm._converter.ole import open_ole, stream
 from staging.llm._converter.output import Output
 from staging.llm._converter.text import decoded
 
-_HEADS = (("From", "0C1A"), ("From address", "5D01"), ("To", "0E04"), ("Cc", "0E03"), ("Subject", "0037"))  # [MS-OXPROPS]
+_HEADS = (
+    ("From", "0C1A"),
+    ("From address", "5D01"),
+    ("To", "0E04"),
+    ("Cc", "0E03"),
+    ("Subject", "0037"),
+)  # [MS-OXPROPS]
 _BODY, _HTML, _RTF = "1000", "1013", "1009"
 _MAX_RTF = 16 * 1_048_576
 _DICTIONARY = (  # [MS-OXRTFCP], 2.1.2.1
@@ -26,7 +32,11 @@ def read(source: IO[bytes], out: Output) -> None:
     out.text("\n" + _body(ole) + "\n")
     attached = sorted({entry[0] for entry in ole.listdir() if entry[0].startswith("__attach_version1.0_")})
     for folder in attached[:200]:
-        name = _property(ole, folder + "/", "3707") or _property(ole, folder + "/", "3704") or _property(ole, folder + "/", "3001")
+        name = (
+            _property(ole, folder + "/", "3707")
+            or _property(ole, folder + "/", "3704")
+            or _property(ole, folder + "/", "3001")
+        )
         path = f"{folder}/__substg1.0_37010102"
         size = f" ({ole.get_size(path):,} bytes)" if ole.exists(path) else ""
         out.text(f"- attached: {markdown.one_line(name) or 'without a name'}{size}\n")

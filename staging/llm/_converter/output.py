@@ -72,16 +72,24 @@ class Output:
         self._out = out
         self._left = MAX_CHARS
         self._has_data = False
+        self._ends = ""  # of lines, which are written when more comes: one empty line at most, and none at the end
         self.blank = True
 
     def text(self, text: str) -> None:
-        """Write `text`; NUL goes, and a lone surrogate (PDF has them) becomes a question mark: JSON takes neither.
+        """Write `text`, with at most one empty line before it.
+
+        NUL goes, and a lone surrogate (PDF has them) becomes a question mark: JSON takes neither.
 
         Raises:
             FullError: if no more is wanted.
         """
         text = text.replace("\0", "")
-        text = text.lstrip("\n") if self.blank else text
+        text = text.lstrip("\n") if self.blank or len(self._ends) > 1 else text
+        words = text.rstrip("\n")
+        if not words:
+            self._ends = "" if self.blank else (self._ends + text)[:2]
+            return
+        text, self._ends = self._ends + words, text[len(words) :][:2]
         for start in range(0, min(len(text), self._left), PIECE):  # a frame is held whole by the parent
             self._write(TEXT, text[start : min(start + PIECE, self._left)].encode("utf-8", "replace"))
         self.blank = self.blank and not text.strip()

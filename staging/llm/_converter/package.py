@@ -10,7 +10,7 @@ import zipfile
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from typing import IO, Any
-from xml.etree.ElementTree import Element, ParseError, XMLPullParser  # noqa: S405  # see `check_prolog`
+from xml.etree.ElementTree import Element, ParseError, XMLPullParser  # see `check_prolog`
 from xml.parsers import expat
 
 from staging.llm._converter.output import BROKEN, DEEP, ENCRYPTED, ENTITIES, RATIO, Output

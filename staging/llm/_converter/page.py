@@ -10,7 +10,7 @@ from collections import Counter
 from collections.abc import Iterator
 from html import unescape
 from typing import IO, Any
-from xml.etree.ElementTree import Element  # noqa: S405  # made here, nothing is parsed by it
+from xml.etree.ElementTree import Element  # made here, nothing is parsed by it
 
 from staging.llm._converter import markdown
 from staging.llm._converter.formulas import equation
@@ -29,7 +29,9 @@ _HIDING = re.compile(
 # fmt: on
 _COLORS = re.compile(r"(?<![\w-])(background(?:-color)?|color)\s*:\s*([^;!]+)", re.IGNORECASE)
 _MEDIA_RULES = re.compile(r"@[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
-_HIDING_RULE = re.compile(r"((?:[\w-]*[.#][\w-]+\s*,?\s*)+)\{[^{}]*(?:display\s*:\s*none|visibility\s*:\s*hidden)[^{}]*\}")
+_HIDING_RULE = re.compile(
+    r"((?:[\w-]*[.#][\w-]+\s*,?\s*)+)\{[^{}]*(?:display\s*:\s*none|visibility\s*:\s*hidden)[^{}]*\}"
+)
 _LAYOUT_CELL = 1500  # characters of one cell, above which a table is no table of data
 
 

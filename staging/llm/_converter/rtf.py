@@ -114,7 +114,9 @@ class _Document:
     def text(self) -> str:
         """Return the whole as Markdown."""
         headers, footers = (
-            "".join(f"[{kind}: {words}]\n\n" for words in dict.fromkeys(map(markdown.one_line, self._edges[kind])) if words)
+            "".join(
+                f"[{kind}: {words}]\n\n" for words in dict.fromkeys(map(markdown.one_line, self._edges[kind])) if words
+            )
             for kind in ("header", "footer")
         )
         whole = "".join(self._groups[0].words).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
@@ -200,7 +202,11 @@ class _Document:
             self._cell()
         elif word in {"row", "nestrow"}:
             self._end_row()
-        elif word in _DESCRIBING or word in {"fldrslt", "footnote", "annotation", "atnauthor", "shptxt"} or word in _EDGES:
+        elif (
+            word in _DESCRIBING
+            or word in {"fldrslt", "footnote", "annotation", "atnauthor", "shptxt"}
+            or word in _EDGES
+        ):
             self._aside_group(word)
         elif word in _TEXTS:
             self._break(word)
@@ -235,7 +241,9 @@ class _Document:
 
     def _cell(self) -> None:
         words = self._group.words
-        start = next((n for n in range(len(words), 0, -1) if words[n - 1] in {"\n\n", "\0"} or words[n - 1].endswith(" |\n")), 0)
+        start = next(
+            (n for n in range(len(words), 0, -1) if words[n - 1] in {"\n\n", "\0"} or words[n - 1].endswith(" |\n")), 0
+        )
         self._row.append("".join(words[start:]).strip("\0"))
         words[start:] = ["\0"]
 

@@ -8,7 +8,7 @@ the parts themselves.
 from array import array
 from collections.abc import Iterator
 from typing import IO
-from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter import drawing, formats, markdown
 from staging.llm._converter.output import BROKEN, Output

@@ -3,7 +3,7 @@
 import re
 from collections.abc import Iterator
 from typing import IO
-from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter import drawing, markdown
 from staging.llm._converter.formulas import equation

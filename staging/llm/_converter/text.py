@@ -95,9 +95,12 @@ def codec_of_label(label: str) -> str | None:
         info = codecs.lookup(label)
     except (LookupError, ValueError):
         return None
-    if not getattr(info, "_is_text_encoding", True) or info.name in {"idna", "punycode", "unicode_escape", "undefined"}:
+    if not getattr(info, "_is_text_encoding", True) or info.name.replace("-", "_") in _NO_CHARSETS:
         return None
-    return _WIDER.get(info.name, info.name) if info.name not in {"raw_unicode_escape", "mbcs", "oem"} else None
+    return _WIDER.get(info.name, info.name)
+
+
+_NO_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"}  # Python's own
 
 
 def declared_in(head: bytes) -> str | None:
@@ -134,7 +137,7 @@ class _Utf8Count:
     @property
     def is_utf8(self) -> bool:
         """Whether so few places are bad that the rest is no accident: other encodings fail at every second letter."""
-        return not self.bad or self.good >= 8 * self.bad
+        return self.good >= 8 * self.bad and (self.good > 0 or not self.last_cut)
 
     @property
     def remark(self) -> str:
@@ -158,6 +161,7 @@ def _count_utf8(source: Readable) -> _Utf8Count:
         count.bad += max(0, bad)
         count.good += max(0, leads - bad)
     count.last_cut = bool(decoder.getstate()[0])
+    count.good -= count.last_cut
     return count
 
 
@@ -223,7 +227,9 @@ def _is_prose(data: bytes, codec: str) -> bool:
         text = codecs.getincrementaldecoder(codec)().decode(data)
     except UnicodeDecodeError:
         return False
-    strange = sum(c < "\t" or "\r" < c < " " and c != "\x1b" or "\ue000" <= c <= "\uf8ff" or c >= "\ufffe" for c in text)
+    strange = sum(
+        c < "\t" or ("\r" < c < " " and c != "\x1b") or "\ue000" <= c <= "\uf8ff" or c >= "\ufffe" for c in text
+    )
     blocks = Counter(ord(c) >> 8 for c in text if c.isalpha() and not "\u2e80" <= c <= "\ud7ff")
     return strange * 50 <= len(text) and len(blocks) <= 5
 
@@ -277,6 +283,7 @@ _COMMON_LEADS = {  # the first bytes of the common characters: kana, Hangul and 
 }  # fmt: skip
 _MARKS_OF_TEXT = "§°€–—„“”‘’…«»·²³µ®©"
 _SOME = 8  # bytes above ASCII; from fewer, nothing is certain
+_PLAUSIBLE = 0.7  # the share of letters that one language must know, where the detector knows nothing
 _LITTLE = 60  # bytes above ASCII; in fewer, statistics say nothing
 
 
@@ -291,19 +298,22 @@ def detect(data: bytes) -> Encoding:
     sample = _sample(data)
     high = len(sample.translate(None, _ASCII))
     if high and not sample.translate(None, bytes(range(0x80)) + b"\xfe\xff"):
-        return Encoding("utf-8", f"{high:,} bad byte{'s' * (high != 1)} shown as U+FFFD")  # no language writes with these
+        return Encoding(
+            "utf-8", f"{high:,} bad byte{'s' * (high != 1)} shown as U+FFFD"
+        )  # no language writes with these
     detector: Any = importlib.import_module("charset_normalizer")
     best = detector.from_bytes(sample, cp_isolation=_IN_USE).best()
-    if best is None:
-        return UNKNOWN
-    codec = _BETTER_KNOWN.get(best.encoding, best.encoding)
-    sure = best.coherence > 0.1 or codec in _COMMON_LEADS or codec == "iso2022_jp"
+    found = best.encoding if best else "cp1252"
+    codec = _BETTER_KNOWN.get(found, found)
+    sure = (best is not None and best.coherence > 0.1) or codec in _COMMON_LEADS or codec == "iso2022_jp"
     family = _family(codec, high)
     if family:
         scores = {name: family[name](sample, name) for name in family}
         codec = max(scores, key=lambda name, found=codec: (scores[name], name == found and name in _COMMON_LEADS))
         rivals = [scores[name] for name in scores if name != codec and _differ(sample, codec, name)]
         sure = scores[codec] > 0 and scores[codec] - max(rivals, default=0) >= (0.02 if codec in _CYRILLIC else 0.08)
+        if best is None and scores[codec] < _PLAUSIBLE:
+            return UNKNOWN
     name = re.sub("^cp(?=125[0-8]$)", "windows-", codec).replace("_", "-")
     return Encoding(codec, f"decoded as {name}" if sure and high >= _SOME else f"decoded as {name}, which is a guess")
 
@@ -403,7 +413,9 @@ def text_pieces(source: Readable, charset: str, errors: str = "replace") -> Iter
 _ANSI = re.compile(  # ECMA-48, 5.4 (CSI) and 8.3.89 (OSC), and the escapes of two and three characters
     "\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\\][^\x07\x1b\n]{0,4096}(?:\x07|\x1b\\\\)|[PX^_][^\x1b\n]{0,4096}\x1b\\\\|[ -/]{1,3}[0-~]|[0-~])"
 )
-_FLAG = "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"  # the flags of England and others: UTS 51
+_FLAG = (
+    "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"  # the flags of England and others: UTS 51
+)
 _JOINER = "(?<=[^\x00-\u02ff])[\u200c\u200d](?=[^\x00-\u02ff\u200b-\u200f\u2060-\u2064\ufe00-\ufe0f])"
 _INVISIBLE = re.compile(
     f"(?P<kept>{_FLAG}|{_JOINER}|(?<=[^\ufe00-\ufe0f\U000e0100-\U000e01ef])[\ufe0e\ufe0f](?![\ufe00-\ufe0f\U000e0100-\U000e01ef]))"

@@ -10,7 +10,7 @@ import re
 from collections import Counter
 from collections.abc import Iterator
 from typing import IO
-from xml.etree.ElementTree import Element  # noqa: S405  # made by `package`
+from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter import drawing, markdown, page
 from staging.llm._converter.formulas import equation
@@ -103,7 +103,6 @@ class _Document:
         if relation is None or relation.external or relation.target not in self._package:
             return ""
         if relation.target.lower().rpartition(".")[2] in {"html", "htm", "xhtml", "mht"}:
-
             return page.fragment(self._package.read(relation.target))
         self.counts["embedded document"] += 1
         return ""
@@ -197,9 +196,9 @@ class _Blocks:
         lines = []
         for block in cell:
             if block.tag == "w:tbl":  # Markdown has no table in a table: its rows become lines
-                lines += ["; ".join(filter(None, blocks._cells(row))) for row in _flat(block, "w:tr")]  # noqa: SLF001  # its own class
+                lines += ["; ".join(filter(None, blocks._cells(row))) for row in _flat(block, "w:tr")]  # its own class
             else:
-                lines.append(blocks._block(block))  # noqa: SLF001  # its own class
+                lines.append(blocks._block(block))  # its own class
         return "\n".join(line.strip() for line in lines if line.strip())
 
 
