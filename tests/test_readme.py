@@ -465,7 +465,8 @@ def is_real(word):
 
 
 OTHERS = {
-    "KeyboardInterrupt", "staging", "repr", "start_blocking_portal", "emptyDir", "sizeLimit", "exec", "TMPDIR",
+    "KeyboardInterrupt", "staging", "repr", "TaskGroup", "Task.cancel()", "ResourceWarning", "msvcrt",
+    "start_blocking_portal", "emptyDir", "sizeLimit", "exec", "TMPDIR",
     "save", "stream", "use_cached=True",  # other libraries'
     "KillMode=mixed", "TimeoutStopSec=30", "CacheDirectory=", "PrivateTmp=yes", "NoNewPrivileges=yes",  # systemd's
     'asyncio_mode = "auto"', 'anyio_mode = "auto"', "trio_mode = true",  # pytest's
