@@ -1,0 +1,559 @@
+"""Sources that need no network: bytes, data: URLs, open files, uploads and paths are staged like any download."""
+
+import asyncio
+import io
+import os
+import tempfile
+import threading
+from pathlib import Path
+
+import anyio
+import pytest
+
+from staging import (
+    Attachment,
+    AttachmentStage,
+    Failure,
+    Finished,
+    Limits,
+    Progress,
+    Removed,
+    Skipped,
+    StagedFile,
+    StagingArea,
+    Started,
+)  # fmt: skip
+from staging._claims import data_urls
+from staging._errors import RejectedError
+from staging.testing import FakeCDN, assert_empty
+
+PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
+MB = 1_048_576
+
+
+class AsyncFile:
+    """Reads as Starlette's uploads do: with a size, awaited."""
+
+    def __init__(self, data, filename=None, **claims):
+        self._data = io.BytesIO(data)
+        self.filename = filename
+        vars(self).update(claims)
+
+    async def read(self, size=-1):
+        await anyio.lowlevel.checkpoint()
+        return self._data.read(size)
+
+
+class Whole:
+    """Returns everything at once and takes no size."""
+
+    filename = "x.txt"
+
+    def read(self):
+        return b"whole"
+
+
+class Endless:
+    """Never ends; counts what was taken of it."""
+
+    name = "endless.bin"
+
+    def __init__(self):
+        self.taken = 0
+
+    def read(self, size):
+        self.taken += size
+        return bytes(size)
+
+
+def opened(tmp_path, name, data):
+    path = tmp_path / name
+    path.write_bytes(data)
+    return path
+
+
+async def staged(root, *sources, **options):
+    """Stage one source and return (name, bytes, media type); fail unless it is there."""
+    async with AttachmentStage(root, **options) as stage:
+        (outcome,) = await stage.download(*sources)
+        assert isinstance(outcome, StagedFile), outcome
+        return outcome.name, outcome.path.read_bytes(), outcome.media_type
+
+
+async def failed(root, *sources, **options):
+    """Fail to stage one source, and return the failure; nothing of it is left in the workspace."""
+    async with AttachmentStage(root, **options) as stage:
+        (outcome,) = await stage.download(*sources)
+        assert isinstance(outcome, Failure), outcome
+        assert [path for path in stage.directory.iterdir() if not path.name.startswith(".")] == []
+        return outcome
+
+
+async def test_everything_that_has_bytes_is_staged_under_the_best_name_it_has(tmp_path):
+    root = tmp_path / "root"
+    with opened(tmp_path, "open.png", PNG).open("rb") as file, tempfile.SpooledTemporaryFile() as spooled:
+        spooled.write(PNG)
+        spooled.seek(0)
+        cases = [
+            (b"hello", "attachment", b"hello", "text/plain"),
+            (bytearray(b"hello"), "attachment", b"hello", "text/plain"),
+            (memoryview(b"hello")[::2], "attachment", b"hlo", "text/plain"),
+            (PNG, "attachment.png", PNG, "image/png"),
+            ("data:text/plain;base64,aGVsbG8=", "attachment", b"hello", "text/plain"),
+            ("data:,hello%20%F0%9F%98%80", "attachment", "hello 😀".encode(), "text/plain"),
+            ("data:image/png;name=a.png;base64,iVBORw0KGgo=", "a.png", b"\x89PNG\r\n\x1a\n", "image/png"),
+            ({"url": "data:,x", "filename": "b.txt"}, "b.txt", b"x", "text/plain"),
+            (Attachment("", data=PNG, name="a.png"), "a.png", PNG, "image/png"),
+            (Attachment("", data=b"", name="empty.txt"), "empty.txt", b"", "text/plain"),
+            (Attachment("", source=io.BytesIO(b"x"), name="given.txt"), "given.txt", b"x", "text/plain"),
+            (io.BytesIO(b"hello\n"), "attachment", b"hello\n", "text/plain"),
+            (file, "open.png", PNG, "image/png"),
+            (spooled, "attachment.png", PNG, "image/png"),
+            (AsyncFile(PNG, "../up.png", content_type="image/png", size=len(PNG)), "up.png", PNG, "image/png"),
+            (Whole(), "x.txt", b"whole", "text/plain"),
+            (opened(tmp_path, "path.png", PNG), "path.png", PNG, "image/png"),
+            (opened(tmp_path, "-e\n.txt", b"x"), "e .txt", b"x", "text/plain"),
+        ]
+        for source, *expected in cases:
+            name, data, media_type = await staged(root, source)
+            assert (name.lstrip("-"), data, media_type) == tuple(expected), source
+    assert_empty(root)
+
+
+async def test_they_stand_beside_downloads_in_the_order_of_input(tmp_path):
+    async with FakeCDN() as cdn:
+        events: list[object] = []
+        sources = [
+            b"one",
+            cdn.file("two.txt", b"two"),
+            None,
+            io.BytesIO(b"three"),
+            [opened(tmp_path, "4.txt", b"four")],
+        ]
+        async with AttachmentStage(tmp_path / "root", policy=cdn.policy, on_event=events.append) as stage:
+            outcomes = await stage.download(sources, b"one")
+            assert [outcome.path.read_bytes() for outcome in outcomes] == [b"one", b"two", b"three", b"four", b"one"]
+            assert [path.name for path in stage.paths] == [
+                "attachment",
+                "two.txt",
+                "attachment-2",
+                "4.txt",
+                "attachment-3",
+            ]
+            assert stage.context().count("Downloaded: Yes") == 5
+            assert stage.context().count("   URL: ") == 1
+        kinds = [type(event) for event in events]
+        assert (kinds.count(Started), kinds.count(Finished), kinds[-1]) == (5, 5, Removed)
+        assert sum(isinstance(event, Progress) for event in events) >= 5
+
+
+async def test_the_same_object_is_read_once_and_told_for_each_source(tmp_path):
+    stream, path = io.BytesIO(b"once"), opened(tmp_path, "a.txt", b"x")
+    data = b"data"
+    async with AttachmentStage(tmp_path / "root") as stage:
+        outcomes = await stage.download(stream, stream, [path, str(path).join(("", ""))], path, data, data)
+        same = [outcome for outcome in outcomes if isinstance(outcome, StagedFile)]
+        assert [outcome.path.name for outcome in same] == [
+            "attachment", "attachment", "a.txt", "a.txt", "attachment-2", "attachment-2",
+        ]  # fmt: skip
+        (again,) = await stage.download(stream)
+        assert again.path == same[0].path
+        assert len(stage.paths) == 3
+
+
+# Limits
+
+
+@pytest.mark.parametrize(
+    "make",
+    [
+        lambda tmp: bytes(MB + 1),
+        lambda tmp: bytearray(MB + 1),
+        lambda tmp: "data:," + "x" * (MB + 1),
+        lambda tmp: "data:;base64," + "AAAA" * (MB // 3 + 1),
+        lambda tmp: io.BytesIO(bytes(MB + 1)),
+        lambda tmp: AsyncFile(bytes(MB + 1)),
+        lambda tmp: opened(tmp, "big.bin", bytes(MB + 1)),
+        lambda tmp: Attachment("", data=bytes(MB + 1)),
+        lambda tmp: Attachment("", data=b"x", size=MB + 1),
+    ],
+)
+async def test_more_than_a_file_may_have_is_too_large(make, tmp_path):
+    failure = await failed(tmp_path / "root", make(tmp_path), max_mb=1)
+    assert (failure.reason, failure.error.limit) == ("too_large", MB)
+    assert "1 MB" in failure.detail
+
+
+async def test_exactly_what_a_file_may_have_is_staged(tmp_path):
+    for source in (bytes(MB), io.BytesIO(bytes(MB)), opened(tmp_path, "a", bytes(MB)), "data:," + "x" * MB):
+        name, data, _ = await staged(tmp_path / "root", source, max_mb=1)
+        assert len(data) == MB
+
+
+async def test_no_more_is_read_than_shows_that_it_is_too_much(tmp_path):
+    endless = Endless()
+    assert (await failed(tmp_path, endless, max_mb=1)).reason == "too_large"
+    assert endless.taken == MB + 1
+
+
+async def test_a_data_url_over_the_limit_is_not_decoded(monkeypatch, tmp_path):
+    def decoded(*_args, **_more):
+        raise AssertionError("decoded")
+
+    monkeypatch.setattr(data_urls, "unquote_to_bytes", decoded)
+    for url in ("data:;base64," + "AAAA" * MB, "data:," + "%41" * (2 * MB), "data:;base64," + "%41\n" * (2 * MB)):
+        assert (await failed(tmp_path, url, max_mb=1)).reason == "too_large"
+
+
+async def test_the_limits_of_a_stage_count_them_all(tmp_path):
+    limits = Limits(max_total_mb=1, max_files=3)
+    async with AttachmentStage(tmp_path, limits=limits) as stage:
+        outcomes = await stage.download(bytes(MB - 10), io.BytesIO(bytes(20)), b"x", b"y", b"z")
+        reasons = [getattr(outcome, "reason", "staged") for outcome in outcomes]
+    assert sorted(reasons) in (["budget", "staged", "staged", "staged", "too_many"], ["budget", *["staged"] * 4])
+
+
+async def test_bytes_of_a_process_are_given_back(tmp_path):
+    async with StagingArea(tmp_path, max_total_mb=1) as area:
+        for _ in range(3):
+            async with area.stage() as stage:
+                (outcome,) = await stage.download(io.BytesIO(bytes(MB)))
+                assert outcome.downloaded
+
+
+async def test_a_claimed_size_must_be_the_size(tmp_path):
+    """An upload that was read before is at its end: an empty file under its name would be a lie."""
+    upload = AsyncFile(b"hello", "a.txt", size=5)
+    await upload.read()
+    failure = await failed(tmp_path, upload)
+    assert (failure.reason, failure.error.size) == ("size_mismatch", 0)
+
+
+# What cannot be read
+
+
+class Raises:
+    def __init__(self, error):
+        self.error = error
+
+    def read(self, size):
+        raise self.error
+
+
+class Gives:
+    def __init__(self, *given):
+        self.given = iter(given)
+
+    def read(self, size):
+        return next(self.given)
+
+
+@pytest.mark.parametrize(
+    ("source", "reason"),
+    [
+        (Raises(OSError(5, "s3cret")), "storage"),
+        (Raises(ValueError("s3cret")), "interrupted"),
+        (Raises(StopIteration("s3cret")), "interrupted"),
+        (Gives("text"), "invalid"),
+        (Gives(b"x", "text"), "invalid"),
+        (Gives(None), "invalid"),
+        (Gives(5), "invalid"),
+        (Gives(b"x"), "interrupted"),
+        ("data:x", "invalid"),
+        ("data:;base64,%%%", "invalid"),
+        ("data:;base64,A", "invalid"),
+        ("data:;base64,aGVs*G8=", "invalid"),
+        (io.StringIO("text"), "invalid"),
+    ],
+)
+async def test_what_cannot_be_read_fails_with_a_reason(source, reason, tmp_path):
+    failure = await failed(tmp_path, source)
+    assert failure.reason == reason
+    assert "s3cret" not in failure.detail + repr(failure)
+
+
+async def test_a_closed_file_fails(tmp_path):
+    with opened(tmp_path, "a", b"x").open("rb") as file:
+        pass
+    assert (await failed(tmp_path / "root", file)).reason == "interrupted"
+
+
+async def test_only_a_regular_file_is_staged_and_no_link_is_followed(tmp_path):
+    target, link, pipe = opened(tmp_path, "a.txt", b"x"), tmp_path / "link.txt", tmp_path / "pipe"
+    link.symlink_to(target)
+    os.mkfifo(pipe)
+    for path in (link, pipe, tmp_path, tmp_path / "absent", Path("/dev/zero"), Path("a\0b")):
+        failure = await failed(tmp_path / "root", path)
+        assert (failure.reason, failure.retryable) == ("storage", False)
+        assert str(tmp_path) not in failure.detail
+
+
+async def test_a_path_is_copied_and_never_linked(tmp_path):
+    path = opened(tmp_path, "a.txt", b"before")
+    async with AttachmentStage(tmp_path / "root") as stage:
+        (outcome,) = await stage.download(path)
+        with path.open("r+b") as file:
+            file.write(b"after!")
+        assert outcome.path.read_bytes() == b"before"
+        assert os.stat(outcome.path).st_ino != os.stat(path).st_ino  # noqa: PTH116
+        assert path.stat().st_nlink == 1
+    assert path.read_bytes() == b"after!"
+
+
+async def test_a_staged_file_of_another_stage_is_a_path(tmp_path):
+    async with AttachmentStage(tmp_path) as first, AttachmentStage(tmp_path) as second:
+        (outcome,) = await first.download(Attachment("", data=PNG, name="a.png", media_type="image/png"))
+        (copied,) = await second.download(outcome)
+        assert (copied.name, copied.path.read_bytes()) == ("a.png", PNG)
+        assert (copied.path != outcome.path, copied.claimed_media_type) == (True, "image/png")
+
+
+async def test_a_name_does_not_leave_the_workspace(tmp_path):
+    for source in (AsyncFile(b"x", "../../etc/passwd"), Attachment("", data=b"x", name="/etc/passwd")):
+        async with AttachmentStage(tmp_path) as stage:
+            (outcome,) = await stage.download(source)
+            assert outcome.path.parent == stage.directory
+            assert outcome.name == "passwd"
+
+
+# Off the loop, and in time
+
+
+async def test_nothing_is_read_in_the_thread_of_the_loop(tmp_path):
+    threads = []
+
+    class Told(io.BytesIO):
+        def read(self, size=-1):
+            threads.append(threading.current_thread())
+            return super().read(size)
+
+    await staged(tmp_path, Told(bytes(MB)))
+    assert len(threads) > 1
+    assert threading.main_thread() not in threads
+
+
+class Stuck:
+    """Reads until it is told to stop."""
+
+    def __init__(self):
+        self.entered, self.release = threading.Event(), threading.Event()
+
+    def read(self, size):
+        self.entered.set()
+        self.release.wait(30)
+        return b""
+
+
+class AsyncStuck:
+    async def read(self, size):
+        await anyio.sleep_forever()
+
+
+async def test_an_object_that_hangs_is_left_to_itself(tmp_path):
+    stuck = Stuck()
+    try:
+        assert (await failed(tmp_path, stuck, limits=Limits(idle_timeout=0.05))).reason == "stalled"
+        assert (await failed(tmp_path, stuck, limits=Limits(timeout=0.05))).reason == "timeout"
+        assert (await failed(tmp_path, AsyncStuck(), limits=Limits(idle_timeout=0.05))).reason == "stalled"
+        async with AttachmentStage(tmp_path) as stage:
+            outcomes = await stage.download(b"quick", stuck, AsyncStuck(), timeout=0.2)
+            assert [getattr(outcome, "reason", "staged") for outcome in outcomes] == ["staged", "deadline", "deadline"]
+    finally:
+        stuck.release.set()
+    assert_empty(tmp_path)
+
+
+@pytest.mark.parametrize("make", [Stuck, AsyncStuck])
+async def test_a_cancelled_read_leaves_nothing(make, tmp_path):
+    stuck = make()
+    try:
+        async with anyio.create_task_group() as group:
+
+            async def use():
+                async with AttachmentStage(tmp_path) as stage:
+                    await stage.download(b"quick", stuck)
+
+            group.start_soon(use)
+            while not any(path.name == "attachment" for path in tmp_path.rglob("*")):
+                await anyio.sleep(0.001)
+            group.cancel_scope.cancel()
+    finally:
+        if isinstance(stuck, Stuck):
+            stuck.release.set()
+    assert_empty(tmp_path)
+
+
+@pytest.mark.parametrize("make", [Stuck, AsyncStuck])
+def test_asyncios_own_cancellation_leaves_nothing(make, tmp_path):
+    stuck = make()
+
+    async def use():
+        async with AttachmentStage(tmp_path) as stage:
+            await stage.download(b"quick", stuck)
+
+    async def main():
+        with pytest.raises(TimeoutError):
+            async with asyncio.timeout(0.2):
+                await use()
+        task = asyncio.create_task(use())
+        await asyncio.sleep(0.2)
+        for _ in range(10):
+            task.cancel()
+            await asyncio.sleep(0)
+        with pytest.raises(asyncio.CancelledError):
+            await task
+
+    try:
+        asyncio.run(main())
+    finally:
+        if isinstance(stuck, Stuck):
+            stuck.release.set()
+    assert_empty(tmp_path)
+
+
+# accept
+
+
+async def test_what_is_not_accepted_is_not_asked_for_or_removed(tmp_path):
+    async with FakeCDN() as cdn:
+        png, page, pdf = (
+            cdn.file("a.png", PNG),
+            cdn.file("b.png", b"<!doctype html><p>x"),
+            cdn.file("c.pdf", b"%PDF-1.7"),
+        )
+        nameless = cdn.serve("/d", b"plain text")
+        async with AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+            sources = [
+                png,
+                {"url": page, "size": 19},
+                pdf,
+                nameless,
+                PNG,
+                b"text",
+                Attachment("", data=b"x", name="e.txt"),
+            ]
+            outcomes = await stage.download(sources, accept=["image/*"])
+            shown = [type(outcome).__name__ + getattr(outcome, "reason", "") for outcome in outcomes]
+            assert shown[0] == shown[4] == "StagedFile"
+            assert [shown[n] for n in (2, 3, 5, 6)] == ["Skippedtype"] * 4
+            assert [request.path for request in cdn.requests].count("/c.pdf") == 0
+            assert stage.notice() == "" or "b.png" in stage.notice()
+            assert len(list(stage.directory.glob("[!.]*"))) == len(stage.paths) == 2
+            assert all(isinstance(outcome, Skipped) and outcome.local_path is None for outcome in outcomes[2:4])
+            assert stage.context().count("Not needed (type)") >= 4
+            (later,) = await stage.download(nameless)  # without accept it is wanted
+            assert later.path.read_bytes() == b"plain text"
+            (again,) = await stage.download(nameless, accept=["image/*"])
+            assert again.reason == "type"
+            assert later.path.exists()
+
+
+async def test_what_was_removed_counts_no_more(tmp_path):
+    async with AttachmentStage(tmp_path, limits=Limits(max_total_mb=1, max_files=1)) as stage:
+        outcomes = await stage.download(bytes(MB), accept=["image/*"])
+        assert outcomes[0].reason == "type"
+        (outcome,) = await stage.download(io.BytesIO(PNG), accept=["image/*"])
+        assert outcome.downloaded
+    assert stage.removed == 1
+
+
+async def test_a_wrong_accept_is_the_callers_to_see(tmp_path):
+    async with AttachmentStage(tmp_path) as stage:
+        with pytest.raises(TypeError, match="accept is a list"):
+            await stage.download(b"x", accept="image/*")
+        with pytest.raises(ValueError, match="accept: 'png'"):
+            await stage.download(b"x", accept=["png"])
+        assert stage.outcomes == ()
+
+
+# data: URLs
+
+
+@pytest.mark.parametrize(
+    ("url", "data"),
+    [
+        ("data:,", b""), ("data:,x#fragment", b"x"), ("data:,a,b", b"a,b"), ("data:,%zz", b"%zz"), ("data:,\ud800", b"?"),
+        ("data:;base64,eA", b"x"), ("data:;base64,e A\n==", b"x"), ("data:; base64 ,eA==", b"x"),
+        ("data:;BASE64,eA%3D%3D", b"x"), ("data:;base64;x,eA==", b"eA=="), ("data:text/plain;charset=utf-8,é", "é".encode()),
+    ],
+)  # fmt: skip
+def test_a_data_url_is_decoded_as_browsers_do(url, data):
+    assert data_urls.decode(url, 100) == data
+
+
+@pytest.mark.parametrize("size", range(7))
+@pytest.mark.parametrize("form", ["data:;base64,{0}", "data:;base64,{0}\n\n\n", "data:;base64,{1}"])
+def test_exactly_the_limit_is_decoded_and_one_more_is_not(size, form):
+    import base64
+
+    text = base64.b64encode(bytes(size)).decode()
+    url = form.format(text, "".join(f"%{ord(char):02x}" for char in text))
+    assert data_urls.decode(url, size) == bytes(size)
+    if size:
+        with pytest.raises(RejectedError, match="too large"):
+            data_urls.decode(url, size - 1)
+
+
+# What libraries have
+
+
+def optional(name):
+    return pytest.importorskip(name)
+
+
+async def test_starlettes_upload(tmp_path):
+    optional("multipart")
+    from starlette.datastructures import Headers, UploadFile
+
+    for size in (100, 3 * MB):  # in memory, and on disk
+        spool = tempfile.SpooledTemporaryFile(max_size=MB)
+        spool.write(PNG + bytes(size))
+        spool.seek(0)
+        upload = UploadFile(
+            spool, size=len(PNG) + size, filename="a.png", headers=Headers({"content-type": "image/png"})
+        )
+        name, data, media_type = await staged(tmp_path, upload)
+        assert (name, data, media_type) == ("a.png", PNG + bytes(size), "image/png")
+        await upload.close()
+
+
+def test_aiohttps_field_and_part(tmp_path):
+    aiohttp = optional("aiohttp")
+    found = []
+
+    async def handler(request):
+        if request.path == "/form":
+            form = await request.post()
+            found.append(await staged(tmp_path, form["file"]))
+        else:
+            reader = await request.multipart()
+            found.append(await staged(tmp_path, await reader.next()))
+        return aiohttp.web.Response()
+
+    async def main():
+        import aiohttp.web
+
+        application = aiohttp.web.Application(client_max_size=10 * MB)
+        application.router.add_post("/{tail:.*}", handler)
+        runner = aiohttp.web.AppRunner(application)
+        await runner.setup()
+        site = aiohttp.web.TCPSite(runner, "127.0.0.1", 0)
+        await site.start()
+        base = f"http://127.0.0.1:{runner.addresses[0][1]}"
+        async with aiohttp.ClientSession() as session:
+            for path in ("/form", "/parts"):
+                form = aiohttp.FormData()
+                form.add_field("file", PNG + bytes(MB), filename="a.png", content_type="image/png")
+                async with session.post(base + path, data=form) as response:
+                    assert response.status == 200
+        await runner.cleanup()
+
+    asyncio.run(main())
+    assert found == [("a.png", PNG + bytes(MB), "image/png")] * 2
+
+
+async def test_anyios_open_file(tmp_path):
+    path = opened(tmp_path, "a.png", PNG)
+    async with await anyio.open_file(path, "rb") as file:
+        assert await staged(tmp_path / "root", file) == ("a.png", PNG, "image/png")
+    assert await staged(tmp_path / "root", anyio.Path(path)) == ("a.png", PNG, "image/png")
