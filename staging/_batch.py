@@ -11,7 +11,7 @@ last is forgotten when the call ends, so that a later call can try again.
 
 import errno
 import time
-from collections.abc import Awaitable, Callable, Iterator, Mapping, Sequence
+from collections.abc import Awaitable, Callable, Hashable, Iterator, Mapping, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import Literal, NamedTuple
@@ -19,13 +19,15 @@ from typing import Literal, NamedTuple
 import anyio
 
 from staging._budget import Budget, Reservation
+from staging._claims.accepted import Accepted
 from staging._claims.intake import unusable
 from staging._download import Terms, display_name, download
 from staging._errors import DownloadError, RejectedError, StagingError, WorkspaceError, too_large
+from staging._local import identity, is_local, stage_local
 from staging._models import Attachment, Failure, Outcome, Skipped, StagedFile, failure
 from staging._net.policy import plain_target
 from staging._net.policy import target as admitted
-from staging._net.urls import expires_at
+from staging._net.urls import Target, expires_at
 from staging._observer import Observer
 from staging._resources import Resources
 from staging._threads import in_thread
@@ -36,7 +38,8 @@ _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 _OURS = frozenset({"budget", "too_many", "disk_full", "storage"})  # reasons that say nothing about the URL
 
 Refresh = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
-_Key = tuple[str, tuple[tuple[str, str], ...]]
+_Key = tuple[Hashable, tuple[str, ...]]  # what is asked for, and the types that are wanted
+_Result = StagedFile | StagingError | Literal["type"]  # the last: it was not of a type that was wanted
 
 
 class _Fetch:
@@ -47,7 +50,7 @@ class _Fetch:
     def __init__(self) -> None:
         self.running = False
         self.ended = anyio.Event()
-        self.result: StagedFile | StagingError | None = None
+        self.result: _Result | None = None
 
 
 class Ledger:
@@ -114,10 +117,14 @@ class Batch:
         tools: the stage's.
         attachments: what is asked for.
         seconds: for all of it.
+        accepted: the types that are wanted; None for all.
     """
 
-    def __init__(self, tools: Tools, attachments: Sequence[Attachment], seconds: float) -> None:
+    def __init__(
+        self, tools: Tools, attachments: Sequence[Attachment], seconds: float, accepted: Accepted | None
+    ) -> None:
         self._tools = tools
+        self._accepted = accepted
         self._attachments = attachments
         self._seconds = seconds
         self._results: list[Outcome | None] = [None] * len(attachments)
@@ -156,22 +163,30 @@ class Batch:
 
     async def _outcome(self, attachment: Attachment) -> Outcome:
         if attachment.kind in {"url", "embed"}:
-            reason: Literal["link", "embed"] = "link" if attachment.kind == "url" else "embed"
-            return Skipped(attachment=attachment, name=display_name(attachment), reason=reason)
+            return _skipped(attachment, "link" if attachment.kind == "url" else "embed")
+        if self._accepted is not None and self._accepted.excludes(attachment):
+            return _skipped(attachment, "type")
         try:
             if problem := unusable(attachment):
                 raise problem
             result = await self._shared(attachment)
         except StagingError as error:
             result = error
+        if result == "type":
+            return _skipped(attachment, result)
         if isinstance(result, StagedFile):
             return replace(result, attachment=attachment)
         return failure(attachment, display_name(attachment), result)
 
-    async def _shared(self, attachment: Attachment) -> StagedFile | StagingError:
+    async def _shared(self, attachment: Attachment) -> _Result:
         """Fetch what no worker has fetched yet, or wait for the one that does."""
-        key = attachment.url, tuple(sorted(attachment.headers.items()))
-        fetch = self._tools.ledger.fetches.setdefault(key, _Fetch())
+        request = request_of(attachment)
+        fetches, accepted = self._tools.ledger.fetches, self._accepted
+        if accepted is not None and (known := fetches.get((request, ()))) and isinstance(known.result, StagedFile):
+            wanted = accepted.admits(replace(known.result, attachment=attachment))
+            return known.result if wanted else "type"  # the file stays: another call wanted it
+        key = request, accepted.types if accepted is not None else ()
+        fetch = fetches.setdefault(key, _Fetch())
         while fetch.result is None:
             if fetch.running:
                 await fetch.ended.wait()
@@ -189,33 +204,24 @@ class Batch:
                 ended.set()
         return fetch.result
 
-    async def _fetch(self, attachment: Attachment) -> StagedFile:
+    async def _fetch(self, attachment: Attachment) -> StagedFile | Literal["type"]:
         """Refuse what can be refused before any socket, wait for a turn, and download."""
         terms, ledger = self._tools.terms, self._tools.ledger
-        url = self._renewed.get(attachment.url, attachment.url)
-        if url is None:
-            raise DownloadError("expired", "the link has expired")
-        target = plain_target(terms.policy, url)
-        if target is None:
-            target = await in_thread(admitted, terms.policy, url, abandon=True)
+        target = None if is_local(attachment) else await self._admitted(attachment)
         if attachment.size is not None and attachment.size > terms.limits.max_bytes:
             raise too_large(terms.limits.max_bytes, attachment.size)
         if ledger.taken >= terms.limits.max_files:
-            raise RejectedError("too_many", f"too many: the stage takes {terms.limits.max_files:,} files")
+            detail = f"too many: the stage takes {terms.limits.max_files:,} files"
+            raise RejectedError("too_many", detail, limit=terms.limits.max_files)
         ledger.taken += 1
         reservation = Reservation(self._tools.budget, self._tools.resources.budget)
         try:
-            async with Turn(self._tools.line, reservation) as turn:
-                reservation.admit(attachment.size or 0)
-                progress = self._tools.observer.started(attachment)
-                while True:
-                    try:
-                        staged = await download(attachment, target, terms, turn, progress)
-                        progress.flush()
-                        break
-                    except WorkspaceError as error:
-                        if error.errno not in _NO_DESCRIPTORS or not await turn.line.turns.another_ends():
-                            raise
+            staged = await self._in_turn(attachment, target, reservation)
+            if self._accepted is not None and not self._accepted.admits(staged):
+                await terms.disk.run(terms.workspace.unlink, staged.path.name)
+                ledger.taken -= 1
+                reservation.refund()
+                return "type"
         except BaseException:
             ledger.taken -= 1
             reservation.refund()
@@ -225,6 +231,33 @@ class Batch:
         counters.staged += 1
         counters.bytes += staged.size
         return staged
+
+    async def _admitted(self, attachment: Attachment) -> Target:
+        url = self._renewed.get(attachment.url, attachment.url)
+        if url is None:
+            raise DownloadError("expired", "the link has expired")
+        policy = self._tools.terms.policy
+        target = plain_target(policy, url)
+        return await in_thread(admitted, policy, url, abandon=True) if target is None else target
+
+    async def _in_turn(self, attachment: Attachment, target: Target | None, reservation: Reservation) -> StagedFile:
+        terms = self._tools.terms
+        async with Turn(self._tools.line, reservation) as turn:
+            reservation.admit(attachment.size or 0)
+            progress = self._tools.observer.started(attachment)
+            while True:
+                try:
+                    if target is None:
+                        staged = await stage_local(attachment, terms, turn, progress)
+                    else:
+                        staged = await download(attachment, target, terms, turn, progress)
+                except WorkspaceError as error:
+                    consumed = target is None and reservation.held  # what was read of a stream cannot be read again
+                    if error.errno not in _NO_DESCRIPTORS or consumed or not await turn.line.turns.another_ends():
+                        raise
+                else:
+                    progress.flush()
+                    return staged
 
     async def _refreshed(self) -> dict[str, str | None]:
         """Return what to fetch in place of each expired link: its new URL, or None; all are asked for at once."""
@@ -239,3 +272,14 @@ class Batch:
             except Exception as error:  # noqa: BLE001  # the caller's own: its links stay expired, the rest goes on
                 self._tools.observer.refresh_failed(len(expired), error)
         return {url: None if (new := fresh.get(url)) is None else str(new) for url in expired}
+
+
+def request_of(attachment: Attachment) -> Hashable:
+    """Return what is equal for attachments that ask for the same."""
+    if is_local(attachment):
+        return identity(attachment)
+    return attachment.url, tuple(sorted(attachment.headers.items()))
+
+
+def _skipped(attachment: Attachment, reason: Literal["link", "embed", "type"]) -> Skipped:
+    return Skipped(attachment=attachment, name=display_name(attachment), reason=reason)

@@ -13,7 +13,6 @@ from typing import Any
 
 import anyio
 
-from staging._budget import Reservation
 from staging._claims import data_urls
 from staging._claims.filenames import with_extension
 from staging._claims.intake import path_of, reader_of
@@ -26,6 +25,7 @@ from staging._errors import DownloadError, RejectedError, WorkspaceError, too_la
 from staging._models import Attachment, StagedFile
 from staging._text import is_data_url
 from staging._threads import in_thread
+from staging._turns import Turn
 
 _PIECE = 8 * 1_048_576  # bytes that are copied at once
 
@@ -42,7 +42,7 @@ def identity(attachment: Attachment) -> Hashable:
     return path_of(attachment) or id(attachment.source)
 
 
-async def stage_local(attachment: Attachment, terms: Terms, reservation: Reservation, progress: Progress) -> StagedFile:
+async def stage_local(attachment: Attachment, terms: Terms, turn: Turn, progress: Progress) -> StagedFile:
     """Stage what `is_local`, or leave nothing behind.
 
     Raises:
@@ -50,26 +50,28 @@ async def stage_local(attachment: Attachment, terms: Terms, reservation: Reserva
         DownloadError: if it ends too early, or is not there in time.
         WorkspaceError: if the disk failed.
     """
-    copy = _Copy(attachment, terms, reservation, progress)
+    copy, seconds = _Copy(attachment, terms, turn, progress), terms.limits.timeout
     try:
-        with anyio.move_on_after(terms.limits.timeout):
+        with anyio.move_on_after(seconds) as scope:
+            turn.reservation.give_up = scope.cancel
             return await copy.run()
     except BaseException:
         copy.part.discard()  # under its final name too: no outcome will name it
         raise
     copy.part.discard()
-    seconds = terms.limits.timeout
+    if turn.reservation.refused is not None:
+        raise turn.reservation.refused
     raise DownloadError("timeout", f"timeout: not finished within {seconds:g} seconds", limit=seconds)
 
 
 class _Copy:
     """One attachment on its way to a file."""
 
-    def __init__(self, attachment: Attachment, terms: Terms, reservation: Reservation, progress: Progress) -> None:
+    def __init__(self, attachment: Attachment, terms: Terms, turn: Turn, progress: Progress) -> None:
         self.part = PartFile(terms.workspace, min_free=terms.limits.min_free_bytes)
         self._attachment = attachment
         self._terms = terms
-        self._reservation = reservation
+        self._turn = turn
         self._progress = progress
         # taken now, so that equal names are numbered in the order of input, whichever is read first
         self._name = display_name(attachment)
@@ -91,26 +93,30 @@ class _Copy:
         return await self._finish()
 
     def _admit(self, size: int) -> None:
-        """Count what there is, or will be.
+        """Refuse what would be over a limit.
 
         Raises:
             RejectedError: ``too_large`` or ``budget``.
         """
         if size > self._terms.limits.max_bytes:
             raise too_large(self._terms.limits.max_bytes, size)
-        self._reservation.cover(size)
+        self._turn.reservation.admit(size)
 
     async def _append(self, data: bytes) -> None:
-        self._admit(self.part.size + len(data))
-        if data:
-            await self._terms.disk.run(self.part.append, data)
-            self._progress(self.part.size, self._attachment.size)
+        size = self.part.size + len(data)
+        self._admit(size)
+        self._turn.reservation.cover(size)
+        if self._turn.lent:
+            await self._turn.retake()
+        await self._terms.disk.run(self.part.append, data)
+        self._progress(size, self._attachment.size)
 
     # ── a file of this machine ───────────────────────────────────────────────────────────────────────────────────────
 
     async def _copy_path(self, path: str) -> None:
         size = await in_thread(_size_of, path, abandon=True)
         self._admit(size)
+        self._turn.reservation.cover(size)
         await in_thread(self._copy, path, size, abandon=True)
         self._progress(size, size)
 
@@ -130,10 +136,12 @@ class _Copy:
 
     async def _read_all(self, reader: Any) -> None:
         read, sized = _reading(reader)
+        await self._append(b"")  # makes the file: what is read afterwards cannot be lost for want of a descriptor
         while True:
             wanted = min(BUFFER, self._terms.limits.max_bytes - self.part.size + 1)
             data = await self._read(read, (wanted,) if sized else ())
-            await self._append(data)
+            if data:
+                await self._append(data)
             if not data or not sized:
                 return
 
@@ -159,8 +167,9 @@ class _Copy:
         if expected is not None and self.part.size != expected:
             detail = f"size mismatch: {self.part.size:,} bytes are there where {expected:,} were declared"
             raise DownloadError("size_mismatch", detail, size=self.part.size)
-        self._reservation.finish(self.part.size)
-        return await self._terms.disk.run(self._commit)
+        staged = await self._terms.disk.run(self._commit)
+        self._turn.reservation.finish(staged.size)
+        return staged
 
     def _commit(self) -> StagedFile:
         observed = observe(*self.part.ends()) if self.part.size else observe(b"")

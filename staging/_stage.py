@@ -6,7 +6,7 @@ left. `_scope` says why it always is. What exists only while the stage is open i
 
 import ssl
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from functools import partial
 from os import PathLike
@@ -17,6 +17,7 @@ import anyio
 
 from staging._batch import Batch, Ledger, Refresh, Tools
 from staging._budget import Budget, Reservation
+from staging._claims.accepted import Accepted
 from staging._claims.intake import intake
 from staging._context import context, notice
 from staging._disk.removal import Removal
@@ -241,28 +242,39 @@ class AttachmentStage(Scope):
 
     # ── downloading ──────────────────────────────────────────────────────────────────────────────────────────────────
 
-    async def download(self, *sources: Any, timeout: float | None = None) -> list[Outcome]:  # noqa: ASYNC109
+    async def download(
+        self,
+        *sources: Any,
+        timeout: float | None = None,  # noqa: ASYNC109  # what has arrived by then is staged
+        accept: Sequence[str] | None = None,
+    ) -> list[Outcome]:
         """Stage all attachments that `sources` refer to, at once, and return one outcome for each, in input order.
 
         A failing attachment is a `Failure`: it does not raise, and its siblings go on. Identical URLs are fetched once.
         May be called several times, also at once; `outcomes` has the results of all calls.
 
         Args:
-            sources: URLs (text or URL objects), mappings and objects with a ``url`` (attachments of Discord's
-                libraries, file dictionaries of Slack), messages (with what they forward), `Attachment` values, or
-                iterables of any of these. Text is something to download; ``{"url": ..., "type": "url"}`` is a link.
-            timeout: seconds for all of it; what has arrived by then is staged, the rest fails with ``deadline``.
+            sources: URLs (text or URL objects), also ``data:`` URLs; mappings and objects with a URL (attachments of
+                Discord's libraries, files of Slack, Telegram and Teams); messages, with what they forward; `Attachment`
+                values; bytes; objects with `read`, such as uploads and open files; a `Path`; iterables of any of these.
+                None is nothing. Text is something to download and never a path; ``{"url": ..., "type": "url"}`` is a
+                link. What has no file, such as the record of a deleted one, fails with ``invalid``.
+            timeout: seconds for all of it; what has arrived by then is staged, the rest fails with ``deadline``. None:
+                ``limits.batch_timeout``.
+            accept: media types that are wanted, such as ``image/*``. What claims to be another (by its type, else by
+                the extension) is not asked for, and what turns out to be another is removed: both are `Skipped` with
+                the reason ``type``. None: all are wanted.
 
         Raises:
-            TypeError: if a source is not a thing that could have a URL (None, bytes, a number).
-            ValueError: if a mapping or text has no URL, or `timeout` is nonsense.
+            TypeError: if an argument can be no source at all: a number, a class, a function.
+            ValueError: if iterables are nested more than 16 deep, or `timeout` or `accept` is nonsense.
             StageClosedError: if the stage is not open, or is closed meanwhile.
         """
         tools = self._opened()
         if timeout is not None:
             require_number("timeout", timeout, zero=False)
         seconds = self._limits.batch_timeout if timeout is None else timeout
-        batch = Batch(tools, intake(*sources), seconds)
+        batch = Batch(tools, intake(*sources), seconds, None if accept is None else Accepted(accept))
         return await self._run(batch.run, told="the stage was closed while it was downloading")
 
     def _opened(self) -> Tools:

@@ -77,7 +77,7 @@ def _parts(url: str) -> tuple[str, str, str, str]:
 
 
 def _without_secrets(url: str, looked_at: slice) -> str:
-    query = min(at for mark in "?#" if (at := url.find(mark)) >= 0) if "?" in url or "#" in url else len(url)
+    query = min(found for mark in "?#" if (found := url.find(mark)) >= 0) if "?" in url or "#" in url else len(url)
     visible = url[:query]  # no copy of five megabytes behind it
     scheme, slashes, authority, path = _parts(visible)
     host = authority.rpartition("@")[2]

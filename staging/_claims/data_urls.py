@@ -10,6 +10,7 @@ from staging._errors import RejectedError, too_large
 _HEAD = 2000  # characters in which the media type has to end
 _BASE64 = re.compile(r";[ ]*base64[ ]*\Z", re.IGNORECASE)
 _NAME = re.compile(r";[ ]*(?:file)?name=([^;]+)", re.IGNORECASE)
+_NO_BASE64 = re.compile("[\t\n\f\r =]|%(?:09|0a|0c|0d|20|3d)", re.IGNORECASE)
 _SPACE = b"\t\n\f\r "
 
 
@@ -41,7 +42,7 @@ def decode(url: str, limit: int) -> bytes:
     coded = _BASE64.search(head) is not None
     least = len(body) - 2 * body.count("%")
     if coded:
-        least = (least - sum(map(body.count, "\t\n\f\r ="))) * 3 // 4
+        least = (least - sum(1 for _ in _NO_BASE64.finditer(body))) * 3 // 4
     if least > limit:
         raise too_large(limit, least)
     data = unquote_to_bytes(body.encode("utf-8", "replace"))
