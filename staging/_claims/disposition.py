@@ -3,6 +3,7 @@
 import binascii
 import re
 from collections.abc import Iterator
+from contextlib import suppress
 from encodings.aliases import aliases
 from itertools import count
 from typing import NamedTuple
@@ -45,6 +46,8 @@ _MISSING_SEMICOLON = re.compile(r" [\w*-]++ *+=", re.ASCII)
 _WITHOUT_TYPE = re.compile(r"filename\*?+ *+= *+[^ ]", re.IGNORECASE)
 _SEGMENT = re.compile(r"filename\*(0|[1-9][0-9]{0,2})(\*?)")
 _EXTENDED_TEXT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[^%\x80-\xff])*+")
+# Common characters of GB 2312, two or more in a row. Western words do not have four letters in a row beyond ASCII.
+_CHINESE = re.compile(rb"(?:[\0-\x7f]++|(?:[\xb0-\xd7][\xa1-\xfe]){2,}+)++")
 _TOKEN = re.compile(" +|[^ ]+")
 _ENCODED_WORD = re.compile(r"=\?([^?]++)\?(?:([bB])\?([^?]*+)|[qQ]\?((?:=[0-9A-Fa-f]{2}|[^=?])*+))\?=")
 
@@ -71,7 +74,8 @@ def disposition_filename(header: bytes) -> str | None:
     as if it were not there. A header that begins with the parameter has lost its disposition type and is read.
 
     ISO-8859-1 is read as windows-1252 (WHATWG Encoding). A plain value is read as RFC 2047 words if it begins with
-    one, is percent-decoded if that gives UTF-8 (both as in Chromium), and is UTF-8 before it is windows-1252.
+    one, and is percent-decoded if that gives UTF-8 (both as in Chromium). It is UTF-8 before it is GB 2312, and that
+    before it is windows-1252. UTF-8 that was encoded twice is decoded twice.
 
     Args:
         header: the raw field value. Not text: one stray byte makes httpx decode all headers as ISO-8859-1.
@@ -118,7 +122,7 @@ def _plain(value: str) -> str | None:
         return _words(value)
     octets = value.encode("latin-1")
     decoded = _decode("utf_8", unquote_to_bytes(octets))
-    return _guess(octets) if decoded is None else decoded
+    return _guess(octets) if decoded is None else _repaired(decoded)
 
 
 def _extended(parameter: _Parameter, *, odd: bool = False) -> str | None:
@@ -220,7 +224,17 @@ def _decode(codec: str, octets: bytes) -> str | None:
 
 def _guess(octets: bytes) -> str:
     text = _decode("utf_8", octets)
-    return _western(octets) if text is None else text
+    if text is not None:
+        return text
+    return octets.decode("gb18030") if _CHINESE.fullmatch(octets) else _western(octets)
+
+
+def _repaired(text: str) -> str:
+    """Return text that a server read as ISO-8859-1 and encoded once more as what it was before."""
+    for codec in ("latin-1", "cp1252"):
+        with suppress(UnicodeError):
+            return text if text.isascii() else text.encode(codec).decode()
+    return text
 
 
 def _western(octets: bytes) -> str:

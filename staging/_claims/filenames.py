@@ -12,8 +12,6 @@ _HEAD, _TAIL = 800, 100
 _LONGEST_EXTENSION = 16
 _NUMBER_BYTES = 12  # room for "-2" and up; fixed, so that names which differ only in what is cut share one counter
 
-# The quick path: names as nearly all senders write them. Whatever it does not match takes the long way.
-_ORDINARY = re.compile(r"[\w!#%()+,=@\[\]^{}](?:[\w !#%()+,.=@\[\]^{}~-]{0,148}[\w!#%()+,=@\[\]^{}~-])?", re.ASCII)
 # Separators and drive colons, and what shells, Windows or a quoted path in a prompt take for syntax.
 _FORBIDDEN = re.compile(r"""[/\\<>:"|?*`$';&]""")
 # https://learn.microsoft.com/windows/win32/fileio/naming-a-file; CONIN$, CONOUT$ and CLOCK$ lose their dollar anyway.
@@ -46,8 +44,6 @@ def safe_name(claimed: str | None, *, fallback: str = "attachment") -> str:
         claimed: the name as the sender gave it; anything.
         fallback: what to use if nothing of the claim is left. It goes through the same rules.
     """
-    if claimed and _ORDINARY.fullmatch(claimed) and not _DEVICE.match(claimed):
-        return claimed
     return _clean(claimed or "") or _clean(fallback) or "attachment"
 
 
