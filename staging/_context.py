@@ -7,8 +7,8 @@ from itertools import chain
 from pathlib import PurePath, PurePosixPath, PureWindowsPath
 from typing import Literal, get_args
 
-from staging._claims.contradictions import contradicts
-from staging._claims.kinds import kind_of, kind_of_name, media_type_of_name
+from staging._claims.contradictions import kind_shown, refuted_claim
+from staging._claims.kinds import kind_of_name
 from staging._errors import REASONS
 from staging._models import Attachment, Failure, Outcome, Skipped, StagedFile
 from staging._text import bare_url, format_size, is_data_url, last_segment, one_line, quoted
@@ -93,8 +93,11 @@ def contradicted_claim(outcome: Outcome) -> str | None:
     if not isinstance(outcome, StagedFile):
         return None
     attachment = outcome.attachment
-    claimed = attachment.media_type or media_type_of_name(attachment.name or last_segment(attachment.url))
-    return claimed if contradicts(claimed, outcome.media_type) else None
+    return refuted_claim(attachment.media_type, outcome.media_type, _claimed_name(attachment))
+
+
+def _claimed_name(attachment: Attachment) -> str:
+    return attachment.name or last_segment(attachment.url)
 
 
 def claim_lines(outcome: Outcome) -> Iterator[str]:
@@ -108,7 +111,8 @@ def claim_lines(outcome: Outcome) -> Iterator[str]:
 
 def _label(outcome: Outcome) -> str:
     if isinstance(outcome, StagedFile):
-        return kind_of(outcome.media_type).upper()
+        attachment = outcome.attachment
+        return kind_shown(attachment.media_type, outcome.media_type, _claimed_name(attachment)).upper()
     return outcome.attachment.kind.upper()
 
 

@@ -26,10 +26,13 @@ from staging._claims.kinds import (
     XLSX,
     XML,
     ZIP,
+    kind_of,
+    kind_of_name,
     media_type_of_name,
 )
 from staging._claims.media import BY_BYTES, ZIPPED
 from staging._claims.ole import DOCUMENTS as OLE_DOCUMENTS
+from staging._models import Kind
 
 _MEANINGLESS = frozenset({
     OCTETS, "binary/octet-stream", "application/binary", "application/x-binary", "application/octetstream",
@@ -121,23 +124,45 @@ def contradicts(claimed: str | None, observed: str, name: str = "") -> bool:
     return _is_unlike(claim, seen)
 
 
-def announces_page(claimed: str | None, name: str = "") -> bool:
-    """Tell whether the claim or the name says that a web page, or the source of one, is to be expected."""
-    claims = {canonical(claimed or ""), canonical(media_type_of_name(name) or "")}
-    return not claims.isdisjoint(_PAGES)
+def refuted_claim(claimed: str | None, observed: str, name: str = "") -> str | None:
+    """Return the claim that the bytes contradict: the type that was claimed, or the one that the name stands for.
+
+    Args:
+        claimed: as for `contradicts`.
+        observed: as for `contradicts`.
+        name: as for `contradicts`.
+    """
+    if not contradicts(claimed, observed, name):
+        return None
+    return claimed if claimed and _says_something(canonical(claimed)) else media_type_of_name(name)
 
 
-_PAGES = frozenset(
-    {HTML, "text/x-template", "text/x-php", "application/x-httpd-php", "application/x-php", "message/rfc822",
-     "multipart/related", "application/x-mimearchive"}
-)  # fmt: skip
+def kind_shown(claimed: str | None, observed: str, name: str = "") -> Kind:
+    """Return the kind to call a file by, which is the observed one where the bytes decide.
+
+    Where one container holds sound as well as film and its tracks were not seen, or where the bytes show nothing, an
+    honest claim decides.
+
+    Args:
+        claimed: as for `contradicts`.
+        observed: as for `contradicts`.
+        name: as for `contradicts`.
+    """
+    claim, seen = _claim(claimed, name), kind_of(observed)
+    undecided = observed == OCTETS or (seen != "audio" and claim == canonical(observed))
+    if not undecided or contradicts(claimed, observed, name):
+        return seen
+    said = kind_of(claimed) if claimed and _says_something(canonical(claimed)) else kind_of_name(name)
+    return said or seen
+
+
+def _says_something(claim: str) -> bool:
+    return "/" in claim and "*" not in claim and claim not in _MEANINGLESS
 
 
 def _claim(claimed: str | None, name: str) -> str:
     claim = canonical(claimed or "")
-    if "/" in claim and "*" not in claim and claim not in _MEANINGLESS:
-        return claim
-    return canonical(media_type_of_name(name) or "")
+    return claim if _says_something(claim) else canonical(media_type_of_name(name) or "")
 
 
 def _is_kin(claim: str, seen: str) -> bool:
