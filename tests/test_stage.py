@@ -228,13 +228,18 @@ async def test_as_dict_hands_the_callers_keys_back(tmp_path):
         }  # fmt: skip
 
 
-@pytest.mark.parametrize("source", [None, 42, object(), "", {}, {"url": None}, b"https://example.com/"])
-async def test_a_source_without_a_url_is_misuse_and_is_named(tmp_path, source):
+@pytest.mark.parametrize("source", [42, 1.5, True, AttachmentStage, print])
+async def test_what_can_be_no_source_is_misuse_and_is_named(source, tmp_path):
     async with AttachmentStage(tmp_path) as stage:
-        with pytest.raises((TypeError, ValueError)) as caught:
-            await stage.download(source)
-        assert not isinstance(caught.value, RejectedError)
+        with pytest.raises(TypeError, match="cannot be staged"):
+            await stage.download("https://example.com", source)
         assert stage.outcomes == ()
+
+
+@pytest.mark.parametrize("source", [object(), "", {}, {"url": None}, [42]])
+async def test_a_source_without_a_url_is_a_failure_beside_the_others(source, tmp_path):
+    async with FakeCDN() as cdn, AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+        assert reasons(await stage.download(source, cdn.serve("/a", b"x"), None)) == ["invalid", "staged"]
 
 
 async def test_nothing_to_do_is_nothing_done(tmp_path, caplog):
