@@ -257,7 +257,9 @@ class Fast:
 async def test_a_body_that_is_all_there_leaves_the_others_their_turns(framing):
     """What comes without waiting is no reason not to let go; under TLS each byte may be a record of its own."""
     head = b"HTTP/1.1 200 OK\r\n%b\r\n\r\n" % framing
-    response = FramedResponse(Fast(), HeadReader(Fast.origin).feed(head), lambda stream: None, lambda step: None)
+    response = FramedResponse(
+        Fast(), HeadReader(Fast.origin).feed(head), lambda stream, reusable: None, lambda step: None
+    )
     turns, over = 0, False
 
     async def other():

@@ -51,7 +51,7 @@ async def read(raw, stream_type=Stream):
         body, view = b"", memoryview(bytearray(65_536))
         try:
             head = await exchange(stream, b"GET / HTTP/1.1\r\n\r\n", lambda step: None, used=False)
-            response = FramedResponse(stream, head, lambda stream: None, lambda step: None)
+            response = FramedResponse(stream, head, lambda stream, reusable: None, lambda step: None)
             while count := await response.readinto(view):
                 body += view[:count]
         except StaleError:
@@ -175,7 +175,7 @@ async def test_tiny_chunks_are_taken_a_few_at_a_time():
         theirs.sendall(CHUNKED + b"1\r\nx\r\n" * 1000)
         stream = Stream(ours, Origin("http", "peer.test", 80))
         head = await exchange(stream, b"GET / HTTP/1.1\r\n\r\n", lambda step: None, used=False)
-        response = FramedResponse(stream, head, lambda stream: None, lambda step: None)
+        response = FramedResponse(stream, head, lambda stream, reusable: None, lambda step: None)
         assert 1 <= await response.readinto(memoryview(bytearray(4096))) <= LINES_PER_TURN
 
 

@@ -6,7 +6,7 @@ to its end gives its connection back, any other ends it.
 """
 
 from collections.abc import Callable, Mapping
-from typing import Final
+from typing import Final, Protocol
 
 from staging._errors import DownloadError
 from staging._net.http1 import Chunks, Head
@@ -16,22 +16,27 @@ from staging._net.urls import Origin
 TURN: Final = 262_144  # bytes that one body takes before the others have their turn; a few tenths of a millisecond
 
 
+class Release(Protocol):
+    """Takes a connection back."""
+
+    def __call__(self, stream: Stream, *, reusable: bool) -> None:
+        """Keep it for the next exchange, or close it."""
+
+
 class FramedResponse:
     """A `Response` on a connection of ours: its body exactly as framed, and never more than was declared."""
 
     __slots__ = (
-        "_chunks", "_complete", "_give_back", "_head", "_kept", "_left", "_on_step", "_stream",
+        "_chunks", "_complete", "_head", "_kept", "_left", "_on_step", "_release", "_stream",
         "length", "status",
     )  # fmt: skip
 
-    def __init__(
-        self, stream: Stream, head: Head, give_back: Callable[[Stream], None], on_step: Callable[[str], None]
-    ) -> None:
+    def __init__(self, stream: Stream, head: Head, release: Release, on_step: Callable[[str], None]) -> None:
         self.status = head.status
         self.length = head.length
         self._head = head
         self._stream: Stream | None = stream
-        self._give_back = give_back
+        self._release = release
         self._on_step = on_step
         self._kept = head.rest
         self._left = head.length
@@ -98,10 +103,8 @@ class FramedResponse:
             return
         # a peer that says more than it declared is not listened to again (RFC 9112 section 6.3)
         excess = self._chunks.pending if self._chunks else bool(self._kept)
-        if self._complete and self._head.persistent and self._left is not None and not excess:
-            self._give_back(stream)
-        else:
-            stream.close()
+        framed = self._left is not None or self._chunks is not None
+        self._release(stream, reusable=self._complete and self._head.persistent and framed and not excess)
 
 
 def truncated(origin: Origin, size: int, length: int) -> DownloadError:

@@ -15,7 +15,9 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-from staging._errors import DownloadError
+import anyio
+
+from staging._errors import DownloadError, WorkspaceError
 from staging._net.body import FramedResponse
 from staging._net.dial import Resolver, dial
 from staging._net.http1 import Head, HeadReader, Request, ordinary_head, request_bytes
@@ -25,6 +27,7 @@ from staging._net.urls import Origin
 
 IDLE_SECONDS: Final = 30.0  # shorter than any CDN's keep-alive, so that reuse seldom meets a closed connection
 MAX_IDLE: Final = 32
+DESCRIPTOR_SECONDS: Final = 5.0  # of waiting for another connection to end, when the process has no descriptor left
 
 
 class Response(Protocol):
@@ -79,6 +82,8 @@ class Transport:
         self._tls = tls
         self._resolver = Resolver()
         self._idle: dict[Origin, list[tuple[float, Stream]]] = {}
+        self._in_use = 0
+        self._released = anyio.Event()
         self._closed = False
 
     async def send(self, request: Request) -> FramedResponse:
@@ -95,7 +100,7 @@ class Transport:
             stream = self._warm(origin)
             used = stream is not None
             if stream is None:
-                stream = await dial(origin, self._policy, self._tls, self._resolver, request.on_step)
+                stream = await self._dial(request)
             try:
                 head = await exchange(stream, data, request.on_step, used=used)
             except StaleError as stale:
@@ -107,15 +112,13 @@ class Transport:
                 stream.close()
                 raise
             else:
-                return FramedResponse(stream, head, self._give_back, request.on_step)
+                self._in_use += 1
+                return FramedResponse(stream, head, self._release, request.on_step)
 
     def close(self) -> None:
         """Close every idle connection, and every other one as soon as it is given back."""
         self._closed = True
-        for waiting in self._idle.values():
-            for _, stream in waiting:
-                stream.close()
-        self._idle.clear()
+        self._close_idle()
 
     def __repr__(self) -> str:
         idle = ", ".join(f"{len(waiting)} to {origin}" for origin, waiting in self._idle.items() if waiting)
@@ -131,12 +134,44 @@ class Transport:
             stream.close()
         return None
 
-    def _give_back(self, stream: Stream) -> None:
-        """Keep a connection for the next exchange with its origin."""
-        if self._closed or sum(map(len, self._idle.values())) >= MAX_IDLE:
+    async def _dial(self, request: Request) -> Stream:
+        """Connect; without a descriptor, when another connection has given its own back."""
+        while True:
+            try:
+                return await dial(request.target.origin, self._policy, self._tls, self._resolver, request.on_step)
+            except WorkspaceError:
+                request.on_step("waiting for a file descriptor")
+                if not await self._descriptor():
+                    raise
+
+    async def _descriptor(self) -> bool:
+        """Return whether there may be a descriptor now that there was none."""
+        if any(self._idle.values()):
+            self._close_idle()
+            return True
+        if not self._in_use:
+            return False
+        with anyio.move_on_after(DESCRIPTOR_SECONDS):
+            await self._released.wait()
+            return True
+        return False
+
+    def _release(self, stream: Stream, *, reusable: bool) -> None:
+        """Keep a connection for the next exchange with its origin, if it may be used again."""
+        self._in_use -= 1
+        if not reusable or self._closed or sum(map(len, self._idle.values())) >= MAX_IDLE:
             stream.close()
         else:
             self._idle.setdefault(stream.origin, []).append((time.monotonic(), stream))
+        if self._released.statistics().tasks_waiting:
+            self._released.set()
+            self._released = anyio.Event()
+
+    def _close_idle(self) -> None:
+        for waiting in self._idle.values():
+            for _, stream in waiting:
+                stream.close()
+        self._idle.clear()
 
 
 class StaleError(Exception):
