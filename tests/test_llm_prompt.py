@@ -259,11 +259,11 @@ async def test_documents_are_shown_as_their_text(tmp_path):
     )
     shown = contents(await llm.prompt(stage))
     pages = "```text\n[page 1]\nFirst page\n\n[page 2]\nSecond page\n```"
+    sheet = "```csv\n[sheet 'Sheet']\n,A,B,C,D,E,F,G,H\n1,name,n\n2,\"a, b\",2\n4,,3.5\n```"
     assert shown == [
         f"[Contents of attachment 1, 'r.pdf' (the text of a PDF; 2 pages):]\n{pages}",
         "[Contents of attachment 2, 'd.docx' (a document as Markdown):]\n```markdown\nOne\tTwo\n\n3\n```",
-        "[Contents of attachment 3, 's.xlsx' (sheets as CSV with row numbers):]\n```csv\n"
-        "[sheet 'Sheet']\n,A,B,C,D,E,F,G,H\n1,name,n\n2,\"a, b\",2\n4,,3.5\n```",
+        f"[Contents of attachment 3, 's.xlsx' (sheets as CSV with row numbers):]\n{sheet}",
         "[Contents of attachment 4, 'p.html' (a page as Markdown):]\n```markdown\n[title: T]\n\nA bc& d\ne\n```",
     ]
 

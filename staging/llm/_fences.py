@@ -49,8 +49,10 @@ def quoted(name: str) -> str:
 def body_of(text: Excerpt) -> str:
     """Return the beginning and the end, and between them a line that says how much is left out."""
     text = text.at_lines()
-    gap = f"\n[… {text.omitted:,} characters omitted …]\n" if text.omitted else ""
-    return text.head + gap + text.tail
+    if not text.omitted:
+        return text.head
+    start = "" if text.head.endswith("\n") else "\n"
+    return f"{text.head}{start}[… {text.omitted:,} characters omitted …]\n{text.tail}"
 
 
 def section(number: int, outcome: Outcome, text: Excerpt) -> str:

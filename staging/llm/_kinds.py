@@ -17,6 +17,7 @@ from staging._claims.kinds import (
     JSON,
     MSG,
     OLE,
+    PDF,
     PLAIN,
     PPT,
     PPTX,
@@ -25,8 +26,7 @@ from staging._claims.kinds import (
     XLSX,
     XML,
     ZIP,
-)  # fmt: skip
-from staging._claims.kinds import PDF as PDF
+)
 from staging._models import StagedFile
 
 

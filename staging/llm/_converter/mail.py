@@ -1,6 +1,7 @@
-"""Mail and saved pages in MIME (RFC 5322, RFC 2045, RFC 2557): heads that matter, the text, the list of what is attached."""
+"""Mail and saved pages in MIME (RFC 5322, RFC 2045, RFC 2557): heads, the text, the list of what is attached."""
 
 import email
+import email.errors
 import email.header
 import email.message
 from collections.abc import Iterator
@@ -36,13 +37,13 @@ def _body(message: email.message.Message, attached: list[str], depth: int) -> It
     if len(attached) > _MOST_PARTS or depth > 4 * _DEEPEST:
         return
     if kind == "message/rfc822" and depth < _DEEPEST:
-        for inner in message.get_payload() if message.is_multipart() else []:
+        for inner in _parts(message):
             yield "\n[forwarded mail:]\n"
             yield from _written(inner, attached, depth + 4)
     elif kind == "multipart/alternative":
         yield from _body(_best(message), attached, depth + 1)
     elif message.is_multipart():
-        for inner in message.get_payload():
+        for inner in _parts(message):
             yield from _body(inner, attached, depth + 1)
     elif kind in {"text/plain", "text/html", "text/enriched"} and message.get_content_disposition() != "attachment":
         words = _text(message)
@@ -61,14 +62,19 @@ def _pages_can_be_read() -> bool:
 
 
 def _best(message: email.message.Message) -> email.message.Message:
-    """Return the alternative that says most in text: the plain one, unless it is empty or merely points to the other."""
-    parts = [part for part in message.get_payload() if isinstance(part, email.message.Message)]
+    """Return the alternative that says most: the plain one, unless it is empty or merely points to the other."""
+    parts = _parts(message)
     kinds = {part.get_content_type(): part for part in reversed(parts)}
     plain, rich = kinds.get("text/plain"), kinds.get("text/html")
     rich = rich or next((part for part in parts if part.is_multipart()), None)
     if plain is not None and rich is not None and len(_text(plain).strip()) < 60:
         return rich
     return plain or rich or (parts[-1] if parts else email.message.Message())
+
+
+def _parts(message: email.message.Message) -> list[email.message.Message]:
+    payload = message.get_payload()
+    return [part for part in payload if isinstance(part, email.message.Message)] if isinstance(payload, list) else []
 
 
 def _text(message: email.message.Message) -> str:

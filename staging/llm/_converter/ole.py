@@ -133,7 +133,7 @@ def _field(found: re.Match[str]) -> str:
 # ---- PowerPoint -----------------------------------------------------------------------------------------------------
 
 _DOCUMENT, _SLIDE, _NOTES, _LIST, _PERSIST = 1000, 1006, 1008, 4080, 1011
-_CHARS, _BYTES, _MASTER = 4000, 4008, 1016
+_CHARS, _BYTES = 4000, 4008
 _CONTAINER = 0xF
 
 
@@ -145,16 +145,9 @@ def read_slides(source: IO[bytes], out: Output) -> None:
         out.refuse(BROKEN)
     if b"\xdf\xc4\xd1\xf3" in stream(ole, "Current User")[:20]:  # [MS-PPT], 2.3.2
         out.refuse(ENCRYPTED)
-    outline: list[list[str]] = []
-    shapes: list[list[str]] = []
-    notes: list[list[str]] = []
-    for kind, start, end in _records(data, 0, len(data)):
-        if kind == _DOCUMENT:
-            for inner, instance, first, last in _lists(data, start, end):
-                if inner == _LIST and instance == 0:
-                    outline = _outline(data, first, last)
-        elif kind in {_SLIDE, _NOTES}:
-            (shapes if kind == _SLIDE else notes).append(list(_words(data, start, end, 0)))
+    outline = _outline(data)
+    shapes = [list(_words(data, start, end, 0)) for kind, start, end in _records(data, 0, len(data)) if kind == _SLIDE]
+    notes = [list(_words(data, start, end, 0)) for kind, start, end in _records(data, 0, len(data)) if kind == _NOTES]
     count = max(len(outline), len(shapes))
     out.remark(f"{count:,} slide{'s' * (count != 1)}")
     for number in range(count):
@@ -173,12 +166,17 @@ def _records(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
         at += 8 + size
 
 
-def _lists(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int, int]]:
-    for kind, start, last in _records(data, at, end):
-        yield kind, int.from_bytes(data[start - 8 : start - 6], "little") >> 4, start, last
+def _outline(data: bytes) -> list[list[str]]:
+    """Return the titles and bodies of every slide, which the document keeps in a list of its own (2.4.14.3)."""
+    slides: list[list[str]] = []
+    for kind, start, end in _records(data, 0, len(data)):
+        for inner, first, last in _records(data, start, end) if kind == _DOCUMENT else ():
+            if inner == _LIST and int.from_bytes(data[first - 8 : first - 6], "little") >> 4 == 0:
+                slides = _listed(data, first, last)
+    return slides
 
 
-def _outline(data: bytes, at: int, end: int) -> list[list[str]]:
+def _listed(data: bytes, at: int, end: int) -> list[list[str]]:
     slides: list[list[str]] = []
     for kind, start, last in _records(data, at, end):
         if kind == _PERSIST:

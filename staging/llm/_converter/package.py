@@ -163,36 +163,57 @@ def parsed(
     ``"/"`` wants the root.
     """
     check_prolog(part, out)
-    parser = XMLPullParser(["start", "end"])
-    path: list[Element] = []
-    unit = 0  # the depth at which the open unit began
+    parser: Any = XMLPullParser(["start", "end"])
+    path = _Path(out, wanted, marks)
     try:
         while piece := part.read(PIECE):
             parser.feed(piece)
             for event, element in parser.read_events():
-                if event == "start":
-                    element.tag = short(element.tag)
-                    path.append(element)
-                    if len(path) > MAX_DEPTH:
-                        out.refuse(DEEP)
-                    if not unit and (element.tag in wanted or ("/" in wanted and len(path) == 1)):
-                        unit = len(path)
-                    elif not unit and element.tag in marks:
-                        yield "start", element
-                    continue
-                if not unit:
-                    if element.tag in marks:
-                        yield "end", element
-                    element.clear()
-                elif unit == len(path):
-                    unit = 0
-                    yield "end", element
-                    if len(path) > 1:
-                        del path[-2][:]
-                path.pop()
+                if path.start(element) if event == "start" else path.end(element):
+                    yield event, element
+                if event == "end":
+                    path.forget(element)
         parser.close()
     except ParseError:
         out.refuse(BROKEN)
+
+
+class _Path:
+    """Where in a document the parser is, and whether within something that is wanted as a whole."""
+
+    def __init__(self, out: Output, wanted: Collection[str], marks: Collection[str]) -> None:
+        self._out = out
+        self._wanted = wanted
+        self._marks = marks
+        self._open: list[Element] = []
+        self._unit = 0  # the depth at which the open unit began
+
+    def start(self, element: Element) -> bool:
+        """Go into an element; tell whether it is a mark."""
+        element.tag = short(element.tag)
+        self._open.append(element)
+        if len(self._open) > MAX_DEPTH:
+            self._out.refuse(DEEP)
+        if self._unit:
+            return False
+        if element.tag in self._wanted or ("/" in self._wanted and len(self._open) == 1):
+            self._unit = len(self._open)
+            return False
+        return element.tag in self._marks
+
+    def end(self, element: Element) -> bool:
+        """Tell whether the element that ends is one to be yielded."""
+        return self._unit == len(self._open) if self._unit else element.tag in self._marks
+
+    def forget(self, element: Element) -> None:
+        """Go out of an element, and let go of what nobody waits for."""
+        if not self._unit:
+            element.clear()
+        elif self._unit == len(self._open):
+            self._unit = 0
+            if len(self._open) > 1:
+                del self._open[-2][:]
+        self._open.pop()
 
 
 def check_prolog(part: IO[bytes], out: Output) -> None:

@@ -18,13 +18,19 @@ from staging.llm._converter.output import Output
 from staging.llm._converter.text import decoded
 
 # fmt: off
-_INLINE = {"a", "abbr", "b", "bdi", "bdo", "big", "button", "cite", "code", "data", "del", "dfn", "em", "font", "i", "img", "input",
-           "ins", "kbd", "label", "mark", "math", "meter", "output", "progress", "q", "rp", "rt", "ruby", "s", "samp", "small",
-           "select", "span", "strike", "strong", "sub", "sup", "textarea", "time", "tt", "u", "var", "wbr", "tspan",
-           "acronym", "map", "picture", "slot"}
-_SILENT = {"script", "style", "template", "head", "datalist", "-comment", "!doctype", "area", "param", "source", "track", "rp"}
+_INLINE = {
+    "a", "abbr", "b", "bdi", "bdo", "big", "button", "cite", "code", "data", "del", "dfn", "em", "font", "i",
+    "img", "input", "ins", "kbd", "label", "mark", "math", "meter", "output", "progress", "q", "rp", "rt",
+    "ruby", "s", "samp", "small", "select", "span", "strike", "strong", "sub", "sup", "textarea", "time", "tt",
+    "u", "var", "wbr", "tspan", "acronym", "map", "picture", "slot",
+}
+_SILENT = {
+    "script", "style", "template", "head", "datalist", "-comment", "!doctype", "area", "param", "source",
+    "track", "rp",
+}
 _HIDING = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)|(?:opacity|font-size|max-height|line-height)\s*:\s*0+(?:\.0*)?(?![\d.])"
+    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
+    r"|(?:opacity|font-size|max-height|line-height)\s*:\s*0+(?:\.0*)?(?![\d.])"
     r"|mso-hide\s*:\s*all|(?:text-indent|left|top|margin-left)\s*:\s*-\d{3,}|clip\s*:\s*rect\(\s*[01]", re.IGNORECASE)
 # fmt: on
 _COLORS = re.compile(r"(?<![\w-])(background(?:-color)?|color)\s*:\s*([^;!]+)", re.IGNORECASE)
@@ -79,7 +85,7 @@ class _Page:
             yield f"{n:,} picture{'s' * (n != 1)} not shown"
 
     def _hiding_selectors(self) -> set[str]:
-        """Return the classes and identifiers that the page's own style sheets hide; rules for some screens do not count."""
+        """Return the classes and identifiers that the page's own style sheets hide on every screen."""
         found: set[str] = set()
         for style in self._tree.css("style"):
             for rule in _HIDING_RULE.finditer(_MEDIA_RULES.sub("", style.text()[:200_000])):
@@ -197,7 +203,7 @@ class _Writer:
         elif text:
             self.words(f" {text} " if text.startswith("![") else text)
 
-    def enter(self, tag: str, attributes: dict[str, str | None]) -> None:
+    def enter(self, tag: str, attributes: dict[str, str | None]) -> None:  # noqa: C901  # one line for each kind
         """Begin an element."""
         if tag in _HEADINGS or tag not in _INLINE:
             self._flush()
@@ -409,5 +415,6 @@ def _element(node: Any, depth: int) -> Element:
 
 _LEAVES: dict[str, Any] = {
     "img": _picture, "input": _input, "select": _select, "textarea": _typed, "iframe": _frame, "math": _math,
-    "br": lambda *_: "\n", "hr": lambda *_: "\n", "canvas": lambda *_: "", "video": lambda *_: "", "audio": lambda *_: "",
+    "br": lambda *_: "\n", "hr": lambda *_: "\n", "canvas": lambda *_: "", "video": lambda *_: "",
+    "audio": lambda *_: "",
 }  # fmt: skip

@@ -49,7 +49,7 @@ def read(source: IO[bytes], out: Output) -> None:
     document.init_forms()
     count = len(document)
     pages = _Pages()
-    unreadable = 0
+    number = unreadable = 0
     try:
         for number in range(1, count + 1):
             words, is_scan = _page(document, number)

@@ -15,20 +15,28 @@ _TOKEN = re.compile(
 )
 # fmt: off
 _DESCRIBING = {
-    "fonttbl", "colortbl", "stylesheet", "info", "pict", "object", "themedata", "colorschememapping", "datastore", "latentstyles",
-    "listtable", "listoverridetable", "rsidtbl", "generator", "xmlnstbl", "mmathPr", "fldinst", "bkmkstart", "bkmkend", "filetbl",
-    "revtbl", "nonshppict", "pnseclvl", "pntxta", "pntxtb", "listlevel", "listname", "userprops", "wgrffmtfilter", "atnid", "atntime",
-    "atnref", "atndate", "atnparent", "template", "operator", "objdata", "blipuid", "picprop", "sp", "background", "panose", "falt",
-    "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "ftncn", "aftncn", "tc", "xe", "rxe", "datafield", "formfield", "shprslt",
+    "fonttbl", "colortbl", "stylesheet", "info", "pict", "object", "themedata", "colorschememapping",
+    "datastore", "latentstyles", "listtable", "listoverridetable", "rsidtbl", "generator", "xmlnstbl",
+    "mmathPr", "fldinst", "bkmkstart", "bkmkend", "filetbl", "revtbl", "nonshppict", "pnseclvl", "pntxta",
+    "pntxtb", "listlevel", "listname", "userprops", "wgrffmtfilter", "atnid", "atntime", "atnref", "atndate",
+    "atnparent", "template", "operator", "objdata", "blipuid", "picprop", "sp", "background", "panose", "falt",
+    "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "ftncn", "aftncn", "tc", "xe", "rxe", "datafield", "formfield",
+    "shprslt",
 }
-_TEXTS = {"par": "\n\n", "line": "\n", "tab": "\t", "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘", "rquote": "’",
-          "ldblquote": "“", "rdblquote": "”", "emspace": " ", "enspace": " ", "qmspace": " ", "page": "\n\n", "sect": "\n\n",
-          "softline": "\n", "zwj": "\u200d", "zwnj": "\u200c"}
-_CHARSETS = {0: "cp1252", 2: "cp1252", 77: "mac_roman", 128: "cp932", 129: "cp949", 134: "gb18030", 136: "big5hkscs",
-             161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251",
-             222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850"}
-_EDGES = {"header": "header", "headerl": "header", "headerr": "header", "headerf": "header", "footer": "footer", "footerl": "footer",
-          "footerr": "footer", "footerf": "footer"}
+_TEXTS = {
+    "par": "\n\n", "line": "\n", "tab": "\t", "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘",
+    "rquote": "’", "ldblquote": "“", "rdblquote": "”", "emspace": " ", "enspace": " ", "qmspace": " ",
+    "page": "\n\n", "sect": "\n\n", "softline": "\n", "zwj": "\u200d", "zwnj": "\u200c",
+}
+_CHARSETS = {
+    0: "cp1252", 2: "cp1252", 77: "mac_roman", 128: "cp932", 129: "cp949", 134: "gb18030", 136: "big5hkscs",
+    161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251",
+    222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
+}
+_EDGES = {
+    "header": "header", "headerl": "header", "headerr": "header", "headerf": "header", "footer": "footer",
+    "footerl": "footer", "footerr": "footer", "footerf": "footer",
+}
 # fmt: on
 _MAX_DEPTH = 500
 _TARGET = re.compile(r'HYPERLINK\s+(?:\\[a-z]\s+)*"([^"]+)"')

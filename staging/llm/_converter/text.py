@@ -14,7 +14,7 @@ import importlib
 import io
 import re
 from collections import Counter
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from typing import IO, Any, Protocol
 
@@ -205,7 +205,8 @@ def _wide_codec(head: bytes) -> str | None:
         return None
     zeros = [head[at::4].count(0) / (len(head) // 4) for at in range(4)]
     for codec, full, empty in (
-        ("utf-32-le", (2, 3), (0,)), ("utf-32-be", (0, 1), (3,)), ("utf-16-le", (1, 3), (0, 2)), ("utf-16-be", (0, 2), (1, 3)),
+        ("utf-32-le", (2, 3), (0,)), ("utf-32-be", (0, 1), (3,)), ("utf-16-le", (1, 3), (0, 2)),
+        ("utf-16-be", (0, 2), (1, 3)),
     ):  # fmt: skip
         if all(zeros[at] > 0.7 for at in full) and all(zeros[at] < 0.2 for at in empty) and _is_prose(head, codec):
             return codec
@@ -309,13 +310,20 @@ def detect(data: bytes) -> Encoding:
     family = _family(codec, high)
     if family:
         scores = {name: family[name](sample, name) for name in family}
-        codec = max(scores, key=lambda name, found=codec: (scores[name], name == found and name in _COMMON_LEADS))
+        codec = _best(scores, codec)
         rivals = [scores[name] for name in scores if name != codec and _differ(sample, codec, name)]
         sure = scores[codec] > 0 and scores[codec] - max(rivals, default=0) >= (0.02 if codec in _CYRILLIC else 0.08)
         if best is None and scores[codec] < _PLAUSIBLE:
             return UNKNOWN
     name = re.sub("^cp(?=125[0-8]$)", "windows-", codec).replace("_", "-")
     return Encoding(codec, f"decoded as {name}" if sure and high >= _SOME else f"decoded as {name}, which is a guess")
+
+
+def _best(scores: Mapping[str, float], found: str) -> str:
+    """Return the encoding with the highest score; of equals the detector's, or else the most common."""
+    highest = max(scores.values())
+    equals = [name for name, score in scores.items() if score == highest]
+    return found if found in equals and found in _COMMON_LEADS else equals[0]
 
 
 def _family(codec: str, high: int) -> dict[str, Callable[[bytes, str], float]]:
@@ -366,7 +374,7 @@ def _upper_in_word(text: str, at: int) -> bool:
 
 
 def _sample(data: bytes) -> bytes:
-    """Return the lines that say something about the encoding, those with bytes above ASCII, if there are many others."""
+    """Return what tells about the encoding: of a long text, the lines with bytes above ASCII."""
     if len(data) <= PIECE or b"\0" in data[:256]:
         return data[:SAMPLE]
     lines = [line for line in data[: 16 * SAMPLE].split(b"\n") if not line.isascii()]
@@ -411,7 +419,8 @@ def text_pieces(source: Readable, charset: str, errors: str = "replace") -> Iter
 # ---- what no reader sees --------------------------------------------------------------------------------------------
 
 _ANSI = re.compile(  # ECMA-48, 5.4 (CSI) and 8.3.89 (OSC), and the escapes of two and three characters
-    "\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\\][^\x07\x1b\n]{0,4096}(?:\x07|\x1b\\\\)|[PX^_][^\x1b\n]{0,4096}\x1b\\\\|[ -/]{1,3}[0-~]|[0-~])"
+    "\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\\][^\x07\x1b\n]{0,4096}(?:\x07|\x1b\\\\)"
+    "|[PX^_][^\x1b\n]{0,4096}\x1b\\\\|[ -/]{1,3}[0-~]|[0-~])"
 )
 _FLAG = (
     "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"  # the flags of England and others: UTS 51

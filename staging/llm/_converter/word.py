@@ -240,7 +240,7 @@ class _Inline:
         """Return the words of everything in an element."""
         return "".join(map(self._any, element))
 
-    def _any(self, element: Element) -> str:
+    def _any(self, element: Element) -> str:  # noqa: PLR0911  # one line for each kind
         tag = element.tag
         if tag == "w:r":
             return self._run(element)
@@ -273,7 +273,7 @@ class _Inline:
         struck = is_on(properties.find("w:strike")) or is_on(properties.find("w:dstrike"))
         return f"~~{words}~~" if struck and words.strip() else words
 
-    def _piece(self, element: Element) -> str:
+    def _piece(self, element: Element) -> str:  # noqa: PLR0911  # one line for each kind
         tag = element.tag
         if tag == "w:fldChar":
             return self._field(element)
