@@ -250,6 +250,19 @@ async def test_another_providers_preset_breaks_nothing(tmp_path):
     assert "'v.ogg': not shown" in blocks[2]["text"]
 
 
+@pytest.mark.parametrize("hand_off", [llm.anthropic_blocks, llm.openai_blocks, llm.openai_chat_blocks])
+async def test_a_list_that_was_made_before_is_shown_as_it_is(hand_off, tmp_path):
+    """So that its notice is there too, and nothing is read twice; what has no block is named."""
+    stage = everything(tmp_path)
+    parts = await llm.parts(stage, limits=llm.GEMINI)
+    blocks = await hand_off(parts)
+    assert await llm.gemini_parts(parts) == await llm.gemini_parts(stage)
+    assert not any(block["type"] == "input_audio" and hand_off is llm.anthropic_blocks for block in blocks)
+    listed = next(block["text"] for block in blocks if "text" in block)
+    assert listed.count("\n") == len(stage.outcomes)
+    assert "'v.mp4': not shown, video/mp4, 24 bytes (video/mp4 cannot be given to this model)" in listed
+
+
 async def test_documents_go_as_files_where_that_is_asked_for(tmp_path):
     limits = replace(llm.OPENAI, document_types=llm.OPENAI_DOCUMENTS)
     (block, _) = await llm.openai_blocks(stage_of(tmp_path, ("notes", docx())), limits=limits)

@@ -130,7 +130,9 @@ ANSWERS = {
         "stop_reason": "end_turn", "stop_sequence": None, "usage": {"input_tokens": 1, "output_tokens": 1},
     },
     "/v1/responses": {
-        "id": "r", "object": "response", "created_at": 1, "model": "m", "status": "completed", "output": [],
+        "id": "r", "object": "response", "created_at": 1, "model": "m", "status": "completed",
+        "output": [{"id": "1", "type": "message", "role": "assistant", "status": "completed",
+                    "content": [{"type": "output_text", "text": "ok", "annotations": []}]}],
         "parallel_tool_calls": False, "tool_choice": "auto", "tools": [], "error": None, "incomplete_details": None,
         "instructions": None, "metadata": {}, "temperature": 1.0, "top_p": 1.0,
     },

@@ -22,7 +22,7 @@ from staging.llm._fences import quoted, ranges
 from staging.llm._files import Stage
 from staging.llm._values import AudioPart, DocumentPart, ImagePart, MediaPart, Part, Parts, TextPart, Unread, VideoPart
 from staging.llm.limits import ANTHROPIC, GEMINI, OPENAI, OPENAI_CHAT, PDF, ProviderLimits
-from staging.llm.parts import NO_READERS, Readers, gather, given_of, require_limits
+from staging.llm.parts import NO_READERS, Given, Readers, gather, given_of, require_limits
 
 Block = dict[str, Any]
 
@@ -48,7 +48,7 @@ class Shape:
 
 
 async def anthropic_blocks(
-    stage: Stage,
+    stage: Stage | Parts,
     *,
     limits: ProviderLimits = ANTHROPIC,
     max_chars: float = 100_000,
@@ -69,7 +69,7 @@ async def anthropic_blocks(
     into those whose type is ``document``.
 
     Args:
-        stage: an open `AttachmentStage`.
+        stage: an open `AttachmentStage`; or what `parts` made of one, which is then shown as it is.
         limits: what the platform takes: `llm.ANTHROPIC`, `llm.ANTHROPIC_LONG`, `llm.BEDROCK`, or your own.
         max_chars: characters of text together, as for `parts`.
         max_tokens: the same in tokens, as for `parts`.
@@ -87,11 +87,11 @@ async def anthropic_blocks(
         limits=fitting(limits, _ANTHROPIC), max_chars=max_chars, max_tokens=max_tokens, count=count,
         max_inline_mb=max_inline_mb, readers=readers, seconds=seconds,
     )  # fmt: skip
-    return await rendered(await gather(stage, given), _ANTHROPIC)
+    return await blocks_of(stage, given, _ANTHROPIC)
 
 
 async def openai_blocks(
-    stage: Stage,
+    stage: Stage | Parts,
     *,
     limits: ProviderLimits = OPENAI,
     max_chars: float = 100_000,
@@ -111,11 +111,11 @@ async def openai_blocks(
         limits=fitting(limits, _RESPONSES), max_chars=max_chars, max_tokens=max_tokens, count=count,
         max_inline_mb=max_inline_mb, readers=readers, seconds=seconds,
     )  # fmt: skip
-    return await rendered(await gather(stage, given), _RESPONSES)
+    return await blocks_of(stage, given, _RESPONSES)
 
 
 async def openai_chat_blocks(
-    stage: Stage,
+    stage: Stage | Parts,
     *,
     limits: ProviderLimits = OPENAI_CHAT,
     max_chars: float = 100_000,
@@ -134,11 +134,11 @@ async def openai_chat_blocks(
         limits=fitting(limits, _CHAT), max_chars=max_chars, max_tokens=max_tokens, count=count,
         max_inline_mb=max_inline_mb, readers=readers, seconds=seconds,
     )  # fmt: skip
-    return await rendered(await gather(stage, given), _CHAT)
+    return await blocks_of(stage, given, _CHAT)
 
 
 async def gemini_parts(
-    stage: Stage,
+    stage: Stage | Parts,
     *,
     limits: ProviderLimits = GEMINI,
     max_chars: float = 100_000,
@@ -156,7 +156,7 @@ async def gemini_parts(
         limits=fitting(limits, _GEMINI), max_chars=max_chars, max_tokens=max_tokens, count=count,
         max_inline_mb=max_inline_mb, readers=readers, seconds=seconds,
     )  # fmt: skip
-    return await rendered(await gather(stage, given), _GEMINI)
+    return await blocks_of(stage, given, _GEMINI)
 
 
 def fitting(limits: ProviderLimits, shape: Shape) -> ProviderLimits:
@@ -170,9 +170,30 @@ def fitting(limits: ProviderLimits, shape: Shape) -> ProviderLimits:
     )
 
 
-async def rendered(parts: Parts, shape: Shape) -> list[Block]:
-    """Return the blocks of all parts."""
-    return await in_thread(_render, parts, shape)
+async def blocks_of(stage: Stage | Parts, given: Given, shape: Shape) -> list[Block]:
+    """Return the blocks of a stage, or of a list that was made before."""
+    parts = stage if isinstance(stage, Parts) else await gather(stage, given)
+    return await in_thread(_render, held(parts, shape), shape)
+
+
+def held(parts: Parts, shape: Shape) -> Parts:
+    """Return the list without what the shape has no block for; that is named instead."""
+    lost = {part.number: part for part in parts if not _is_held(part, shape)}
+    if not lost:
+        return parts
+    unread = [
+        Unread(number=number, outcome=part.outcome, reason=f"{one_line(part.media_type)} cannot be given to this model")
+        for number, part in lost.items()
+    ]
+    return Parts(
+        [part for part in parts if part.number not in lost],
+        unread=sorted([*parts.unread, *unread], key=lambda each: each.number),
+        outcomes=parts.outcomes,
+    )
+
+
+def _is_held(part: Part, shape: Shape) -> bool:
+    return isinstance(part, TextPart | ImagePart) or part.media_type == PDF or isinstance(part, shape.holds)
 
 
 def _render(parts: Parts, shape: Shape) -> list[Block]:
