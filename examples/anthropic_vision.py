@@ -40,15 +40,19 @@ async def ask(client: anthropic.AsyncAnthropic, question: str, attachments: list
         await stage.download(attachments, timeout=60)
         if not stage.files:
             sys.exit(f"anthropic_vision: {stage.notice()}")
-        blocks: list[Any] = await llm.anthropic_blocks(stage)  # pictures, PDFs, a list of everything, text files
+        parts = await llm.parts(stage, limits=llm.ANTHROPIC)  # everything once, whatever the provider
+        blocks: list[Any] = await llm.anthropic_blocks(parts)  # pictures, PDFs, a list of everything, text files
         for block in blocks:
             print(f"The model gets: {described(block)}")
+            if block["type"] == "document":
+                block["citations"] = {"enabled": True}
+        blocks[-1]["cache_control"] = {"type": "ephemeral"}  # a follow-up question costs a tenth
         content: list[Any] = [*blocks, {"type": "text", "text": question}]
         message = await client.messages.create(
             model=MODEL, max_tokens=1024, messages=[{"role": "user", "content": content}]
         )
         answer = "".join(block.text for block in message.content if block.type == "text")
-        return f"{answer}\n\n{stage.notice()}".strip()
+        return f"{answer}\n\n{parts.notice()}".strip()
 
 
 def described(block: dict[str, Any]) -> str:

@@ -4,7 +4,7 @@
 # [tool.uv.sources]
 # attachment-staging = { path = "..", editable = true }
 # ///
-"""Ask OpenAI's Responses API about documents: they are staged, sent inline with the question, and gone.
+"""Ask OpenAI's Responses API about documents: they are staged, uploaded, asked about, and gone here and there.
 
 With no arguments it serves files from this machine and answers from a stand-in for the API. For real, from Discord's
 hosts or those that `--allow-host` names: `OPENAI_API_KEY=... uv run examples/openai_files.py URL ...`
@@ -36,27 +36,36 @@ Setting = tuple[openai.AsyncOpenAI, list[Any], UrlPolicy]
 
 
 async def ask(client: openai.AsyncOpenAI, question: str, attachments: list[Any], policy: UrlPolicy) -> str:
-    """Stage the attachments, show them to the model, and return its answer; at the end of it the files are gone."""
+    """Stage the attachments, upload them, and return the answer; at the end the files are gone, OpenAI's copies too."""
     async with AttachmentStage(max_mb=20, policy=policy, label="the question") as stage:
         await stage.download(attachments, timeout=60)
         if not stage.files:
             sys.exit(f"openai_files: {stage.notice()}")
-        blocks: list[Any] = await llm.openai_blocks(stage)  # pictures, PDFs, a list of everything, text files
-        for block in blocks:
-            print(f"The model gets: {described(block)}")
-        content: list[Any] = [*blocks, {"type": "input_text", "text": question}]
-        response = await client.responses.create(model=MODEL, input=[{"role": "user", "content": content}])
-        answer = response.output_text
-        return f"{answer}\n\n{stage.notice()}".strip()
+        uploads = llm.uploaded(stage, client)  # pictures and PDFs by id, text inline
+        async with uploads as blocks:
+            for block in blocks:
+                print(f"The model gets: {described(block)}")
+            content: list[Any] = [*blocks, {"type": "input_text", "text": question}]
+            response = await client.responses.create(model=MODEL, input=[{"role": "user", "content": content}])
+        print(f"Copies left at OpenAI: {len(uploads.leftovers)}")
+        return f"{response.output_text}\n\n{uploads.parts.notice()}".strip()
 
 
 def described(block: dict[str, Any]) -> str:
     """Return a line about a content item."""
     if block["type"] == "input_text":
         return f"text, {block['text'].splitlines()[0]}"
-    if block["type"] == "input_file":
-        return f"file, {block['filename']}, {len(block['file_data']):,} characters of a data URL"
-    return f"picture, {len(block['image_url']):,} characters of a data URL"
+    kind = "picture" if block["type"] == "input_image" else "file"
+    return f"{kind}, by its id {block['file_id']}"
+
+
+def stored(number: int) -> Reply:
+    """Return what the Files API answers to an upload."""
+    facts = {
+        "id": f"file-{number}", "object": "file", "bytes": 1, "created_at": 1, "filename": "x", "purpose": "user_data",
+        "status": "processed",
+    }  # fmt: skip
+    return Reply(json.dumps(facts).encode(), media_type="application/json")
 
 
 @asynccontextmanager
@@ -70,6 +79,10 @@ async def offline() -> AsyncIterator[Setting]:
             "parallel_tool_calls": False, "tool_choice": "auto", "tools": [],
         }  # fmt: skip
         cdn.script("/v1/responses", Reply(json.dumps(reply).encode(), media_type="application/json"))
+        for number in (1, 2):
+            gone = {"id": f"file-{number}", "object": "file", "deleted": True}
+            cdn.serve(f"/v1/files/file-{number}", json.dumps(gone).encode(), media_type="application/json")
+        cdn.script("/v1/files", *(stored(number) for number in (1, 2)))
         sent = [cdn.file("minutes.pdf", document()), cdn.file("people.csv", TABLE), cdn.file("room.png", picture())]
         os.environ.update(no_proxy="127.0.0.1")  # none stands before loopback
         async with openai.AsyncOpenAI(api_key="offline", base_url=cdn.url("/v1")) as client:
@@ -80,6 +93,7 @@ async def offline() -> AsyncIterator[Setting]:
 async def given(urls: Sequence[str], hosts: Sequence[str]) -> AsyncIterator[Setting]:
     """Take the URLs of the command line, and the real API."""
     async with openai.AsyncOpenAI() as client:
+        await llm.sweep_uploads(client)  # what a killed run left at OpenAI
         yield client, list(urls), UrlPolicy.only(*hosts) if hosts else UrlPolicy.discord()
 
 

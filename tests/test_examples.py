@@ -21,11 +21,12 @@ from aiohttp import web  # discord.py is built on it
 from staging.testing import FakeCDN, Request, assert_empty
 
 EXAMPLES = Path(__file__).resolve().parent.parent / "examples"
-KEYS = ("ANTHROPIC_API_KEY", "OPENAI_API_KEY", "SLACK_BOT_TOKEN", "DISCORD_TOKEN")
+KEYS = ("GEMINI_API_KEY", "GOOGLE_API_KEY", "ANTHROPIC_API_KEY", "OPENAI_API_KEY", "SLACK_BOT_TOKEN", "DISCORD_TOKEN")
 NO_PROXY_HERE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy"), "http://127.0.0.1:9")
 STRANGE = "https://not-admitted.example/a.png"
 MODULES = {
     "anthropic_vision": "anthropic", "openai_files": "openai", "discord_bot": "discord", "trio_batch": "trio",
+    "gemini_voice": "google.genai", "conversation": "anthropic",
 }  # fmt: skip
 
 
@@ -92,10 +93,27 @@ def test_claude_is_shown_a_picture_a_document_and_a_script(example):
 
 def test_openai_is_sent_a_document_a_picture_and_a_table(example):
     output = example.offline("openai_files")
-    assert re.findall(r"The model gets: (\w+, \S+)", output)[0] == "file, minutes.pdf,"
+    gets = re.findall(r"The model gets: (\w+, by its id file-\d)", output)
+    assert [line[:-1] for line in gets] == ["file, by its id file-", "picture, by its id file-"]
+    assert "Copies left at OpenAI: 0" in output
     assert "The answer: (offline) Minutes of a meeting" in output
     assert "1 of 4 attachments could not be used: deleted.docx" in output
     assert "Cleaned up 3 attachment files" in output
+
+
+def test_gemini_hears_a_voice_message(example):
+    output = example.offline("gemini_voice")
+    assert re.findall(r"The model gets: (\S+,)", output)[0] == "audio/ogg,"
+    assert "The answer: (offline) The meeting is at three" in output
+    assert "1 of 3 attachments could not be used: deleted.ogg" in output
+    assert "Cleaned up 2 attachment files" in output
+
+
+def test_a_conversation_goes_on_with_what_was_attached_before(example):
+    output = example.offline("conversation")
+    assert re.findall(r"A: \(offline\) (\w+)", output) == ["A", "On", "The"]
+    assert "1 of 4 attachments could not be used: deleted.png" in output
+    assert output.count("Cleaned up 3 attachment files for the thread") == 1
 
 
 def test_the_bot_answers_about_a_picture_without_a_token_too(example):
