@@ -1,95 +1,260 @@
-"""Pictures: one that a provider takes, made of any that Pillow reads."""
+"""Pictures: decoded once, and given so that a provider decodes them too and a model sees what its author saw.
+
+Theory of operation. What is whole, upright, opaque, in sRGB, still and small enough goes as it is, without its
+metadata. Everything else is made anew: shrunk first, while there is one copy of the pixels, then turned, then brought
+to sRGB, then laid on a background. Without Pillow there is only the first half.
+"""
 
 import contextlib
 import importlib
 import io
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import IO, Any
 
+from staging.llm._converter import structure
 from staging.llm._converter.bounds import MB
-from staging.llm._converter.output import NO_FIT, PIXELS, Output, refuse
-
-LITTLE_DECODED = 28 * MB  # of pixels; more only for a file that has the bytes to show for it
-MUCH_DECODED = 320 * MB
-DECODED_PER_BYTE = 200  # photographs have 8 to 120, a flat colour thousands
-WEIGHTS = {"L": 1, "1": 2, "P": 5, "PA": 5, "LA": 7, "RGBA": 7}  # bytes a pixel takes while converted; others 4
+from staging.llm._converter.colours import opaque, to_srgb
+from staging.llm._converter.output import BROKEN, NEEDS_HEIF, NEEDS_IMAGES, NO_FIT, PIXELS, Output, RefusedError, refuse
+from staging.llm._converter.shrinking import shrunk
+from staging.llm._converter.sizes import Bounds, parts
 
 DECODERS = ("Jpeg", "Mpo", "Png", "Gif", "WebP", "Bmp", "Tiff", "Ico", "Avif", "Jpeg2K", "Psd")
-LOSSY = {"JPEG", "MPO", "HEIF", "AVIF", "WEBP"}  # saved as JPEG; what was drawn (PNG, GIF, BMP, TIFF) stays exact
+LOSSY = {"JPEG", "MPO", "HEIF", "AVIF"}  # made anew as JPEG; what was drawn (PNG, GIF, BMP, TIFF) stays exact
+MUCH_DECODED = 320 * MB  # a page at 600 dpi in black and white takes 35 MB, in colour 139 MB
+BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # a pixel takes in memory; others 4
+MORE_BYTES = {"HEIF": 4, "AVIF": 4, "WEBP": 4, "JPEG2000": 16}  # that the decoder takes besides
+STILL = {"MPO", "PSD", "ICO"}  # their further pictures are previews and layers
+ORIENTATION = 0x0112
 
 
-def read(source: IO[bytes], out: Output, *, side: int, max_bytes: int) -> None:
-    """Write the first frame, upright, as PNG or JPEG of at most `side` pixels a side and `max_bytes` bytes."""
-    image = open_picture(source)
-    exact = image.format not in LOSSY
-    image = upright(scaled(image, decoded_allowed(source), side))
-    longest = max(image.size)
-    while longest:
-        image.thumbnail((longest, longest))
-        for data, media_type in encodings(image, exact=exact or image.mode == "RGBA"):
-            if len(data) <= max_bytes:
-                out.data(f"{media_type} {image.width} {image.height}\n".encode() + data)
-                return
-        longest //= 2
-    refuse(NO_FIT)
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """What the provider takes; see `Wanted` of the parent."""
+
+    types: frozenset[str]
+    max_bytes: int
+    bounds: Bounds
+    tile: bool
+    motion: bool
 
 
-def open_picture(source: IO[bytes]) -> Any:
+def read(
+    source: IO[bytes],
+    out: Output,
+    *,
+    types: list[str],
+    max_bytes: int,
+    side: int,
+    max_pixels: int = 0,
+    patch: int = 32,
+    max_patches: int = 0,
+    tile: bool = False,
+    motion: bool = False,
+) -> None:
+    """Write one picture, or the parts of a long one: a line of facts, and the bytes."""
+    wish = Wish(frozenset(types), max_bytes, Bounds(side, max_pixels, patch, max_patches), tile, motion)
+    data = source.read()
+    kind = structure.kind_of(data[:16])
+    try:
+        importlib.import_module("PIL.Image")
+    except ImportError:
+        give(out, *unchanged(data, kind, wish))
+        return
+    image = open_picture(data)
+    check_memory(image, wish)
+    clean = copy_of(data, kind)
+    if kept := as_it_is(image, clean, kind, wish):
+        give(out, kind, image.size, kept, "")
+        return
+    for made in anew(image, data, wish):
+        give(out, *made)
+
+
+def give(out: Output, kind: str, size: tuple[int, int], data: bytes, remark: str) -> None:
+    """Write a picture."""
+    out.data(f"{kind} {size[0]} {size[1]} {remark}\n".encode() + data)
+
+
+def unchanged(data: bytes, kind: str, wish: Wish) -> tuple[str, tuple[int, int], bytes, str]:
+    """Return a picture as it is, without its metadata; the parent reads the size out of it."""
+    if kind not in wish.types:
+        refuse(NEEDS_IMAGES)
+    clean = structure.whole(data, kind)
+    moves = (kind == "image/gif" and not wish.motion and structure.gif_moves(clean)) or structure.webp_moves(clean)
+    if moves or len(clean) > wish.max_bytes:
+        refuse(NEEDS_IMAGES)
+    orientation = structure.jpeg_orientation(data) if kind == "image/jpeg" else 1
+    if orientation == 1:
+        return kind, (0, 0), clean, ""
+    told = "not turned upright, which needs the extra images"
+    return kind, (0, 0), structure.with_orientation(clean, orientation), told
+
+
+def copy_of(data: bytes, kind: str) -> bytes:
+    """Return a copy without metadata; nothing for a JPEG that ends early, of which a decoder may make something."""
+    if not kind:
+        return b""
+    try:
+        return structure.whole(data, kind)
+    except RefusedError:
+        if kind == "image/jpeg":
+            return b""
+        raise
+
+
+def open_picture(data: bytes) -> Any:
     """Read no more than the header; no other decoder than ours is tried (EPS would start Ghostscript)."""
     pil: Any = importlib.import_module("PIL.Image")
     pil.MAX_IMAGE_PIXELS = None  # its own check warns at one number and raises at twice that: ours is stricter
     for decoder in DECODERS:
         with contextlib.suppress(ImportError):
             importlib.import_module(f"PIL.{decoder}ImagePlugin")
-    with contextlib.suppress(ImportError):
-        importlib.import_module("pillow_heif").register_heif_opener()
-    return pil.open(source, formats=list(pil.OPEN))
+    is_heif = data[4:8] == b"ftyp" and data[8:12] != b"avif"
+    if is_heif:
+        try:
+            importlib.import_module("pillow_heif").register_heif_opener()
+        except ImportError:
+            refuse(NEEDS_HEIF)
+    return pil.open(io.BytesIO(data), formats=list(pil.OPEN))
 
 
-def decoded_allowed(source: IO[bytes]) -> int:
-    """Return how many bytes of pixels a file of this size may decode to (CWE-409): few bytes with many are a bomb."""
-    place = source.tell()
-    size = source.seek(0, io.SEEK_END)
-    source.seek(place)
-    return min(MUCH_DECODED, max(LITTLE_DECODED, size * DECODED_PER_BYTE))
-
-
-def scaled(image: Any, allowed: int, side: int) -> Any:
-    """Shrink before anything else, while there is one copy of the pixels."""
-    if "progressive" not in image.info:  # those keep all their coefficients in memory, whatever the scale
-        image.draft("RGB", (side, side))  # JPEG then decodes straight to a half, a quarter or an eighth
-    if image.width * image.height * WEIGHTS.get(image.mode, 4) > allowed:
+def check_memory(image: Any, wish: Wish) -> None:
+    """Refuse what would take too much memory, decoded; JPEG can be decoded smaller (CWE-409)."""
+    pixels = image.width * image.height
+    if not pixels:
+        refuse(BROKEN)
+    coefficients = 0
+    if "progressive" in image.info:  # all its coefficients are kept, 16 bits each, whatever the scale
+        coefficients = pixels * (2 if image.mode == "L" else 4 if image.mode == "RGB" else 8)
+    if image.format in {"JPEG", "MPO"} and not is_parted(image, wish):
+        width, height = wish.bounds.fit(*image.size)
+        factor = next(f for f in (8, 4, 2, 1) if (image.width // f >= width and image.height // f >= height) or f == 1)
+        pixels //= factor * factor
+    size = BYTES.get(image.mode, 4) + MORE_BYTES.get(image.format, 0)
+    if pixels * size + coefficients > MUCH_DECODED:
         refuse(PIXELS)
-    if image.mode in {"1", "P", "PA"}:  # black or white, and the numbers of a palette, cannot be averaged
-        see_through = "transparency" in image.info or image.mode == "PA"
-        image = image.convert("RGBA" if see_through else "L" if image.mode == "1" else "RGB")
-    image.thumbnail((side, side))
-    return image
+
+
+def is_parted(image: Any, wish: Wish) -> bool:
+    """Whether it is long enough to be given in parts."""
+    return wish.tile and len(parts(image.size, wish.bounds)) > 1
+
+
+def frames_of(image: Any) -> int:
+    """Return how many pictures the file holds."""
+    if image.format in STILL:
+        return 1
+    try:
+        return int(getattr(image, "n_frames", 1))
+    except Exception:  # noqa: BLE001  # the first may be whole though the list of the others is not
+        return 1
+
+
+def as_it_is(image: Any, clean: bytes, kind: str, wish: Wish) -> bytes:
+    """Return the copy if the provider takes it and a model sees what its author saw; else nothing."""
+    if not clean or kind not in wish.types or len(clean) > wish.max_bytes:
+        return b""
+    if wish.bounds.fit(*image.size) != image.size or image.getexif().get(ORIENTATION, 1) != 1:
+        return b""
+    if frames_of(image) > 1 and not (kind == "image/gif" and wish.motion):
+        return b""
+    image.load()
+    if image.mode not in {"1", "L", "P", "RGB", "RGBA", "LA"} or deep(clean, kind):
+        return b""
+    if is_see_through(image) or to_srgb(image, image.info.get("icc_profile")) is not image:
+        return b""
+    return clean
+
+
+def deep(clean: bytes, kind: str) -> bool:
+    """Whether it is a PNG of 16 bits, which not every decoder shows rightly."""
+    return kind == "image/png" and clean[24] == 16
+
+
+def is_see_through(image: Any) -> bool:
+    """Whether some of its pixels are not opaque."""
+    if image.mode == "P" and "transparency" in image.info:
+        image = image.convert("RGBA")
+    return (
+        (image.mode in {"RGBA", "LA", "PA"}
+        and image.getchannel("A").getextrema()[0] < 255)
+        or ("transparency" in image.info and image.mode in {"1", "L", "RGB"})
+    )
+
+
+def anew(image: Any, data: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
+    """Yield the picture, or its parts, as PNG or JPEG, each with what was done to it."""
+    exact = image.format not in LOSSY and not (image.format == "WEBP" and b"VP8L" not in data[:64])
+    frames, told = frames_of(image), []
+    if frames > 1:
+        told.append(f"{'page' if image.format == 'TIFF' else 'frame'} 1 of {frames:,}")
+    if image.format != "TIFF" and image.getexif().get(ORIENTATION, 1) not in {0, 1}:  # those turn themselves
+        told.append("turned upright")
+    if is_parted(image, wish):
+        image.load()
+        yield from parted(upright(image), wish, exact=exact, told=told)
+        return
+    before, size = image.size, wish.bounds.fit(*image.size)
+    if size != before:
+        told.append(f"scaled from {before[0]:,} x {before[1]:,}")
+    image.draft(None, size)  # JPEG then decodes straight to a half, a quarter or an eighth
+    profile = image.info.get("icc_profile")
+    yield made_of(upright(shrunk(image, size)), profile, wish.max_bytes, exact=exact, told=told)
+
+
+def parted(
+    image: Any, wish: Wish, *, exact: bool, told: list[str]
+) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
+    """Yield the parts of a long picture, from its beginning to its end."""
+    boxes = parts(image.size, wish.bounds)
+    whole = f"{image.width:,} x {image.height:,}"
+    for number, box in enumerate(boxes, 1):
+        piece = image.crop(box)
+        unit, start, end = ("row", box[1], box[3]) if box[2] == image.width else ("column", box[0], box[2])
+        words = [*told, f"part {number} of {len(boxes)} of {whole}, {unit} {start:,} to {end:,}"]
+        small = shrunk(piece, wish.bounds.fit(*piece.size))
+        yield made_of(small, image.info.get("icc_profile"), wish.max_bytes // len(boxes), exact=exact, told=words)
+
+
+def made_of(
+    image: Any, profile: bytes | None, max_bytes: int, *, exact: bool, told: list[str]
+) -> tuple[str, tuple[int, int], bytes, str]:
+    """Return a picture that was shrunk and turned, in sRGB, opaque, and in so many bytes."""
+    made, ground = opaque(to_srgb(image, profile))
+    media_type, made, data = fitted(made, max_bytes, exact=exact)
+    words = [*told, *([f"on {ground}, since it is transparent"] if ground else [])]
+    return media_type, made.size, data, ", ".join(words)
 
 
 def upright(image: Any) -> Any:
-    """Turn it as its EXIF says, since that is lost, and make its mode one that PNG and JPEG both have."""
-    image = importlib.import_module("PIL.ImageOps").exif_transpose(image)
-    if image.mode.startswith(("I", "F")):  # 16 bits and more: the upper eight are the picture
-        image = image.convert("I").point(lambda level: level / 256).convert("L")
-    if image.mode not in {"L", "RGB", "RGBA"}:
-        image = image.convert("RGBA" if "A" in image.mode or "a" in image.mode else "RGB")
-    image.info = {}  # nothing of the file's own metadata is written again
-    return image
+    """Turn it as its EXIF says, since that is lost."""
+    return importlib.import_module("PIL.ImageOps").exif_transpose(image)
+
+
+def fitted(image: Any, max_bytes: int, *, exact: bool) -> tuple[str, Any, bytes]:
+    """Return the picture in at most so many bytes: its type, itself, its bytes."""
+    longest = max(image.size)
+    while longest:
+        image.thumbnail((longest, longest))
+        for data, media_type in encodings(image, exact=exact):
+            if len(data) <= max_bytes:
+                return media_type, image, data
+        longest //= 2
+    return refuse(NO_FIT)
 
 
 def encodings(image: Any, *, exact: bool) -> Iterator[tuple[bytes, str]]:
     """Yield the picture in ever fewer bytes."""
     if exact:
         yield save(image, "PNG", optimize=False), "image/png"
-    flat = importlib.import_module("PIL.Image").new("RGB", image.size, "white")
-    flat.paste(image, mask=image if image.mode == "RGBA" else None)
     for quality in (85, 65, 45):
-        yield save(flat, "JPEG", quality=quality), "image/jpeg"
+        yield save(image, "JPEG", quality=quality), "image/jpeg"
 
 
 def save(image: Any, kind: str, **options: Any) -> bytes:
-    """Return the picture's bytes in the given format."""
+    """Return the picture's bytes in the given format, and nothing but the picture."""
+    image.info = {}
     buffer = io.BytesIO()
     image.save(buffer, kind, **options)
     return buffer.getvalue()

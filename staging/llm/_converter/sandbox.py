@@ -18,6 +18,7 @@ Elsewhere there are the limits of `bounds`, as far as the system has them.
 import ctypes
 import os
 import signal
+import stat
 import struct
 import sys
 from typing import Any
@@ -32,7 +33,7 @@ _CLOSE_RANGE = 436
 _LAST_DESCRIPTOR = 0xFFFFFFFF
 _RULE_PATH_BENEATH = 1
 _GET_ABI = 1  # LANDLOCK_CREATE_RULESET_VERSION
-_READ = 1 << 2 | 1 << 3  # files, directories
+_READ_FILE, _READ = 1 << 2, 1 << 2 | 1 << 3  # of files alone, of files and folders
 _FS_RIGHTS = {1: (1 << 13) - 1, 2: (1 << 14) - 1, 3: (1 << 15) - 1, 4: (1 << 15) - 1}
 _ALL_FS_RIGHTS = (1 << 16) - 1  # ABI 5
 _TCP = 1 << 0 | 1 << 1  # bind, connect; ABI 4
@@ -125,7 +126,8 @@ class Sandbox:
                 place = os.open(folder, os.O_PATH | os.O_CLOEXEC)
             except OSError:  # an entry of sys.path that is not there
                 continue
-            rule = struct.pack("=Qi", _READ, place)
+            rights_here = _READ if stat.S_ISDIR(os.fstat(place).st_mode) else _READ_FILE
+            rule = struct.pack("=Qi", rights_here, place)
             call(ctypes.c_long(_ADD_RULE), ctypes.c_int(ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, 0)
             os.close(place)
         return ruleset
@@ -140,4 +142,14 @@ def library_folders() -> list[str]:
     ours = os.path.dirname(os.path.abspath(__file__))  # noqa: PTH100, PTH120
     installed = [place for place in sys.path if os.path.basename(place) in {"site-packages", "dist-packages"}]  # noqa: PTH119
     native = [place for place in sys.path if os.path.basename(place) == "lib-dynload"]  # noqa: PTH119
-    return [standard, ours, *native, *installed]
+    return [standard, ours, *native, *installed, *_linked()]
+
+
+def _linked() -> list[str]:
+    """Return where this process's shared libraries lie: those that a library loads later lie there too (ld.so(8))."""
+    try:
+        with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123  # as in bounds
+            paths = {line.rstrip("\n").partition("/")[2] for line in maps if ".so" in line}
+    except OSError:
+        return []
+    return ["/etc/ld.so.cache", *sorted({os.path.dirname("/" + path) for path in paths})]  # noqa: PTH120

@@ -28,11 +28,11 @@ class Task:
     memory: int = 40 * MB
 
 
+_PILLOW = ("PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.GifImagePlugin", "PIL.WebPImagePlugin", "PIL.ImageOps")
 _PAGES = ("selectolax.lexbor", "charset_normalizer")
 
 TASKS: Mapping[str, Task] = {
     "pdf": Task(module="pdf", libraries=("pypdfium2",), memory=64 * MB),
-    "pdf_pages": Task(module="pdf", reader="read_pages", libraries=("pypdfium2",), memory=64 * MB),
     "encoding": Task(module="text", reader="tell_encoding", libraries=("charset_normalizer",), memory=80 * MB),
     "docx": Task(module="word", libraries=_PAGES, memory=80 * MB),
     "xlsx": Task(module="sheets", memory=80 * MB),
@@ -50,7 +50,11 @@ TASKS: Mapping[str, Task] = {
     "notebook": Task(module="notebook", memory=80 * MB),
     "archive": Task(module="archive", libraries=_PAGES, memory=80 * MB),
     "html": Task(module="page", libraries=_PAGES, memory=72 * MB),
-    "picture": Task(module="pictures", libraries=("PIL.Image",), memory=460 * MB),
+    "picture": Task(module="pictures", libraries=_PILLOW, memory=460 * MB),
+    "heif": Task(module="pictures", libraries=(*_PILLOW, "pillow_heif"), memory=460 * MB),
+    "pdf_facts": Task(module="pdf_pictures", reader="read_facts", libraries=("pypdfium2",), memory=200 * MB),
+    "pdf_unlocked": Task(module="pdf_pictures", reader="read_unlocked", libraries=("pypdfium2",), memory=200 * MB),
+    "pdf_pictures": Task(module="pdf_pictures", libraries=(*_PILLOW, "pypdfium2"), memory=460 * MB),
 }
 
 
