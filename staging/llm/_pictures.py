@@ -2,18 +2,21 @@
 
 import io
 import re
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any
 
 from staging._models import StagedFile
 from staging._text import one_line
-from staging.llm._converter.output import NEEDS_IMAGES, REASONS
+from staging._threads import in_thread
+from staging.llm._converter.output import NEEDS_HEIF, NEEDS_IMAGES, REASONS
 from staging.llm._files import UnreadableError, staged
 from staging.llm._frames import BROKE
 from staging.llm._images import image_facts
 from staging.llm._process import convert
+from staging.llm.extract import is_there
 
 _WORDS = 10_000  # bytes of what is said about the pictures
+_FACTS = re.compile(rb"(image/[a-z]{3,4}) (\d{1,5}) (\d{1,5}) (?:was (\d{1,6}) x (\d{1,6}); )?([^\n]{0,300})")
 _HEIF = {"image/heic", "image/heif"}
 _WEB = frozenset({"image/jpeg", "image/png", "image/gif", "image/webp"})
 
@@ -95,45 +98,49 @@ async def picture_of(file: StagedFile, wanted: Wanted) -> tuple[Picture, ...]:
     Raises:
         UnreadableError: if it is damaged, or cannot be made to fit; or with what to install.
     """
+    heif = file.media_type in _HEIF
+    pillow = await in_thread(is_there, "PIL")
+    if heif and not (pillow and await in_thread(is_there, "pillow_heif")):
+        raise UnreadableError(f"{one_line(file.media_type)} is not taken as it is; {REASONS[NEEDS_HEIF]}")
+    if not pillow and file.media_type not in wanted.types:
+        raise UnreadableError(f"{one_line(file.media_type)} is not taken as it is; {REASONS[NEEDS_IMAGES]}")
     async with staged(file) as handle:
         answer = await convert(
-            handle, "heif" if file.media_type in _HEIF else "picture", limit=wanted.max_bytes + _WORDS,
-            types=sorted(wanted.types), tile=wanted.tile, motion=wanted.motion, **_bounds(wanted),
+            handle, "heif" if heif else "picture", limit=wanted.max_bytes + _WORDS, tile=wanted.tile,
+            motion=wanted.motion, pillow=pillow, **_bounds(wanted),
         )  # fmt: skip
-    found = tuple(_checked(piece, wanted) for piece in answer.data)
-    if not found:
+    if not answer.data:
         raise UnreadableError(BROKE)
-    if len(found) == 1 and found[0].media_type != file.media_type:
-        words = f"converted from {one_line(file.media_type)} to {found[0].media_type}"
-        return (replace(found[0], remark=", ".join(filter(None, [words, found[0].remark]))),)
-    return found
+    return tuple(_checked(piece, wanted, file.media_type) for piece in answer.data)
 
 
 def _bounds(wanted: Wanted) -> dict[str, Any]:
     side = min(wanted.side, wanted.max_side)
     return {
-        "max_bytes": wanted.max_bytes, "side": side, "max_pixels": wanted.max_pixels,
+        "types": sorted(wanted.types), "max_bytes": wanted.max_bytes, "side": side, "max_pixels": wanted.max_pixels,
         "patch": wanted.patch, "max_patches": wanted.max_patches,
     }  # fmt: skip
 
 
-def _checked(piece: bytes, wanted: Wanted) -> Picture:
+def _checked(piece: bytes, wanted: Wanted, before: str) -> Picture:
     """Return a picture if it is one: a converter that was taken over may say anything."""
     line, _, data = piece.partition(b"\n")
-    match = re.fullmatch(rb"(image/[a-z]{3,4}) (\d{1,5}) (\d{1,5}) ([^\n]{0,300})", line)
-    if match is None:
+    match = _FACTS.fullmatch(line)
+    if match is None or match[1].decode() not in wanted.types:
         raise UnreadableError(BROKE)
     media_type, size = match[1].decode(), (int(match[2]), int(match[3]))
     facts = image_facts(io.BytesIO(data), media_type)
-    if facts is None or media_type not in wanted.types | {"image/png", "image/jpeg"}:
+    if facts is None or size not in {(0, 0), (facts.width, facts.height)}:
         raise UnreadableError(BROKE)
-    if size == (0, 0):  # it was not decoded
-        size = facts.width, facts.height
-        if not wanted.takes(*size):
-            raise UnreadableError(f"{size[0]:,} x {size[1]:,} pixels are too many; {REASONS[NEEDS_IMAGES]}")
-    if size != (facts.width, facts.height):
-        raise UnreadableError(BROKE)
-    return Picture(data, media_type, *size, one_line(match[4].decode("utf-8", "replace")))
+    if size == (0, 0) and not wanted.takes(facts.width, facts.height):  # it was not decoded
+        too_many = f"{facts.width:,} x {facts.height:,} pixels, the limit is {wanted.max_side:,} a side"
+        raise UnreadableError(f"{too_many}; {REASONS[NEEDS_IMAGES]}")
+    old_size = f", {int(match[4]):,} x {int(match[5]):,}" if match[4] else ""
+    words = one_line(match[6].decode("utf-8", "replace"))
+    if before not in {"", media_type} or old_size:
+        change = f"{one_line(before)}{old_size} to {media_type}, {facts.width:,} x {facts.height:,} pixels"
+        words = "; ".join(filter(None, [words, f"converted from {change}"]))
+    return Picture(data, media_type, facts.width, facts.height, words)
 
 
 async def pdf_facts(file: StagedFile) -> PdfFacts:
@@ -175,4 +182,4 @@ async def pages_of(file: StagedFile, first: int, count: int, wanted: Wanted) -> 
             handle, "pdf_pictures", limit=count * (wanted.max_bytes + _WORDS), first=first, count=count,
             **_bounds(wanted),
         )  # fmt: skip
-    return tuple(_checked(piece, wanted) for piece in answer.data)
+    return tuple(_checked(piece, wanted, "") for piece in answer.data)

@@ -22,6 +22,7 @@ from staging._threads import in_thread
 from staging.llm._budget import Count, TextBudget, text_budget
 from staging.llm._files import Stage, UnreadableError
 from staging.llm._media import TextInsteadError, load_media
+from staging.llm._process import converters
 from staging.llm._texts import Reading, fitted, read_texts
 from staging.llm._values import MediaPart, Part, Parts, TextPart, Unread
 from staging.llm.extract import Excerpt, has_text, text_of
@@ -247,7 +248,7 @@ async def _show(files: Mapping[int, StagedFile], given: Given, found: _Found) ->
             texts[number] = partial(text_of, file)
         else:
             found.texts[number] = f"{one_line(file.media_type)} cannot be given to this model"
-    async with anyio.create_task_group() as group:
+    async with converters(), anyio.create_task_group() as group:
         group.start_soon(read_texts, texts, given.texts, found.texts)
         if given.limits is not None and media:
             group.start_soon(_show_media, media, given.limits, given, found)

@@ -37,21 +37,33 @@ def _by_profile(image: Any, profile: bytes) -> Any:
     return image
 
 
-def opaque(image: Any) -> tuple[Any, str]:
-    """Return the picture without transparency, and the background that it was laid on; none if it was opaque.
+def seen(image: Any) -> tuple[Any, str]:
+    """Return the picture so that it can be seen, and the background that it was laid on, if any.
 
-    A viewer's background is not known: white words on nothing would be lost on white, black ones on black. It is laid
-    on the one from which most of its pixels stand out.
+    A transparent picture stays so if it can be read on white, which most viewers have. White words on nothing would be
+    lost there: they are laid on the background from which most of the pixels stand out. An opaque one has no alpha.
     """
     if image.mode not in {"LA", "RGBA"}:
         return image, ""
     alpha = image.getchannel("A")
-    plain = "L" if image.mode == "LA" else "RGB"
     if alpha.getextrema()[0] == 255:
-        return image.convert(plain), ""
-    levels = image.convert("RGBA").convert("RGB").convert("L").histogram(alpha.point(lambda level: 255 * (level > 32)))
-    hidden = {name: sum(levels[max(0, at - _NEAR) : at + _NEAR + 1]) for name, at in _GROUNDS.items()}
-    ground = min(_GROUNDS, key=lambda name: hidden[name])  # the first of equals: white
+        return image.convert("L" if image.mode == "LA" else "RGB"), ""
+    ground = ground_of(image)
+    return (image, "") if ground == "white" else (laid_on(image, ground), ground)
+
+
+def ground_of(image: Any) -> str:
+    """Return the background on which the fewest visible pixels are lost; white, if it is as good as another."""
+    image = image.convert("RGBA")
+    visible = image.getchannel("A").point([255 * (level > 32) for level in range(256)])
+    levels = image.convert("RGB").convert("L").histogram(visible)
+    lost = {name: sum(levels[max(0, at - _NEAR) : at + _NEAR + 1]) for name, at in _GROUNDS.items()}
+    return min(_GROUNDS, key=lambda name: lost[name])
+
+
+def laid_on(image: Any, ground: str) -> Any:
+    """Return the picture on a background."""
+    image = image.convert("RGBA")
     made = importlib.import_module("PIL.Image").new("RGB", image.size, (_GROUNDS[ground],) * 3)
-    made.paste(image.convert("RGB"), mask=alpha)
-    return made, ground
+    made.paste(image.convert("RGB"), mask=image.getchannel("A"))
+    return made

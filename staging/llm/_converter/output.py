@@ -26,7 +26,6 @@ BROKEN: Final = "broken"
 PIXELS: Final = "pixels"
 NO_FIT: Final = "no_fit"
 SLOW: Final = "slow"
-NO_PAGES: Final = "no_pages"
 NEEDS_IMAGES: Final = "needs_images"
 NEEDS_HEIF: Final = "needs_heif"
 NEEDS_PDF: Final = "needs_pdf"
@@ -44,10 +43,9 @@ REASONS: Mapping[str, str] = {
     PIXELS: "it has too many pixels",
     NO_FIT: "it cannot be made small enough",
     SLOW: "reading it takes too long",
-    NO_PAGES: "it has no pages",
-    NEEDS_IMAGES: "showing it needs: pip install 'attachment-staging[images]'",
-    NEEDS_HEIF: "showing it needs: pip install 'attachment-staging[heif]'",
-    NEEDS_PDF: "showing it needs: pip install 'attachment-staging[pdf]'",
+    NEEDS_IMAGES: "reading it needs: pip install 'attachment-staging[images]'",
+    NEEDS_HEIF: "reading it needs: pip install 'attachment-staging[heif]'",
+    NEEDS_PDF: "reading it needs: pip install 'attachment-staging[pdf]'",
 }
 """The closed list of refusals: key, and the words that the parent shows."""
 

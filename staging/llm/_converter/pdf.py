@@ -21,16 +21,6 @@ _NOTES = {1: "note", 3: "note", 9: "highlight", 10: "underline", 11: "squiggly",
 _WIDGET = 20
 
 
-def read_pages(source: IO[bytes], out: Output) -> None:
-    """Write the number of pages; 0 when pypdfium2 is not there to count them."""
-    try:
-        out.data(b"%d" % len(open_pdf(source, out)))
-    except ImportError:
-        if b"/Encrypt" in source.read():  # the trailer is never compressed (ISO 32000-1, 7.5.5 and 7.5.8)
-            out.refuse(ENCRYPTED)
-        out.data(b"0")
-
-
 def open_pdf(source: IO[bytes], out: Output) -> Any:
     """Return the document; one that only its owner's password protects opens without."""
     pdfium = importlib.import_module("pypdfium2")

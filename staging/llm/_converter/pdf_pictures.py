@@ -7,6 +7,7 @@ import zlib
 from typing import IO, Any
 
 from staging.llm._converter.output import BROKEN, ENCRYPTED, NEEDS_PDF, NO_FIT, NO_PAGES, Output, refuse
+from staging.llm._converter.pdf import open_pdf
 from staging.llm._converter.pictures import fitted
 from staging.llm._converter.sizes import Bounds
 
@@ -15,23 +16,16 @@ _SHARP = 200 / _POINTS  # pixels a point, where the bounds allow: small print ca
 _NO_SECURITY = 3  # FPDF_REMOVE_SECURITY of fpdf_save.h
 
 
-def opened(source: IO[bytes]) -> Any:
+def opened(source: IO[bytes], out: Output) -> Any:
     """Return the document.
 
     Raises:
-        RefusedError: if it is damaged, or needs a password.
+        RefusedError: if it is damaged, has no pages or needs a password.
     """
     try:
-        pdfium: Any = importlib.import_module("pypdfium2")
+        return open_pdf(source, out)
     except ImportError:
         refuse(NEEDS_PDF)
-    try:
-        document = pdfium.PdfDocument(source)
-    except pdfium.PdfiumError as error:
-        refuse(ENCRYPTED if "password" in str(error).lower() else BROKEN)
-    if not len(document):
-        refuse(NO_PAGES)
-    return document
 
 
 def read_facts(source: IO[bytes], out: Output) -> None:
@@ -41,7 +35,7 @@ def read_facts(source: IO[bytes], out: Output) -> None:
     except ImportError:
         out.data(facts_of(source.read()))
         return
-    document = opened(source)
+    document = opened(source, out)
     raw: Any = importlib.import_module("pypdfium2.raw")
     document[0].close()  # a document whose pages cannot be loaded is none
     out.data(b"%d %d" % (len(document), raw.FPDF_GetSecurityHandlerRevision(document) != -1))
@@ -64,7 +58,7 @@ def facts_of(data: bytes) -> bytes:
 
 def read_unlocked(source: IO[bytes], out: Output, *, max_bytes: int) -> None:
     """Write the document without its encryption."""
-    document = opened(source)
+    document = opened(source, out)
     copy = io.BytesIO()
     document.save(copy, flags=_NO_SECURITY)
     if copy.tell() > max_bytes:
@@ -78,6 +72,7 @@ def read(
     *,
     first: int,
     count: int,
+    types: list[str],
     max_bytes: int,
     side: int,
     max_pixels: int = 0,
@@ -85,12 +80,12 @@ def read(
     max_patches: int = 0,
 ) -> None:
     """Write a picture of each of `count` pages from `first` on: a line of facts, and the bytes."""
-    document = opened(source)
+    document = opened(source, out)
     bounds = Bounds(side, max_pixels, patch, max_patches)
     for number in range(first - 1, min(first - 1 + count, len(document))):
         page = document[number]
         bitmap = drawn(page, bounds)
-        kind, size, data = pictured(bitmap, max_bytes)
+        kind, size, data = pictured(bitmap, max_bytes, types)
         out.data(f"{kind} {size[0]} {size[1]} page {number + 1:,} of {len(document):,}\n".encode() + data)
         bitmap.close()
         page.close()
@@ -103,7 +98,7 @@ def drawn(page: Any, bounds: Bounds) -> Any:
     return page.render(scale=min(at_most[0] / width, at_most[1] / height), may_draw_forms=True, rev_byteorder=True)
 
 
-def pictured(bitmap: Any, max_bytes: int) -> tuple[str, tuple[int, int], bytes]:
+def pictured(bitmap: Any, max_bytes: int, types: list[str]) -> tuple[str, tuple[int, int], bytes]:
     """Return type, size and bytes; without Pillow it is a PNG of our own."""
     try:
         importlib.import_module("PIL.Image")
@@ -113,7 +108,7 @@ def pictured(bitmap: Any, max_bytes: int) -> tuple[str, tuple[int, int], bytes]:
             refuse(NO_FIT)
         return "image/png", (bitmap.width, bitmap.height), data
     image = bitmap.to_pil().convert("RGB")
-    kind, image, data = fitted(image, max_bytes, exact=True)
+    kind, image, data = fitted(image, max_bytes, types, exact=True)
     return kind, image.size, data
 
 

@@ -8,13 +8,13 @@ to sRGB, then laid on a background. Without Pillow there is only the first half.
 import contextlib
 import importlib
 import io
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Collection, Iterator
+from dataclasses import dataclass, replace
 from typing import IO, Any
 
 from staging.llm._converter import structure
 from staging.llm._converter.bounds import MB
-from staging.llm._converter.colours import opaque, to_srgb
+from staging.llm._converter.colours import ground_of, laid_on, seen, to_srgb
 from staging.llm._converter.output import BROKEN, NEEDS_HEIF, NEEDS_IMAGES, NO_FIT, PIXELS, Output, RefusedError, refuse
 from staging.llm._converter.shrinking import shrunk
 from staging.llm._converter.sizes import Bounds, parts
@@ -51,14 +51,13 @@ def read(
     max_patches: int = 0,
     tile: bool = False,
     motion: bool = False,
+    pillow: bool = True,
 ) -> None:
-    """Write one picture, or the parts of a long one: a line of facts, and the bytes."""
+    """Write one picture, or the parts of a long one: a line of facts, and the bytes; without Pillow, a copy."""
     wish = Wish(frozenset(types), max_bytes, Bounds(side, max_pixels, patch, max_patches), tile, motion)
     data = source.read()
     kind = structure.kind_of(data[:16])
-    try:
-        importlib.import_module("PIL.Image")
-    except ImportError:
+    if not pillow:
         give(out, *unchanged(data, kind, wish))
         return
     image = open_picture(data)
@@ -72,7 +71,7 @@ def read(
 
 
 def give(out: Output, kind: str, size: tuple[int, int], data: bytes, remark: str) -> None:
-    """Write a picture."""
+    """Write a picture: its type, its size, words about it, and its bytes."""
     out.data(f"{kind} {size[0]} {size[1]} {remark}\n".encode() + data)
 
 
@@ -162,7 +161,7 @@ def as_it_is(image: Any, clean: bytes, kind: str, wish: Wish) -> bytes:
     image.load()
     if image.mode not in {"1", "L", "P", "RGB", "RGBA", "LA"} or deep(clean, kind):
         return b""
-    if is_see_through(image) or to_srgb(image, image.info.get("icc_profile")) is not image:
+    if is_lost(image) or to_srgb(image, image.info.get("icc_profile")) is not image:
         return b""
     return clean
 
@@ -172,19 +171,16 @@ def deep(clean: bytes, kind: str) -> bool:
     return kind == "image/png" and clean[24] == 16
 
 
-def is_see_through(image: Any) -> bool:
-    """Whether some of its pixels are not opaque."""
-    if image.mode == "P" and "transparency" in image.info:
-        image = image.convert("RGBA")
-    return (
-        (image.mode in {"RGBA", "LA", "PA"}
-        and image.getchannel("A").getextrema()[0] < 255)
-        or ("transparency" in image.info and image.mode in {"1", "L", "RGB"})
-    )
+def is_lost(image: Any) -> bool:
+    """Whether it is transparent, and would not be seen on white."""
+    if "transparency" not in image.info and image.mode not in {"RGBA", "LA"}:
+        return False
+    return ground_of(image) != "white"
 
 
 def anew(image: Any, data: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
     """Yield the picture, or its parts, as PNG or JPEG, each with what was done to it."""
+    before = image.size
     exact = image.format not in LOSSY and not (image.format == "WEBP" and b"VP8L" not in data[:64])
     frames, told = frames_of(image), []
     if frames > 1:
@@ -195,12 +191,16 @@ def anew(image: Any, data: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, 
         image.load()
         yield from parted(upright(image), wish, exact=exact, told=told)
         return
-    before, size = image.size, wish.bounds.fit(*image.size)
-    if size != before:
-        told.append(f"scaled from {before[0]:,} x {before[1]:,}")
+    size = wish.bounds.fit(*image.size)
     image.draft(None, size)  # JPEG then decodes straight to a half, a quarter or an eighth
     profile = image.info.get("icc_profile")
-    yield made_of(upright(shrunk(image, size)), profile, wish.max_bytes, exact=exact, told=told)
+    made = made_of(upright(shrunk(image, size)), profile, wish, exact=exact, told=told)
+    yield made if made[1][0] * made[1][1] == before[0] * before[1] else (*made[:3], scaled_from(before, made[3]))
+
+
+def scaled_from(size: tuple[int, int], words: str) -> str:
+    """Return what is told of a picture, with its size before."""
+    return f"was {size[0]} x {size[1]}; {words}"
 
 
 def parted(
@@ -208,22 +208,25 @@ def parted(
 ) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
     """Yield the parts of a long picture, from its beginning to its end."""
     boxes = parts(image.size, wish.bounds)
+    each = replace(wish, max_bytes=wish.max_bytes // len(boxes))
     whole = f"{image.width:,} x {image.height:,}"
     for number, box in enumerate(boxes, 1):
         piece = image.crop(box)
         unit, start, end = ("row", box[1], box[3]) if box[2] == image.width else ("column", box[0], box[2])
         words = [*told, f"part {number} of {len(boxes)} of {whole}, {unit} {start:,} to {end:,}"]
         small = shrunk(piece, wish.bounds.fit(*piece.size))
-        yield made_of(small, image.info.get("icc_profile"), wish.max_bytes // len(boxes), exact=exact, told=words)
+        yield made_of(small, image.info.get("icc_profile"), each, exact=exact, told=words)
 
 
 def made_of(
-    image: Any, profile: bytes | None, max_bytes: int, *, exact: bool, told: list[str]
+    image: Any, profile: bytes | None, wish: Wish, *, exact: bool, told: list[str]
 ) -> tuple[str, tuple[int, int], bytes, str]:
     """Return a picture that was shrunk and turned, in sRGB, opaque, and in so many bytes."""
-    made, ground = opaque(to_srgb(image, profile))
-    media_type, made, data = fitted(made, max_bytes, exact=exact)
-    words = [*told, *([f"on {ground}, since it is transparent"] if ground else [])]
+    plain = to_srgb(image, profile)
+    made, ground = seen(plain)
+    media_type, made, data = fitted(made, wish.max_bytes, wish.types, exact=exact)
+    words = [*told, *(["in sRGB"] if plain is not image else [])]
+    words += [f"on {ground}, since it is transparent"] if ground else []
     return media_type, made.size, data, ", ".join(words)
 
 
@@ -232,24 +235,24 @@ def upright(image: Any) -> Any:
     return importlib.import_module("PIL.ImageOps").exif_transpose(image)
 
 
-def fitted(image: Any, max_bytes: int, *, exact: bool) -> tuple[str, Any, bytes]:
+def fitted(image: Any, max_bytes: int, types: Collection[str], *, exact: bool) -> tuple[str, Any, bytes]:
     """Return the picture in at most so many bytes: its type, itself, its bytes."""
     longest = max(image.size)
     while longest:
         image.thumbnail((longest, longest))
-        for data, media_type in encodings(image, exact=exact):
+        for data, media_type in encodings(image, types, exact=exact):
             if len(data) <= max_bytes:
                 return media_type, image, data
         longest //= 2
     return refuse(NO_FIT)
 
 
-def encodings(image: Any, *, exact: bool) -> Iterator[tuple[bytes, str]]:
+def encodings(image: Any, types: Collection[str], *, exact: bool) -> Iterator[tuple[bytes, str]]:
     """Yield the picture in ever fewer bytes."""
-    if exact:
+    if "image/png" in types and (exact or "image/jpeg" not in types):
         yield save(image, "PNG", optimize=False), "image/png"
-    for quality in (85, 65, 45):
-        yield save(image, "JPEG", quality=quality), "image/jpeg"
+    for quality in (85, 65, 45) if "image/jpeg" in types else ():
+        yield save(laid_on(image, "white") if "A" in image.mode else image, "JPEG", quality=quality), "image/jpeg"
 
 
 def save(image: Any, kind: str, **options: Any) -> bytes:

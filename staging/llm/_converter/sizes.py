@@ -7,7 +7,8 @@ _LONG = 3  # times as long as wide: a screenshot of a page or a chat
 _LEGIBLE = 0.7  # of its size: smaller, text of a screen cannot be read
 _NARROW = 200  # pixels: what is narrower holds no text
 _PART = 1.5  # times as long as wide is a part
-_MAX_PARTS = 8
+MAX_PARTS = 8
+"""Parts of one long picture, at the most."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -28,23 +29,32 @@ class Bounds:
 
     def fit(self, width: int, height: int) -> tuple[int, int]:
         """Return the largest size of the same shape within the bounds, and never a larger one."""
+        if self._hold(width, height):
+            return width, height
         scale = min(1.0, self.side / max(width, height))
         if self.pixels:
             scale = min(scale, math.sqrt(self.pixels / (width * height)))
+        if self.patches:
+            scale = min(scale, self.patch * math.sqrt(self.patches / (width * height)))
         size = _scaled(width, height, scale)
-        while self.patches and self._patches(*size) > self.patches:
-            scale *= min(0.995, math.sqrt(self.patches / self._patches(*size)))
+        while not self._hold(*size):
+            scale *= 0.995
             size = _scaled(width, height, scale)
         return size
 
-    def _patches(self, width: int, height: int) -> int:
-        return -(-width // self.patch) * -(-height // self.patch)
+    def _hold(self, width: int, height: int) -> bool:
+        patches = -(-width // self.patch) * -(-height // self.patch)
+        return (
+            max(width, height) <= self.side
+            and width * height <= (self.pixels or width * height)
+            and patches <= (self.patches or patches)
+        ) or max(width, height) == 1
 
 
 def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:
     if scale >= 1:
         return width, height
-    return max(1, math.floor(width * scale)), max(1, math.floor(height * scale))
+    return max(1, round(width * scale)), max(1, round(height * scale))
 
 
 def parts(size: tuple[int, int], bounds: Bounds) -> list[tuple[int, int, int, int]]:
@@ -57,8 +67,8 @@ def parts(size: tuple[int, int], bounds: Bounds) -> list[tuple[int, int, int, in
     fitted = bounds.fit(width, height)
     if long < _LONG * short or short < _NARROW or max(fitted) >= _LEGIBLE * long:
         return [(0, 0, width, height)]
-    length = max(math.ceil(_PART * short), math.ceil(long / (0.9 * _MAX_PARTS + 0.1)))
-    count = min(_MAX_PARTS, max(2, math.ceil((long - 0.1 * length) / (0.9 * length))))
+    length = max(math.ceil(_PART * short), math.ceil(long / (0.9 * MAX_PARTS + 0.1)))
+    count = min(MAX_PARTS, max(2, math.ceil((long - 0.1 * length) / (0.9 * length))))
     starts = [round(number * (long - length) / (count - 1)) for number in range(count)]
     if height >= width:
         return [(0, start, width, start + length) for start in starts]
