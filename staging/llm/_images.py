@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from typing import IO
 
 _SEGMENTS = 1000  # of a JPEG, before its frame; real ones have tens
+_PIECES = 100_000  # of a GIF's data, some 25 MB; a hostile one has 25 million
 _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SOF15 (ITU-T T.81, table B.1)
 
 
@@ -68,7 +69,7 @@ def _gif(source: IO[bytes]) -> ImageFacts:
     """Walk the blocks until a second image appears (GIF89a, 15 to 26)."""
     width, height, packed = struct.unpack("<6x2HB2x", source.read(13))
     _skip_colours(source, packed)
-    images = 0
+    images = pieces = 0
     while images < 2 and (introducer := source.read(1)) in {b"!", b","}:
         if introducer == b",":
             images += 1
@@ -76,6 +77,9 @@ def _gif(source: IO[bytes]) -> ImageFacts:
         source.read(1)  # an extension's label, or the code size of the image's data
         while length := source.read(1)[0]:
             source.read(length)
+            pieces += 1
+            if pieces > _PIECES:
+                return ImageFacts(width, height)
     return ImageFacts(width, height, moves=images > 1)
 
 

@@ -18,6 +18,7 @@ from staging.llm._budget import fair_shares
 from staging.llm._converter.output import NEEDS_PDF, REASONS
 from staging.llm._converter.sizes import MAX_PARTS
 from staging.llm._files import UnreadableError, reading
+from staging.llm._images import image_facts
 from staging.llm._pictures import Picture, Wanted, pages_of, pdf_facts, picture_of, unlocked
 from staging.llm._values import AudioPart, DocumentPart, ImagePart, MediaPart, VideoPart
 from staging.llm.limits import PDF, ProviderLimits
@@ -122,7 +123,7 @@ async def plan_of(number: int, file: StagedFile, limits: ProviderLimits, wanted:
         if file.size > limits.max_file_bytes:
             raise TextInsteadError(describe_limit(file.size, limits.max_file_bytes))
         return Plan(number, file, file.size)
-    return Plan(number, file, _picture_size(file, limits), wanted)
+    return await in_thread(_picture_plan, number, file, wanted)
 
 
 async def _pdf_plan(number: int, file: StagedFile, limits: ProviderLimits, wanted: Wanted) -> Plan:
@@ -136,10 +137,13 @@ async def _pdf_plan(number: int, file: StagedFile, limits: ProviderLimits, wante
     return Plan(number, file, facts.pages * _PAGE_BYTES, wanted, facts.pages, facts.pages)
 
 
-def _picture_size(file: StagedFile, limits: ProviderLimits) -> int:
-    """Return the bytes that a picture asks for: it may be made anew, and is larger or smaller then."""
-    most = min(limits.max_image_bytes, max(_CONVERTED_BYTES, file.size))
-    return min(most, max(2 * file.size, _SMALL if file.media_type in limits.image_types else MB))
+def _picture_plan(number: int, file: StagedFile, wanted: Wanted) -> Plan:
+    """Return how many bytes a picture asks for: as it is, some more than it has, since it may have to be turned."""
+    with reading(file) as handle:
+        facts = image_facts(handle, file.media_type)
+    if file.media_type not in wanted.types or facts is None or not wanted.sees(facts.width, facts.height):
+        return Plan(number, file, min(_CONVERTED_BYTES, wanted.max_bytes), wanted)
+    return Plan(number, file, min(max(2 * file.size, _SMALL), wanted.max_bytes), wanted)
 
 
 def _leave_out(plans: dict[int, Plan], found: Found, limits: ProviderLimits) -> None:

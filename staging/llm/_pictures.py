@@ -47,6 +47,10 @@ class Wanted:
     tile: bool = True
     motion: bool = False
 
+    def sees(self, width: int, height: int) -> bool:
+        """Whether a picture of this size need not be scaled."""
+        return max(width, height) <= self.side and self.takes(width, height)
+
     def takes(self, width: int, height: int) -> bool:
         """Whether the provider takes a picture of this size."""
         patches = -(-width // self.patch) * -(-height // self.patch)
