@@ -35,11 +35,11 @@ async def show(files: list[dict[str, Any]], token: str, policy: UrlPolicy) -> No
     """Stage the files, and print what a model and the person who asked would get."""
     async with AttachmentStage(max_mb=20, policy=policy, label="Slack") as stage:
         await stage.download(with_token(files, token))
+        if any(failure.reason == "substituted" for failure in stage.failures):
+            print("A web page came in place of a file: Slack's sign-in page. Has the bot the scope files:read?")
         if not stage.files:
             sys.exit(f"slack_private_files: {stage.notice()}")
         print(f"{stage.context(urls='hide')}\n\n{stage.notice()}".rstrip())
-        if any(file.media_type == "text/html" != file.claimed_media_type for file in stage.files):
-            print("A page came in place of a file: that is Slack's login. Has the bot the scope files:read?")
 
 
 def private(body: bytes, token: str) -> Any:
