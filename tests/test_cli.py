@@ -303,6 +303,20 @@ def test_get_keeps_no_name_that_acts_by_itself_on_windows(command, cdn):
     assert kept == sorted([*(f"{name}_" for name in ACTING), "lnk", "a.lnk.txt", "desktop.ini.txt"])
 
 
+def test_accept_leaves_out_what_claims_or_turns_out_to_be_something_else(command, cdn):
+    """That is no failure."""
+    png = b"\x89PNG\r\n\x1a\n" + bytes(20)
+    urls = cdn.file("a.png", png), cdn.file("b.txt", b"text"), cdn.serve("/c", b"text"), cdn.file("d.pdf", b"%PDF-1.7")
+    done = command("get", "--quiet", "--accept", "image/*", "--accept=application/pdf", *urls)
+    assert (done.returncode, done.stdout) == (0, f"{command.into}/a.png\n{command.into}/d.pdf\n")
+    told = "left out: it is not of a type that --accept names"
+    assert done.stderr == f"staging: b.txt: {told} ({urls[1]})\nstaging: c: {told} ({urls[2]})\n"
+    assert [request.path for request in cdn.requests if request.path == "/b.txt"] == []
+    done = command("run", "--json", "--accept", "image/*", *urls[:2], "--", "echo", "{}")
+    assert done.stdout.endswith("/a.png\n")
+    assert json.loads(done.stdout.splitlines()[1])["reason"] == "type"
+
+
 # ── headers and a proxy ──────────────────────────────────────────────────────────────────────────────────────────────
 
 TOKEN = "Bearer 5ec2e7"
@@ -416,7 +430,7 @@ def test_limits_are_kept_and_the_sum_of_what_was_asked_for_is_none(command, cdn)
     assert re.search(r"staging: slow: .*1\.5 s", done.stderr)
     assert done.stdout == f"{command.into}/a\n"
     order = orders.get_order(["--into", "x", "--max-mb", "400", "u", "u", "u"])
-    assert order.limits.max_total_mb == float("inf")
+    assert order.limits.max_total_mb == order.limits.batch_timeout == float("inf")
 
 
 # ── what is printed ──────────────────────────────────────────────────────────────────────────────────────────────────
@@ -570,6 +584,7 @@ def test_what_could_not_be_removed_is_told(command, cdn):
     (["get", "--into", "d", "--allow-host", "https://a.example/", "u"], "argument --allow-host: hosts must be"),
     (["get", "--into", "d", "--allow-host", "a.example", "--any-public-host", "u"], "not allowed with argument"),
     (["get", "--into", "d", f"--{HOSTILE}", "u"], "unrecognized arguments: --a\\x1b[31m\\x1b]0;owned\\x07\\u202e[red]"),
+    (["get", "--into", "d", "--accept", "png", "u"], "argument --accept: "),
     (["get", "--into", "d", "--header", "5ec2e7", "u"], "argument --header: it must be 'NAME: VALUE'"),
     (["get", "--into", "d", "--header", "a b: 5ec2e7", "u"], "argument --header: it must be"),
     (["get", "--into", "d", "--header", "a: 5ec2e7\x00", "u"], "argument --header: it must be"),

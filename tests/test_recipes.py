@@ -4,12 +4,14 @@ import asyncio
 import json
 import logging
 import threading
-from contextlib import AsyncExitStack
+from contextlib import AsyncExitStack, asynccontextmanager
 from functools import partial
 from types import SimpleNamespace
+from typing import Annotated
 from unittest import mock
 
 import discord
+import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
 from opentelemetry.metrics import Observation
@@ -22,11 +24,12 @@ from staging.testing import FakeCDN, assert_empty
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 TOKEN = "123456:AAF-secret_of_the_bot"
-EXPIRED, TELEGRAM, TEAMS, MATRIX, REPLY, CONVERSATION, SYNC, THREADS, NOTEBOOK, GAUGES, JSON = RECIPES = (
+EXPIRED, TELEGRAM, TEAMS, MATRIX, FASTAPI, REPLY, CONVERSATION, SYNC, THREADS, NOTEBOOK, GAUGES, JSON = RECIPES = (
     "Links that have expired",
     "Telegram",
     "Teams",
     "Matrix",
+    "FastAPI with a streamed answer",
     "A message and the one that it replies to",
     "A stage for a conversation",
     "Without an event loop",
@@ -131,6 +134,36 @@ async def test_teams(tmp_path):
         assert [staged.media_type for staged in stage.files] == ["image/png"] * 2
         assert stage.files[0].name == "plan.png"
         assert "secret" not in f"{stage.outcomes!r} {stage.context(urls='full')}"
+
+
+async def test_fastapi(tmp_path):
+    """The files are there while the answer streams and gone after it; a question without a usable file is a 422."""
+    fastapi = pytest.importorskip("fastapi")
+    seen = []
+
+    async def model(question, stage):
+        for path in stage.paths:
+            seen.append(path)
+            yield f"{question} {path.name} {path.read_bytes() == PNG}\n"
+
+    area = partial(StagingArea, tmp_path)
+    names = {name: getattr(fastapi, name) for name in ("Depends", "FastAPI", "HTTPException", "Request", "UploadFile")}
+    app = (await run(
+        FASTAPI, **names, StreamingResponse=fastapi.responses.StreamingResponse, Annotated=Annotated, model=model,
+        StagingArea=area, AttachmentStage=AttachmentStage, asynccontextmanager=asynccontextmanager,
+    ))["app"]  # fmt: skip
+    async with (
+        app.router.lifespan_context(app),
+        httpx.AsyncClient(transport=httpx.ASGITransport(app), base_url="http://test") as client,
+    ):
+        uploads = [("files", ("a.png", PNG)), ("files", ("../b.png", PNG))]
+        answer = await client.post("/ask", params={"question": "What?"}, files=uploads)
+        assert (answer.status_code, answer.text) == (200, "What? a.png True\nWhat? b.png True\n")
+        refused = await client.post("/ask", params={"question": "?"}, files=[("files", ("a.bin", bytes(21 << 20)))])
+        assert refused.status_code == 422
+        assert "a.bin is larger than 20 MB" in refused.json()["detail"]
+        assert [path for path in seen if path.exists()] == []
+    assert_empty(tmp_path)
 
 
 async def test_matrix(tmp_path):

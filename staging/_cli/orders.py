@@ -17,6 +17,7 @@ from typing import Any, NoReturn
 from urllib.parse import urlsplit
 
 from staging import Limits, UrlPolicy
+from staging._claims.accepted import Accepted
 from staging._cli.output import complain, print_line
 from staging._cli.texts import ABOUT, ABOUT_GET, ABOUT_RUN, ABOUT_SWEEP, MORE, MORE_GET, MORE_RUN, MORE_SWEEP
 from staging._models import require_number
@@ -35,6 +36,7 @@ class Order:
     temp_dir: str | None
     limits: Limits
     policy: UrlPolicy
+    accept: Sequence[str] | None
     headers: Mapping[str, str]
     proxy: str | None
     json: bool
@@ -136,6 +138,10 @@ def _add_options(parser: _Parser, partial: str) -> None:
     )  # fmt: skip
     hosts.add_argument("--any-public-host", action="store_true", help="any host with a public address")
     add(
+        "--accept", metavar="TYPE", type=_media_type, action="append",
+        help="leave out what is not of TYPE (image/*); may be repeated",
+    )  # fmt: skip
+    add(
         "--header", metavar="TEXT", action="append", default=[],
         help="send this field, 'NAME: VALUE', or @FILE of such lines",
     )  # fmt: skip
@@ -152,14 +158,16 @@ def _order(
     return Order(
         urls=arguments.urls,
         temp_dir=arguments.temp_dir,
-        # each URL was asked for by hand: how many there are, and their sum, is the caller's own decision
+        # each URL was asked for by hand: how many there are, their sum and their time is the caller's own decision
         limits=Limits(
             max_mb=arguments.max_mb,
             max_total_mb=math.inf,
             max_files=len(arguments.urls),
             timeout=arguments.timeout,
+            batch_timeout=math.inf,
         ),
         policy=_policy(arguments),
+        accept=arguments.accept,
         headers=_headers(parser, arguments.header),
         proxy=arguments.proxy,
         json=arguments.json,
@@ -253,6 +261,12 @@ def _number(text: str) -> float:
 def _host(text: str) -> str:
     with _as_usage_error():
         UrlPolicy.only(text)
+    return text
+
+
+def _media_type(text: str) -> str:
+    with _as_usage_error():
+        Accepted([text])
     return text
 
 

@@ -113,7 +113,7 @@ class _Job:
                 )
                 stack.callback(complain_of_leftovers, stage)
                 async with stage:
-                    await stage.download(order.sources)
+                    await stage.download(order.sources, accept=order.accept)
                     display.close()  # from here on the terminal belongs to the results, and to the command
                     return await (self._run_command(stage) if order.into is None else keep_all(stage, order))
             except (StagingError, OSError) as error:
