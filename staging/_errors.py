@@ -7,6 +7,7 @@ and into tracebacks as a note.
 
 from typing import Any, Literal, NamedTuple
 
+from staging._readable import Readable
 from staging._text import describe_limit
 
 Reason = Literal[
@@ -73,7 +74,7 @@ REASONS: dict[Reason, Because] = {
 }
 
 
-class StagingError(Exception):
+class StagingError(Exception, metaclass=Readable):
     """Base of everything that this library raises on purpose.
 
     It is never raised itself. Every subclass pickles with its fields.

@@ -3,12 +3,13 @@
 from dataclasses import dataclass
 
 from staging._models import Attachment, Outcome
+from staging._readable import Readable
 
 PROGRESS_INTERVAL = 0.1  # seconds between two `Progress` of one file
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Started:
+class Started(metaclass=Readable):
     """A download has begun: its turn has come, and no byte has been asked for yet.
 
     What is skipped, refused unasked, or already there under the same URL, is not started. A `Finished` follows, unless
@@ -22,7 +23,7 @@ class Started:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Progress:
+class Progress(metaclass=Readable):
     """Bytes are coming in; at most about ten times a second for each file.
 
     Attributes:
@@ -37,7 +38,7 @@ class Progress:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Finished:
+class Finished(metaclass=Readable):
     """An attachment has its outcome; one for each attachment, the refused and skipped ones too.
 
     Attributes:
@@ -48,7 +49,7 @@ class Finished:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Removed:
+class Removed(metaclass=Readable):
     """The stage has ended: its last event, whatever ended it.
 
     Attributes:

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, NoReturn, TypeVar, get_args
 
 from staging._errors import REASONS, DownloadError, Reason, RejectedError, StagingError, WorkspaceError
+from staging._readable import Readable
 from staging._text import bare_url, format_size, one_line
 
 MB = 1_048_576
@@ -44,7 +45,7 @@ class _ReadOnly(dict[K, V]):
 
 
 @dataclass(frozen=True, slots=True)
-class Attachment:
+class Attachment(metaclass=Readable):
     """What a sender refers to. Every field is a claim: its form was checked, and nothing else is trusted.
 
     `AttachmentStage.download` makes these of whatever it is given; make one yourself to say more than a URL.
@@ -159,11 +160,11 @@ def _shown(value: Any) -> str:
         return repr(value)
     if isinstance(value, str):
         return one_line(repr(bare_url(value)), limit=60)
-    return "None" if value is None else f"a {one_line(type(value).__qualname__, limit=60)}"
+    return "None" if value is None else one_line(type(value).__qualname__, limit=60)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class _Outcome:
+class _Outcome(metaclass=Readable):
     """What every outcome has: the attachment as it was claimed, and a display name that is safe on one line."""
 
     attachment: Attachment
@@ -287,7 +288,7 @@ Outcome = StagedFile | Failure | Skipped
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Limits:
+class Limits(metaclass=Readable):
     """The numbers of a stage. Every ``max_`` is inclusive, a MB is 1,048,576 bytes, times are in seconds.
 
     Args:
@@ -341,7 +342,7 @@ class Limits:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class AreaStats:
+class AreaStats(metaclass=Readable):
     """What an area is doing now, and what it has done since its start.
 
     Attributes:

@@ -109,7 +109,7 @@ async def test_an_area_is_no_stage(tmp_path):
     [
         (3, "a number cannot be staged; give a URL, something that has one"),
         (Attachment, "the class Attachment cannot be staged"),
-        (print, "a builtin_function_or_method cannot be staged"),
+        (print, "this builtin_function_or_method cannot be staged"),
     ],
 )
 async def test_what_can_be_no_source_is_named(tmp_path, source, line):

@@ -306,11 +306,13 @@ def _described(source: Any) -> str:
         return "a blank text" if not source.strip() else "a path inside something else"
     if _is(source, Number):
         return "a number"
-    name = one_line(f"a {type(source).__qualname__}", limit=80)
-    if _is(source, Mapping):
-        keys = ", ".join(repr(bare_url(key)) for key in _keys(source))
-        return one_line(f"{name} with {f'the keys {keys}' if keys else 'no keys'}", limit=200)
-    return f"the class {one_line(source.__qualname__, limit=80)}" if isinstance(source, type) else name
+    if isinstance(source, type):
+        return f"the class {one_line(source.__qualname__, limit=80)}"
+    name = one_line(f"this {type(source).__qualname__}", limit=80)
+    if not _is(source, Mapping):
+        return name
+    keys = ", ".join(repr(bare_url(key)) for key in _keys(source))
+    return one_line(f"{name} with {f'the keys {keys}' if keys else 'no keys'}", limit=200)
 
 
 def _keys(source: Mapping[Any, Any]) -> list[str]:
