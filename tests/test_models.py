@@ -5,6 +5,7 @@ import importlib.metadata
 import json
 import os
 import pickle
+import pydoc
 import traceback
 from collections.abc import Callable
 from dataclasses import FrozenInstanceError, asdict, fields
@@ -180,6 +181,15 @@ def test_numbers_of_an_area_are_ready_for_a_monitor():
     with pytest.raises(TypeError):
         stats.failures["stalled"] = 0
     assert hash(stats) is not None
+
+
+def test_help_is_short_and_shows_no_generated_method():
+    text = pydoc.plain(pydoc.render_doc(staging))
+    assert len(text.splitlines()) < 1300
+    for generated in ("__eq__", "__hash__", "__setstate__", "__replace__", "__reduce__", "with_traceback"):
+        assert generated not in text
+    assert "__fspath__" in text
+    assert "attachment" in dir(VALUES[1])  # an instance lists what it has
 
 
 def test_the_version_is_that_of_the_distribution():

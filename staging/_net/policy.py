@@ -33,6 +33,7 @@ from staging._net.urls import (
     target_of,
     what_is_wrong,
 )
+from staging._readable import Readable
 from staging._text import one_line
 
 if TYPE_CHECKING:
@@ -40,7 +41,7 @@ if TYPE_CHECKING:
 
 
 @dataclass(frozen=True, slots=True)
-class UrlPolicy:
+class UrlPolicy(metaclass=Readable):
     """What may be contacted. Only what is named here, or public, is: by URL, by redirect and by address.
 
     Make one with `discord`, `only` or `public`; `dataclasses.replace` changes a field.
