@@ -30,6 +30,7 @@ from opentelemetry.sdk.trace import TracerProvider
 from opentelemetry.sdk.trace.export import SimpleSpanProcessor
 from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
 from readme import FENCE, README, ROOT, programs, run
+from test_llm_readme import HAND_OFF
 from test_recipes import RECIPES
 
 import staging
@@ -79,7 +80,7 @@ def message_of(*urls):
 
 
 def test_every_program_is_run_here():
-    assert set(programs()) == {FIRST, BOT, AREA, OUTCOMES, HOSTS, PRIVATE, PROXY, TEST, TELEMETRY, *RECIPES}
+    assert set(programs()) == {FIRST, BOT, AREA, OUTCOMES, HOSTS, PRIVATE, PROXY, TEST, TELEMETRY, *HAND_OFF, *RECIPES}
 
 
 # The programs
@@ -443,6 +444,7 @@ PARAMETERS = {
         Limits,
         UrlPolicy.only,
         Reply,
+        llm.parts,
     )
     for name in inspect.signature(function).parameters
 }
@@ -468,6 +470,9 @@ OTHERS = {
     "KeyboardInterrupt", "staging", "repr", "TaskGroup", "Task.cancel()", "ResourceWarning", "msvcrt",
     "start_blocking_portal", "emptyDir", "sizeLimit", "exec", "TMPDIR",
     "save", "stream", "use_cached=True",  # other libraries'
+    "BinaryContent(data=part.data, media_type=part.media_type)", "ChatOpenAI", "part.section",
+    "HumanMessage(await llm.anthropic_blocks(stage))",
+    'Runner.run(agent, [{"role": "user", "content": await llm.openai_blocks(stage)}])',
     "KillMode=mixed", "TimeoutStopSec=30", "CacheDirectory=", "PrivateTmp=yes", "NoNewPrivileges=yes",  # systemd's
     'asyncio_mode = "auto"', 'anyio_mode = "auto"', "trio_mode = true",  # pytest's
 }  # fmt: skip
