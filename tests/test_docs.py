@@ -21,7 +21,11 @@ CLASSES = {name: value for name, value in PUBLIC.items() if inspect.isclass(valu
 def methods_of(cls):
     """Return the public methods that this library wrote, inherited ones included; no properties."""
     found = {name: getattr(cls, name) for name in dir(cls) if not name.startswith("_")}
-    return {name: method for name, method in found.items() if inspect.isfunction(method) or inspect.ismethod(method)}
+    return {
+        name: method
+        for name, method in found.items()
+        if (inspect.isfunction(method) or inspect.ismethod(method)) and method.__module__.startswith("staging")
+    }
 
 
 FUNCTIONS = {name: value for name, value in PUBLIC.items() if inspect.isfunction(value)} | {

@@ -39,6 +39,11 @@ class TextPart(_Part):
     """Text of a file, in a fence that it cannot close.
 
     Attributes:
+        number: the place of the outcome among the stage's, from 1.
+        outcome: the staged file that is shown.
+        name: for display, safe on one line.
+        media_type: of `data`.
+        remark: what was done to it, in a few words; empty if nothing was.
         text: what is shown; where something is left out, a line says how much.
         section: heading, fence and text, as the prompt and the blocks show it.
     """
@@ -54,11 +59,7 @@ class TextPart(_Part):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _MediaPart(_Part):
-    """A part that is no text.
-
-    Attributes:
-        data: the bytes.
-    """
+    """A part that is no text."""
 
     data: bytes = field(repr=False)
 
@@ -68,6 +69,11 @@ class ImagePart(_MediaPart):
     """A picture, or a piece of one, upright and within the limits.
 
     Attributes:
+        number: the place of the outcome among the stage's, from 1.
+        outcome: the staged file that is shown.
+        name: for display, safe on one line.
+        media_type: of `data`.
+        remark: what was done to it, in a few words; empty if nothing was.
         data: the bytes.
         width: in pixels.
         height: in pixels.
@@ -79,17 +85,44 @@ class ImagePart(_MediaPart):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class DocumentPart(_MediaPart):
-    """A PDF, or another document that the provider takes as a file."""
+    """A PDF, or another document that the provider takes as a file.
+
+    Attributes:
+        number: the place of the outcome among the stage's, from 1.
+        outcome: the staged file that is shown.
+        name: for display, safe on one line.
+        media_type: of `data`.
+        remark: what was done to it, in a few words; empty if nothing was.
+        data: the bytes.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AudioPart(_MediaPart):
-    """Sound, as it was sent."""
+    """Sound, as it was sent.
+
+    Attributes:
+        number: the place of the outcome among the stage's, from 1.
+        outcome: the staged file that is shown.
+        name: for display, safe on one line.
+        media_type: of `data`.
+        remark: what was done to it, in a few words; empty if nothing was.
+        data: the bytes.
+    """
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class VideoPart(_MediaPart):
-    """A video, as it was sent."""
+    """A video, as it was sent.
+
+    Attributes:
+        number: the place of the outcome among the stage's, from 1.
+        outcome: the staged file that is shown.
+        name: for display, safe on one line.
+        media_type: of `data`.
+        remark: what was done to it, in a few words; empty if nothing was.
+        data: the bytes.
+    """
 
 
 Part = TextPart | ImagePart | DocumentPart | AudioPart | VideoPart
@@ -113,6 +146,9 @@ class Unread:
 
 class Parts(Sequence[Part]):
     """What a model is given, in order of intake.
+
+    Args:
+        parts: at least one for every outcome that is shown.
 
     Attributes:
         outcomes: all outcomes of the stage; each is shown by a part or named in `unread`.

@@ -91,7 +91,11 @@ class ProviderLimits:
             raise ValueError(f"{name} must be a whole number from {least}, not {one_line(repr(value), limit=60)}")
 
     def side_of(self, images: int) -> int:
-        """Return the pixels that the longer side of a picture may have when so many are sent."""
+        """Return the pixels that the longer side of a picture may have when there are many in a request.
+
+        Args:
+            images: how many there are.
+        """
         return self.max_image_side if images <= self.many_images else min(self.max_image_side, self.max_side_of_many)
 
 

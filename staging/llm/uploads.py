@@ -101,6 +101,12 @@ def uploaded(
 class Uploads:
     """The scope that `uploaded` returns; it is entered once, and gives the blocks.
 
+    Args:
+        stage: whose files are sent.
+        api: the provider's Files API behind the client.
+        given: the other arguments, checked.
+        expires_after: seconds after which the provider deletes a copy by itself.
+
     Attributes:
         leftovers: after the scope, what could not be deleted, as (id or name, reason).
         parts: in the scope, what the blocks show; for its `Parts.notice`.
