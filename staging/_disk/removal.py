@@ -15,7 +15,7 @@ import os
 import shutil
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from typing import NamedTuple
 
 from staging._disk.errors import describe
@@ -62,39 +62,42 @@ class _Reserve:
         self._held: list[int] = []
 
     def hold(self) -> None:
-        """Keep the reserve filled until `drop`, as far as there are descriptors."""
+        """Keep two descriptors until `drop`.
+
+        Raises:
+            OSError: if there are not so many.
+        """
         with self._lock:
+            self._fill()
             self._holders += 1
-            self._settle()
 
     def drop(self) -> None:
         """Undo one `hold`."""
         with self._lock:
             self._holders -= 1
-            self._settle()
+            if not self._holders:
+                self._empty()
 
     @contextmanager
     def lent(self) -> Iterator[None]:
         """Give the descriptors free for the block, to one removal at a time."""
         with self._turn:
             with self._lock:
-                holders, self._holders = self._holders, 0
-                self._settle()
+                self._empty()
             try:
                 yield
             finally:
-                with self._lock:
-                    self._holders += holders
-                    self._settle()
+                with self._lock, suppress(OSError):  # others took them: the next to hold takes what it can get
+                    if self._holders:
+                        self._fill()
 
-    def _settle(self) -> None:
-        while self._held and self._holders <= 0:
+    def _fill(self) -> None:
+        while len(self._held) < 2:
+            self._held.append(os.open(os.devnull, os.O_RDONLY))
+
+    def _empty(self) -> None:
+        while self._held:
             os.close(self._held.pop())
-        while len(self._held) < 2 and self._holders > 0:
-            try:
-                self._held.append(os.open(os.devnull, os.O_RDONLY))
-            except OSError:  # there is none to be had: so be it
-                break
 
 
 reserve = _Reserve()

@@ -104,7 +104,6 @@ class Workspace:
                     lease = _lease_new(directory, group)
                     if not lease.held:
                         warn_of_no_locks(root)
-                    reserve.hold()
                     return cls(directory, lease, group)
         except WorkspaceError:
             raise
@@ -310,6 +309,7 @@ def _lease_new(directory: Path, group: int | None) -> Lease:
         lease = Lease(os.fspath(directory))
         try:
             _open_to(group, lease, directory)
+            reserve.hold()
         except BaseException:
             lease.release()
             raise

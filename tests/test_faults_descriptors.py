@@ -1,0 +1,62 @@
+"""A process without descriptors: downloads fail and may be tried again, nothing raises, and nothing is left."""
+
+import json
+import subprocess
+import sys
+
+import pytest
+
+from staging.testing import Drip, FakeCDN, assert_empty
+
+CHILD = """
+import asyncio, json, logging, pathlib, resource, sys
+import anyio
+from staging import AttachmentStage, UrlPolicy, WorkspaceError
+
+root, port, *urls = sys.argv[2:]
+policy = UrlPolicy.only("127.0.0.1", schemes=("http",), ports=(int(port),), private=True)
+logging.disable()
+
+
+async def use(limit):
+    ceiling = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (limit, ceiling))
+    try:
+        async with AttachmentStage(root, policy=policy) as stage:
+            outcomes = await stage.download(urls)
+            (stage.directory / "body" / "made").mkdir(parents=True)
+            (stage.directory / "body" / "made" / "this").symlink_to("nowhere")
+        told = [[outcome.downloaded or (outcome.reason, outcome.retryable) for outcome in outcomes], stage.leftovers]
+    except WorkspaceError as error:
+        told = [[(error.reason, error.retryable)], []]
+    resource.setrlimit(resource.RLIMIT_NOFILE, (ceiling, ceiling))
+    print(json.dumps([limit, *told]), flush=True)
+
+
+for limit in (*range(9, 25), 32, 40, 60):
+    anyio.run(use, limit, backend=sys.argv[1])
+"""
+
+
+@pytest.mark.parametrize("backend", ["asyncio", "trio"])
+def test_N10_with_nine_to_sixty_descriptors(tmp_path, backend):
+    """Files that arrive are staged; the rest failed for now. The directory that the body made goes as well."""
+    with FakeCDN.in_thread() as cdn:
+        urls = [cdn.file(f"{n}.txt", b"x" * 5000) for n in range(12)]
+        urls.append(cdn.file("slow.txt", b"y" * 1000, Drip(500, every=0.01, head=True)))
+        done = subprocess.run(
+            [sys.executable, "-c", CHILD, backend, tmp_path, str(cdn.port), *urls],
+            capture_output=True,
+            text=True,
+            timeout=110,
+            check=False,
+        )
+    assert done.stderr == ""
+    told = [json.loads(line) for line in done.stdout.splitlines()]
+    assert {limit for limit, *_ in told} == {*range(9, 25), 32, 40, 60}
+    for limit, outcomes, leftovers in told:
+        print(limit, outcomes)
+        assert all(outcome in (True, ["storage", True]) for outcome in outcomes), limit
+        assert leftovers == [], limit
+    assert told[-1][1] == [True] * 13
+    assert_empty(tmp_path)
