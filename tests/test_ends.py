@@ -62,7 +62,7 @@ def in_thread(function, *args):
         with contextlib.suppress(OSError):
             function(*args)
 
-    thread = threading.Thread(target=run)
+    thread = threading.Thread(target=run, daemon=True)  # one that hangs fails its test, and no more
     thread.start()
     yield thread
     thread.join(30)
@@ -541,6 +541,8 @@ def test_P07_without_locks_it_is_said_once(root, monkeypatch, caplog, code):
         raise OSError(code, os.strerror(code))
 
     monkeypatch.setattr(lease_module, "_lock", refuse)
+    Workspace.create(root).remove()
+    assert len(caplog.records) == 1
     plant(root, 3)
     for _ in range(2):
         workspace = Workspace.create(root)

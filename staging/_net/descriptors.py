@@ -25,4 +25,4 @@ def exhausted(error: BaseException) -> WorkspaceError | None:
             os.close(os.open(os.devnull, os.O_RDONLY))
         except OSError as found:
             number = found.errno
-    return WorkspaceError("storage", _NUMBERS[number], number) if number in _NUMBERS else None
+    return WorkspaceError("storage", _NUMBERS[number], number, retryable=True) if number in _NUMBERS else None

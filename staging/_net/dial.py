@@ -141,11 +141,14 @@ class Resolver:
         except StagingError:
             raise
         except socket.gaierror as error:
+            if short := exhausted(error):
+                raise short from None
             passing = error.errno == socket.EAI_AGAIN
             what = "cannot be resolved just now" if passing else "does not exist"
             raise _unconnected(origin, f"the name {origin} {what}", retryable=passing) from None
-        except Exception:  # noqa: BLE001  # a resolver may say anything, and be anybody's
-            raise _unconnected(origin, f"the name {origin} cannot be resolved", retryable=False) from None
+        except Exception as error:  # noqa: BLE001  # a resolver may say anything, and be anybody's
+            fault = f"the name {origin} cannot be resolved"
+            raise exhausted(error) or _unconnected(origin, fault, retryable=False) from None
         return [address for address in chain.from_iterable(zip_longest(*families.values())) if address]
 
 
