@@ -17,22 +17,10 @@ import zipfile
 import zlib
 
 import pytest
+from media_kit import OCTETS, ODF, OPC, PLAIN, box, declared, opc, seen, zipped
 
-from staging._claims.contradictions import contradicts
-from staging._claims.kinds import kind_of, kind_of_name, media_type_of_name
 from staging._claims.media import HEAD_BYTES, OBSERVABLE, TAIL_BYTES, observe, text_charset, wants_tail
 from staging._claims.zipped import _inflate
-
-OPC = "application/vnd.openxmlformats-officedocument."
-ODF = "application/vnd.oasis.opendocument."
-OCTETS, PLAIN = "application/octet-stream", "text/plain"
-
-
-def seen(data: bytes) -> str:
-    """Observe a whole file the way a download does: the head, and the tail where it is asked for."""
-    head = data[:HEAD_BYTES]
-    return observe(head, data[-TAIL_BYTES:]) if wants_tail(head) else observe(head)
-
 
 # ---- samples --------------------------------------------------------------------------------------------------------
 
@@ -70,47 +58,6 @@ def data(extension, content):
     return extension, lambda path: path.write_bytes(content() if callable(content) else content)
 
 
-def zipped(*members, method=zipfile.ZIP_DEFLATED, prefix=b"", comment=b"", stream=False):
-    buffer = io.BytesIO()
-    target = Unseekable(buffer) if stream else buffer
-    buffer.write(prefix)
-    with zipfile.ZipFile(target, "a" if prefix else "w", method) as archive:
-        for name, content in members:
-            how = zipfile.ZIP_STORED if name == "mimetype" else None
-            archive.writestr(name, content, how)
-        archive.comment = comment
-    return buffer.getvalue()
-
-
-class Unseekable(io.RawIOBase):
-    """A pipe: zipfile then writes data descriptors, so that no local header tells a length."""
-
-    def __init__(self, sink):
-        self.sink = sink
-
-    def writable(self):
-        return True
-
-    def write(self, content):
-        return self.sink.write(content)
-
-
-def opc(folder, *, backwards=False, filler=0, **options):
-    noise = random.Random(1).randbytes(filler)
-    members = [
-        ("[Content_Types].xml", "<Types/>" + noise.hex()),
-        ("_rels/.rels", "<Relationships/>"),
-        (f"{folder}/document.xml", "<x/>"),
-    ]
-    return zipped(*(members[::-1] if backwards else members), **options)
-
-
-def declared(media_type, *, backwards=False, filler=0, **options):
-    noise = random.Random(1).randbytes(filler)
-    members = [("mimetype", media_type), ("META-INF/manifest.xml", "<x/>"), ("content.xml", b"<x/>" + noise)]
-    return zipped(*(members[::-1] if backwards else members), **options)
-
-
 def workbook(path):
     openpyxl = pytest.importorskip("openpyxl", reason="openpyxl is not installed")
     book = openpyxl.Workbook()
@@ -138,12 +85,6 @@ def tar():
     with tarfile.open(fileobj=buffer, mode="w") as archive:
         archive.addfile(tarfile.TarInfo("a.txt"))
     return buffer.getvalue()
-
-
-def box(brand, *compatible):
-    """A whole ISO 14496-12 file: a file type box and nothing in it."""
-    body = brand + b"\0\0\0\0" + b"".join(compatible)
-    return struct.pack(">I4s", len(body) + 8, b"ftyp") + body + struct.pack(">I4s", 8, b"free")
 
 
 BITEXACT = ("-fflags", "+bitexact", "-id3v2_version", "0", "-write_xing", "0")
@@ -496,71 +437,6 @@ def test_a_broken_central_directory_is_no_error():
     for cut in range(len(good)):
         assert observe(good[:cut]) in OBSERVABLE
         assert observe(b"PK\3\4", good[cut:]) in OBSERVABLE
-
-
-# ---- claims ---------------------------------------------------------------------------------------------------------
-
-DOCX = OPC + "wordprocessingml.document"
-AGREE = (
-    (None, "image/png"), ("", PLAIN), ("png", "image/png"), ("application/octet-stream", "image/png"),
-    ("IMAGE/PNG; x=y", "image/png"), ("image/jpg", "image/jpeg"), ("text/x-python", PLAIN), ("application/json", PLAIN),
-    ("text/csv", PLAIN), ("text/markdown", PLAIN), ("text/markdown", "text/html"), ("text/plain", "text/html"),
-    ("text/plain; charset=utf-8", PLAIN), ("application/xml", "text/xml"), ("application/rss+xml", "text/xml"),
-    ("application/xhtml+xml", "text/html"), ("text/xml", "image/svg+xml"), ("image/svg+xml", PLAIN),
-    ("video/mp2t", PLAIN), ("application/x-unheard-of", PLAIN), ("application/x-unheard-of", OCTETS),
-    ("application/geo+json", "application/json"), ("text/csv", "application/json"), ("text/plain", OCTETS),
-    ("audio/mpeg", OCTETS), ("audio/x-wav", "audio/wav"), ("audio/x-m4a", "audio/mp4"), ("audio/mp4", "video/mp4"),
-    ("video/quicktime", "video/mp4"), ("audio/webm", "video/webm"), ("video/x-matroska", "video/matroska"),
-    ("audio/ogg", "application/ogg"), ("audio/opus", "audio/ogg"), ("image/heif", "image/heic"),
-    ("image/x-adobe-dng", "image/tiff"), (DOCX, "application/zip"), (DOCX, "application/x-ole-storage"),
-    ("application/zip", DOCX), ("application/java-archive", "application/zip"), ("model/3mf", "application/zip"),
-    ("application/msword", "application/x-ole-storage"), ("application/x-zip-compressed", "application/zip"),
-)  # fmt: skip
-CONTRADICT = (
-    ("image/png", "text/html"), ("image/png", PLAIN), ("image/png", OCTETS), ("image/jpeg", "image/png"),
-    ("image/gif", "image/webp"), ("application/pdf", OCTETS), ("application/pdf", "text/html"), ("image/jpg", OCTETS),
-    ("audio/mpeg", PLAIN), ("video/mp4", "text/html"), ("text/csv", "text/html"), ("application/json", "text/html"),
-    ("text/plain", "image/png"), ("text/x-python", "application/zip"), (DOCX, OPC + "spreadsheetml.sheet"),
-    (DOCX, "text/html"), (DOCX, OCTETS), ("application/zip", "application/pdf"), ("application/zip", OCTETS),
-    ("application/x-unheard-of", "text/html"), ("application/x-msdownload", "image/png"),
-    ("application/rss+xml", "application/pdf"), ("application/geo+json", "text/html"), ("image/svg+xml", "text/html"),
-    ("image/svg+xml", "image/png"), ("image/png", "image/svg+xml"), ("video/mp4", "audio/mpeg"),
-)  # fmt: skip
-
-
-def test_a_claim_is_contradicted_where_a_person_wants_to_know_and_nowhere_else():
-    assert [pair for pair in AGREE if contradicts(*pair)] == []
-    assert [pair for pair in CONTRADICT if not contradicts(*pair)] == []
-    assert [pair for pair in SAME.items() if contradicts(*pair)] == [], "libmagic's names are aliases"
-
-
-def test_no_type_contradicts_itself_and_each_is_a_bare_lower_case_type():
-    for media_type in OBSERVABLE:
-        assert not contradicts(media_type, media_type)
-        assert not contradicts(media_type.upper() + " ; charset=x", media_type)
-        assert media_type == media_type.strip()
-        assert media_type.count("/") == 1
-        assert ";" not in media_type
-
-
-def test_kinds():
-    types = ("image/png", "IMAGE/X ;y", "video/mp4", "audio/ogg", "application/pdf", PLAIN, "", "image", "imagery/x")
-    assert [kind_of(t) for t in types] == ["image", "image", "video", "audio", "file", "file", "file", "image", "file"]
-
-
-def test_an_extension_stands_for_a_type_and_a_kind():
-    names = ("a.png", "A.JPEG", "x.tar.gz", "film.MKV", "voice.ogg", "s.py", "README", "png", "a.", "", "a.unknown")
-    assert [(media_type_of_name(name), kind_of_name(name)) for name in names] == [
-        ("image/png", "image"), ("image/jpeg", "image"), ("application/gzip", "file"), ("video/matroska", "video"),
-        ("audio/ogg", "audio"), ("text/x-python", "file"), *[(None, None)] * 5,
-    ]  # fmt: skip
-
-
-def test_the_extension_of_each_sample_is_not_contradicted_by_what_is_seen(shelf):
-    """Both tables know the same formats: where only a name speaks, a good file raises no alarm."""
-    odd = {"odt", "docx"}  # samples of several formats share these names
-    for name, (extension, _, expected) in SAMPLES.items():
-        assert extension in odd or not contradicts(media_type_of_name(f"a.{extension}"), expected), name
 
 
 def test_looking_costs_microseconds():

@@ -41,8 +41,7 @@ _NAMES = {
     "application/fits": "image/fits",
     "image/vnd.dwg": "image/x-dwg application/acad application/x-dwg application/dwg",
     "image/x-portable-anymap": (
-        "image/x-portable-bitmap image/x-portable-graymap image/x-portable-pixmap image/x-portable- "
-        "arbitrarymap"
+        "image/x-portable-bitmap image/x-portable-graymap image/x-portable-pixmap image/x-portable-arbitrarymap "
     ),
     MP3: (
         "audio/mp3 audio/x-mp3 audio/mpeg3 audio/x-mpeg audio/x-mpeg-3 audio/mpg audio/mpa audio/mpa-robust "
@@ -187,8 +186,7 @@ _NAMES = {
     DOC: "application/x-msword application/vnd.msword application/doc",
     XLS: "application/excel application/x-excel application/x-msexcel application/xls",
     PPT: (
-        "application/mspowerpoint application/powerpoint application/x-mspowerpoint application/vnd.ms- "
-        "powerpoint.show"
+        "application/mspowerpoint application/powerpoint application/x-mspowerpoint application/vnd.ms-powerpoint.show "
     ),
     MSG: "application/x-msg application/msoutlook",
     "application/vnd.ms-publisher": "application/x-mspublisher",

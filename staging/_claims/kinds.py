@@ -129,7 +129,7 @@ _USUAL = {
     "application/x-bittorrent": "torrent", "application/vnd.tcpdump.pcap": "pcap cap", "application/x-pcapng": "pcapng",
     "application/x-bplist": "plist", "application/x-gettext-translation": "mo gmo", "application/x-ms-evtx": "evtx",
     "application/vnd.iccprofile": "icc icm", "application/vnd.shp": "shp", "application/x-nes-rom": "nes",
-    "font/woff": "woff", "font/woff2": "woff2", "font/ttf": "ttf", "font/otf": "otf", "font/collection": "ttc otc",
+    "font/woff": "woff", "font/woff2": "woff2", "font/ttf": "ttf", "font/otf": "otf", "font/collection": "ttc",
     "application/vnd.ms-fontobject": "eot", "application/x-font-type1": "pfb pfa",
     "model/gltf-binary": "glb", "model/stl": "stl", "application/x-blender": "blend",
     "application/vnd.autodesk.fbx": "fbx",

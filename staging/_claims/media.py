@@ -69,7 +69,7 @@ OBSERVABLE = BY_BYTES | {HTML, SVG, XML, JSON, PLAIN, OCTETS}
 # These may be text throughout: by their nature, or because of what their first members hold.
 _READABLE = frozenset(
     {PDF, "application/postscript", "application/x-font-type1", "application/rtf", "application/fits",
-     "application/x-archive"}
+     "application/x-archive", "application/vnd.debian.binary-package"}
 )  # fmt: skip
 # A zip, an OLE file, a tag before sound, a film; and what an Apple disk image may begin with.
 _TRAILED = re.compile(
