@@ -24,19 +24,19 @@ from staging.testing import FakeCDN, assert_empty
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 TOKEN = "123456:AAF-secret_of_the_bot"
-EXPIRED, TELEGRAM, TEAMS, MATRIX, FASTAPI, REPLY, CONVERSATION, SYNC, THREADS, NOTEBOOK, GAUGES, JSON = RECIPES = (
-    "Links that have expired",
-    "Telegram",
-    "Teams",
-    "Matrix",
-    "FastAPI with a streamed answer",
-    "A message and the one that it replies to",
-    "A stage for a conversation",
-    "Without an event loop",
-    "One area for many threads",
-    "A notebook",
-    "What an area is doing",
-    "Logs as JSON",
+RECIPES = (
+    EXPIRED := "Links that have expired",
+    TELEGRAM := "Telegram",
+    TEAMS := "Teams",
+    MATRIX := "Matrix",
+    FASTAPI := "FastAPI with a streamed answer",
+    REPLY := "A message and the one that it replies to",
+    CONVERSATION := "A stage for a conversation",
+    SYNC := "Without an event loop",
+    THREADS := "One area for many threads",
+    NOTEBOOK := "A notebook",
+    GAUGES := "What an area is doing",
+    JSON := "Logs as JSON",
 )
 
 
