@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["attachment-staging[images,heif,pdf]", "anthropic>=0.80"]
+# dependencies = ["attachment-staging[all]", "anthropic>=0.80"]
 # [tool.uv.sources]
 # attachment-staging = { path = "..", editable = true }
 # ///

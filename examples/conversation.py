@@ -1,3 +1,9 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["attachment-staging[all]", "anthropic>=0.80"]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """Hold a conversation about attachments: one stage for a thread, follow-up questions, and later attachments too.
 
 With no arguments it serves files from this machine and answers from a stand-in for the API. For real, from Discord's

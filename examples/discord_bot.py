@@ -1,7 +1,7 @@
 # /// script
 # requires-python = ">=3.11"
 # dependencies = [
-#     "attachment-staging[images,heif,pdf]",
+#     "attachment-staging[all]",
 #     "discord.py>=2.5",
 #     "audioop-lts; python_version >= '3.13'",
 #     "anthropic>=0.80",

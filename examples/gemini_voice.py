@@ -1,3 +1,9 @@
+# /// script
+# requires-python = ">=3.11"
+# dependencies = ["attachment-staging", "google-genai>=1.60"]
+# [tool.uv.sources]
+# attachment-staging = { path = "..", editable = true }
+# ///
 """Answer a voice message: it is staged, heard by Gemini as it is, and gone.
 
 With no arguments it serves a voice message from this machine and answers from a stand-in for the API. For real, from

@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["attachment-staging[pdf,documents]", "openai>=2.0"]
+# dependencies = ["attachment-staging[all]", "openai>=2.0"]
 # [tool.uv.sources]
 # attachment-staging = { path = "..", editable = true }
 # ///
