@@ -38,7 +38,7 @@ _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 _OURS = frozenset({"budget", "too_many", "disk_full", "storage"})  # reasons that say nothing about the URL
 
 Refresh = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
-_Key = tuple[Hashable, tuple[str, ...]]  # what is asked for, and the types that are wanted
+_Key = tuple[Hashable, tuple[str, ...] | None]  # what is asked for, and the types that are wanted
 _Result = StagedFile | StagingError | Literal["type"]  # the last: it was not of a type that was wanted
 
 
@@ -182,10 +182,10 @@ class Batch:
         """Fetch what no worker has fetched yet, or wait for the one that does."""
         request = request_of(attachment)
         fetches, accepted = self._tools.ledger.fetches, self._accepted
-        if accepted is not None and (known := fetches.get((request, ()))) and isinstance(known.result, StagedFile):
+        if accepted is not None and (known := fetches.get((request, None))) and isinstance(known.result, StagedFile):
             wanted = accepted.admits(replace(known.result, attachment=attachment))
             return known.result if wanted else "type"  # the file stays: another call wanted it
-        key = request, accepted.types if accepted is not None else ()
+        key = request, accepted.types if accepted is not None else None
         fetch = fetches.setdefault(key, _Fetch())
         while fetch.result is None:
             if fetch.running:

@@ -21,7 +21,7 @@ from staging._disk.errors import storage_error
 from staging._disk.moving import open_regular
 from staging._disk.part import PartFile
 from staging._download import BUFFER, Progress, Terms, display_name
-from staging._errors import DownloadError, RejectedError, WorkspaceError, too_large
+from staging._errors import DownloadError, RejectedError, StagingError, WorkspaceError, too_large
 from staging._models import Attachment, StagedFile
 from staging._text import is_data_url
 from staging._threads import in_thread
@@ -55,9 +55,12 @@ async def stage_local(attachment: Attachment, terms: Terms, turn: Turn, progress
         with anyio.move_on_after(seconds) as scope:
             turn.reservation.give_up = scope.cancel
             return await copy.run()
-    except BaseException:
+    except BaseException as error:
         copy.part.discard()  # under its final name too: no outcome will name it
-        raise
+        if isinstance(error, StagingError) or not isinstance(error, Exception):
+            raise
+        detail = f"it cannot be read to its end ({type(error).__name__})"  # a caller's object may raise anything
+        raise DownloadError("interrupted", detail) from error
     copy.part.discard()
     if turn.reservation.refused is not None:
         raise turn.reservation.refused
@@ -150,13 +153,10 @@ class _Copy:
         with anyio.move_on_after(seconds) as scope:
             try:
                 return _as_bytes(await _called(read, size))
+            except WorkspaceError:
+                raise
             except OSError as error:
                 raise storage_error(error) from error
-            except (RejectedError, WorkspaceError):
-                raise
-            except Exception as error:
-                detail = f"it cannot be read to its end ({type(error).__name__})"
-                raise DownloadError("interrupted", detail) from error
         assert scope.cancelled_caught  # noqa: S101  # or it has returned
         raise DownloadError("stalled", f"stalled: no data for {seconds:g} seconds", limit=seconds)
 

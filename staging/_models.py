@@ -182,13 +182,17 @@ class _Outcome(metaclass=Readable):
 
     def as_dict(self) -> dict[str, Any]:
         """Return the caller's own mapping, or `url`, `filename` and `type`, plus `local_path` and `downloaded`."""
-        source = self.attachment.source
-        own: dict[str, Any] = (
-            dict(source)
-            if isinstance(source, Mapping)
-            else {"url": self.attachment.url, "filename": self.name, "type": self.attachment.kind}
-        )
+        own = _own_keys(self.attachment.source)
+        if own is None:
+            own = {"url": self.attachment.url, "filename": self.name, "type": self.attachment.kind}
         return {**own, "local_path": self.local_path, "downloaded": self.downloaded}
+
+
+def _own_keys(source: Any) -> dict[str, Any] | None:
+    try:
+        return dict(source) if isinstance(source, Mapping) else None
+    except Exception:  # noqa: BLE001  # somebody else's mapping
+        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -273,6 +273,62 @@ async def test_what_cannot_be_read_fails_with_a_reason(make, reason, tmp_path):
     assert "s3cret" not in failure.detail + repr(failure)
 
 
+class Flapping:
+    """Has `read` as long as nobody uses it."""
+
+    def __init__(self):
+        self.asked = 0
+
+    def __getattr__(self, name):
+        self.asked += name == "read"
+        if name == "read" and self.asked < 3:
+            return bytes
+        raise RuntimeError(name)
+
+
+class Unsigned:
+    def __call__(self, size):
+        return b""
+
+    @property
+    def __signature__(self):
+        raise RuntimeError("signature")
+
+
+async def test_no_object_makes_download_raise(tmp_path):
+    released = memoryview(b"x")
+    released.release()
+
+    class Loose(os.PathLike):
+        def __fspath__(self):
+            raise RuntimeError("path")
+
+    class Read:
+        read = Unsigned()
+
+    mapping = type(
+        "Hostile", (dict,), {"get": lambda *_: 1 / 0, "__iter__": lambda *_: 1 / 0, "keys": lambda *_: 1 / 0}
+    )
+    hostile = [Flapping(), released, Loose(), Read(), mapping(), {"attachments": [mapping(), 5, object]}]
+    async with AttachmentStage(tmp_path) as stage:
+        outcomes = await stage.download(*hostile, hostile, b"good", accept=None)
+        assert outcomes[-1].downloaded
+        assert {outcome.reason for outcome in outcomes[:-1]} <= {"invalid", "interrupted"}
+        assert stage.context().count("Failed") == len(outcomes) - 1
+        assert all(outcome.as_dict() for outcome in outcomes)
+        assert stage.notice()
+
+
+async def test_a_file_that_is_not_what_it_claims_is_a_warning(tmp_path, caplog):
+    async with AttachmentStage(tmp_path, label="thread 42") as stage:
+        await stage.download(Attachment("", data=b"<!doctype html><p>x", name="a.png", media_type="image/png"))
+        assert "Type: text/html (claimed image/png)" in stage.context()
+        assert stage.notice() == "Not what they claim to be: a.png is text∕html, not image∕png."
+    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
+    assert record.getMessage() == "Not what it claims to be: 'a.png' for thread 42 is text/html, not image/png"
+    assert record.staging["claimed_media_type"] == "image/png"
+
+
 async def test_a_closed_file_fails(tmp_path):
     with opened(tmp_path, "a", b"x").open("rb") as file:
         pass
@@ -462,6 +518,14 @@ async def test_what_was_removed_counts_no_more(tmp_path):
     assert stage.removed == 1
 
 
+async def test_nothing_accepted_leaves_no_mark_on_later_calls(tmp_path):
+    data = b"plain"
+    async with AttachmentStage(tmp_path) as stage:
+        (none,) = await stage.download(data, accept=[])
+        (some,) = await stage.download(data)
+        assert (none.reason, some.downloaded) == ("type", True)
+
+
 async def test_a_wrong_accept_is_the_callers_to_see(tmp_path):
     async with AttachmentStage(tmp_path) as stage:
         with pytest.raises(TypeError, match="accept is a list"):
@@ -509,7 +573,7 @@ def optional(name):
 
 
 async def test_starlettes_upload(tmp_path):
-    optional("multipart")
+    optional("starlette")
     from starlette.datastructures import Headers, UploadFile
 
     for size in (100, 3 * MB):  # in memory, and on disk

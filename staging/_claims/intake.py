@@ -15,6 +15,7 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import replace
 from numbers import Number
+from pathlib import Path
 from typing import Any
 
 from staging._claims.reading import claimed, headers_of, is_url_object, of_claims, of_url, read, read_text
@@ -141,7 +142,8 @@ def _of_path(source: "os.PathLike[Any]", *, trusted: bool) -> Attachment:
     own = read(source, "attachment")  # of a staged file of another stage
     media_type = own.media_type if isinstance(own, Attachment) else None
     name = os.path.basename(path)  # noqa: PTH119  # a Path would be the caller's class
-    return Attachment("", name=name or None, media_type=media_type, source=source if trusted else path)
+    given = source if isinstance(source, Path) else Path(path)  # another's `__fspath__` is not asked twice
+    return Attachment("", name=name or None, media_type=media_type, source=given if trusted else path)
 
 
 def _of_reader(source: Any) -> Attachment | None:
