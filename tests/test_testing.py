@@ -598,7 +598,7 @@ async def handshake_error(cdn):
         ("expired", "certificate has expired"),
         ("wrong_host", "mismatch"),
         ("self_signed", "self.signed certificate"),
-        ("tls1.0", "(?i)protocol.version|unsupported.protocol"),
+        ("tls1.0", "(?i)protocol.version|unsupported.protocol|legacy.sigalg"),  # the last one is Debian's OpenSSL
         ("plain", "(?i)wrong.version.number|record.layer"),
     ],
 )
@@ -650,15 +650,46 @@ async def test_an_ssl_context_of_ones_own():
 async def test_a_close_on_tls_says_farewell_unless_truncated(faults, farewell):
     async with FakeCDN(host="localhost", tls=True) as cdn:
         cdn.serve("/a", DATA, Length(), *faults)
-        stream = await anyio.connect_tcp(
-            "127.0.0.1", cdn.port, tls_hostname="localhost", ssl_context=cdn.client_tls, tls_standard_compatible=True
-        )
-        await ask(stream)
-        raw, how = await read_all(stream)
-        assert split(raw)[2] == DATA
-        assert (how == "fin") == farewell
-        with contextlib.suppress(anyio.BrokenResourceError, ssl.SSLError):
-            await stream.aclose()
+        records = await records_of(cdn)
+        assert (records[-1] == FAREWELL) == farewell
+
+
+FAREWELL = 2 + 1 + 16  # bytes of an encrypted alert: itself, its type, and the tag (RFC 8446 sections 5.2 and 6)
+
+
+async def records_of(cdn):
+    """Ask for /a over TLS 1.3 and return the lengths of the records that come.
+
+    They are looked at on the wire: Python 3.11.2 with OpenSSL 3.0.19 reads a truncated stream as one that has ended.
+    """
+    raw = bytearray()
+    incoming, outgoing = ssl.MemoryBIO(), ssl.MemoryBIO()
+    tls = cdn.client_tls.wrap_bio(incoming, outgoing, server_hostname="localhost")
+    async with await anyio.connect_tcp("127.0.0.1", cdn.port) as stream:
+
+        async def pump(step, *arguments):
+            while True:
+                try:
+                    return step(*arguments)
+                except ssl.SSLWantReadError:
+                    await flush()
+                    incoming.write(await stream.receive())
+
+        async def flush():
+            if outgoing.pending:
+                await stream.send(outgoing.read())
+
+        await pump(tls.do_handshake)
+        await pump(tls.write, b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
+        await flush()
+        with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
+            while True:
+                raw += await stream.receive()
+    lengths = []
+    while raw:
+        lengths.append(int.from_bytes(raw[3:5], "big"))
+        del raw[: 5 + lengths[-1]]
+    return lengths
 
 
 async def test_tls_without_trustme_says_what_to_install(monkeypatch):
