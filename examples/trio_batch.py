@@ -89,7 +89,10 @@ def command_line() -> argparse.Namespace:
 if __name__ == "__main__":
     arguments = command_line()
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
+    problem = None
     try:
         trio.run(main, arguments.urls, arguments.allow_host)
     except* (ValueError, WorkspaceError) as errors:  # what is raised in a nursery comes in a group
-        sys.exit(f"trio_batch: {errors.exceptions[0]}")
+        problem = errors.exceptions[0]
+    if problem is not None:  # not above: Python 3.11.2 shows the group of an `except*` that is left by SystemExit
+        sys.exit(f"trio_batch: {problem}")

@@ -682,13 +682,13 @@ async def records_of(cdn):
         await pump(tls.do_handshake)
         await pump(tls.write, b"GET /a HTTP/1.1\r\nHost: localhost\r\nConnection: close\r\n\r\n")
         await flush()
+        lengths = []
         with contextlib.suppress(anyio.EndOfStream, anyio.BrokenResourceError):
-            while True:
+            while FAREWELL not in lengths:  # after which the server waits for ours
                 raw += await stream.receive()
-    lengths = []
-    while raw:
-        lengths.append(int.from_bytes(raw[3:5], "big"))
-        del raw[: 5 + lengths[-1]]
+                while len(raw) >= 5 + (length := int.from_bytes(raw[3:5], "big")):
+                    lengths.append(length)
+                    del raw[: 5 + length]
     return lengths
 
 
