@@ -453,8 +453,24 @@ def test_no_head_takes_long():
     """No pattern goes back over the bytes again and again: a quadratic one needs many milliseconds here."""
     heads = (b"<!--" * 2000, b"<?xml" * 2000, b"<!-- -->" * 900, b"{" * 5000, b'["' + b"\\" * 5000, b'{"a":' * 1000,
              b"GIF89a" * 900, b"OggS\0" * 1000, b"\x1aE\xdf\xa3" + b"B\x82" * 2000, b"\0\0\0\0ftypmif1" + bytes(5000),
-             b"PK\3\4" + bytes(5000), b"PK\3\4" * 1100)  # fmt: skip
-    tails = (b"PK\1\2" * 4000 + b"PK\5\6" + bytes(18), b"PK\3\4mimetype" * 1300, (b"PK\1\2" + bytes(42)) * 350)
+             b"PK\3\4" + bytes(5000), b"PK\3\4" * 1100, b"<script>" * 600, b"<meta " * 800,
+             b"<style></style>" * 300, b"P6\n" + b"#\n" * 2000,
+             b"ID3\4\0\0\0\0\x7f\x7f" + bytes(5000), b"\0\0\0\x18ftyp" + b"moov" * 1100, b"\xff\xd8" + b"\xff" * 5000,
+             b"\xff\xd8" + b"\xff\xe0\0\2" * 1200, b"II*\0\x08\0\0\0\xff\xff" * 500,
+             b"\n%PDF-1.4\n" * 400 + b"0 ob" * 400, bytes(5000),
+             b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(5000), b"d8:" * 1500, b"{%" * 2000,
+             b"<html><" * 600)  # fmt: skip
+    tails = (
+        b"PK\1\2" * 4000 + b"PK\5\6" + bytes(18),
+        b"PK\3\4mimetype" * 1300,
+        (b"PK\1\2" + bytes(42)) * 350,
+        b"\xff\xfb" * 8000,
+        b"\xff\xf1" * 8000,
+        b"\xff\xf8\xc9\x18" * 4000,
+        b"moov" + b"hdlr" * 4000,
+        "Root Entry".encode("utf-16-le") * 800,
+        b"PK\3\4[Content_Types].xml" * 700,
+    )
     for head in heads:
         for tail in (b"", *tails):
             assert min(timeit.repeat(lambda h=head, t=tail: observe(h, t), number=1, repeat=3)) < 0.02, (

@@ -36,7 +36,7 @@ _PARAMETER = re.compile(
             | " .*+
             | (?P<bare> [^;]*+ )
             )
-        )?+
+        )?
         [^;]*+ (?: ; | \Z )""",
     re.ASCII | re.DOTALL | re.VERBOSE,
 )

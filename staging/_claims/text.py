@@ -28,9 +28,12 @@ _WIDE = (  # Western text of Windows without a mark: every other byte is zero
 
 _PROLOG = re.compile(rb"(?:[\t\n\f\r ]++|<\?xml.*?\?>|<!--.*?-->)*+", re.DOTALL)
 _SVG_ROOT = re.compile(rb"<(?:!doctype[\t\n\f\r ]+svg|(?:[\w.-]+:)?svg)(?=[\t\n\f\r />\[])", re.IGNORECASE)
-_BEFORE_PAGE = re.compile(  # what a browser's parser puts into the head of a page that has not begun yet
-    rb"(?:[\t\n\f\r ]++|<!--.*?-->|<(script|style|noscript)[\t\n\f\r >].*?</\1[\t\n\f\r ]*+>"
-    rb"|<(?:meta|link|base)[\t\n\f\r ][^<>]*+>)*+",
+# What a browser's parser puts into the head of a page that has not begun yet. No groups: in a possessive repeat they
+# make CPython's engine raise SystemError.
+_BEFORE_PAGE = re.compile(
+    rb"(?:[\t\n\f\r ]++|<!--.*?-->|<(?:meta|link|base)[\t\n\f\r ][^<>]*+>"
+    rb"|<script[\t\n\f\r >].*?</script[\t\n\f\r ]*+>|<style[\t\n\f\r >].*?</style[\t\n\f\r ]*+>"
+    rb"|<noscript[\t\n\f\r >].*?</noscript[\t\n\f\r ]*+>)*+",
     re.DOTALL | re.IGNORECASE,
 )
 _XHTML = re.compile(rb"<(?:!doctype[\t\n\f\r ]+html|html)(?=[\t\n\f\r />])", re.IGNORECASE)

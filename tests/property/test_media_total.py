@@ -11,6 +11,15 @@ MARKS = st.sampled_from([
     b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"ID3\3", b"\xff\xfb\x90\0", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0",
     b"\xef\xbb\xbf", b"RIFF\0\0\0\0", b"\0\0\0\x18ftyp", b"ftypmif1", b"\x1aE\xdf\xa3", b"OggS\0", b"%PDF-", b"<",
     b"<!--", b"<?xml", b"<svg ", b"{", b'["', b'{"a": ', b"\\", b"PK\3\4", b"PK\1\2", b"PK\5\6", b"mimetype", b"\n",
+    b"<script>", b"</script>", b"<style ", b"<meta a>", b"<html>", b"<title>", b"-->", b"?>", b"{%",
+    b"ID3\4\0\0\0\0\x7f\x7f",
+    b"\xff\xf1\x50\x80\x02\x1f\xfc", b"\xff\xf8\xc9\x18\0", b"[Content_Types].xml", b"META-INF/manifest.xml",
+    b"moov", b"mvhd",
+    b"hdlr", b"\0\0\0\x14ftypmp42", b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1", "Root Entry".encode("utf-16-le"),
+    b"\xff\xd8\xff",
+    b"\xff\xff\xff\xff", b"II*\0\x08\0\0\0", b"MM\0*", b"\xff\x4f\xff\x51", b"\0\0\0\x0cjP  \r\n\x87\n",
+    b"\x86\x86A_", b"P6\n#",
+    b"MZ", b"G", b"koly", b"\x0b\x77", b"%PDF-1.4\n", b"1 0 obj",
 ])  # fmt: skip
 FILES = st.lists(MARKS | st.binary(max_size=40) | st.integers(0, 5000).map(bytes), max_size=12).map(b"".join)
 CLAIMS = st.sampled_from(sorted(OBSERVABLE)) | st.text(max_size=30) | st.none()
