@@ -47,12 +47,13 @@ class StagingArea(Scope):
         policy: what may be contacted; one for the area, since its connections are shared.
         client: a client of your own, as for `AttachmentStage`.
         tls: an SSL context that trusts what you trust, as for `AttachmentStage`.
+        group: a POSIX group whose members may read the files of all stages, as for `AttachmentStage`.
         max_total_mb: MB that all stages together may hold; what does not fit fails with ``budget``. None: each stage
             only by its own limits.
 
     Raises:
-        TypeError: if `limits`, `policy`, `client` or `tls` is something else than it should be.
-        ValueError: if `max_total_mb` is nonsense, or `tls` stands beside `client`.
+        TypeError: if `limits`, `policy`, `client`, `tls` or `group` is something else than it should be.
+        ValueError: if `max_total_mb` or `group` is nonsense, or `tls` stands beside `client`.
     """
 
     _a, _the = "an area", "the area"
@@ -65,10 +66,17 @@ class StagingArea(Scope):
         policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
         client: AsyncClient | None = None,
         tls: ssl.SSLContext | None = None,
+        group: int | str | None = None,
         max_total_mb: float | None = None,
     ) -> None:
         self._options = Options(
-            temp_dir=temp_dir, limits=limits, policy=policy, client=client, tls=tls, max_total_mb=max_total_mb
+            temp_dir=temp_dir,
+            limits=limits,
+            policy=policy,
+            client=client,
+            tls=tls,
+            group=group,
+            max_total_mb=max_total_mb,
         )
         self._mine = _Holdings()
         super().__init__(self._mine)
@@ -78,7 +86,8 @@ class StagingArea(Scope):
         """Make and sweep the root.
 
         Raises:
-            WorkspaceError: if the root cannot be made or written, or is no directory.
+            WorkspaceError: if the root cannot be made or written, or is no directory, or files cannot be given to
+                `group`.
             TypeError: if `temp_dir` is no path.
             StageClosedError: if this area has been entered before.
         """

@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 from staging._budget import Budget
-from staging._disk.root import prepare_root
+from staging._disk.root import group_number, prepare_root, require_group
 from staging._disk.sweep import sweep_until
 from staging._errors import Reason, WorkspaceError
 from staging._models import Limits, require_number, to_bytes
@@ -31,7 +31,7 @@ class Options:
 
     Raises:
         TypeError: if one is not what its annotation says.
-        ValueError: if `max_total_mb` is nonsense, or `tls` stands beside `client`, which would never see it.
+        ValueError: if `max_total_mb` or `group` is nonsense, or `tls` stands beside `client`, which would never see it.
     """
 
     temp_dir: str | PathLike[str] | None
@@ -39,6 +39,7 @@ class Options:
     policy: UrlPolicy
     client: AsyncClient | None
     tls: ssl.SSLContext | None
+    group: int | str | None = None
     max_total_mb: float | None = None
 
     def __post_init__(self) -> None:
@@ -49,6 +50,7 @@ class Options:
         tls = "an SSL context (ssl.create_default_context)"
         _require("tls", self.tls, self.tls is None or isinstance(self.tls, ssl.SSLContext), tls)
         require_limits(self.limits)
+        require_group(self.group)
         if self.client is not None and self.tls is not None:
             raise ValueError("tls does nothing beside client: give it to the client, httpx.AsyncClient(verify=...)")
         if self.max_total_mb is not None:
@@ -112,6 +114,7 @@ class Resources(NamedTuple):
 
     Args:
         root: under which workspaces are made.
+        group: number of the group that may read the files; None for none.
         policy: what may be contacted; one for all, because warm connections are shared.
         transport: holds the connections.
         send: a request in, a response with its body unread out.
@@ -122,6 +125,7 @@ class Resources(NamedTuple):
     """
 
     root: Path
+    group: int | None
     policy: UrlPolicy
     transport: Transport
     send: Send
@@ -142,13 +146,14 @@ async def open_resources(options: Options) -> Resources:
     Nothing is contacted yet. Whoever opens it closes it.
 
     Raises:
-        WorkspaceError: if the root cannot be used.
+        WorkspaceError: if the root cannot be used, or there is no such group.
     """
-    root = await in_thread(prepare_root, options.temp_dir)
+    root, group = await in_thread(_prepare, options)
     transport, counters = Transport(options.policy, options.tls), Counters()
     total = float("inf") if options.max_total_mb is None else options.max_total_mb
     return Resources(
         root=root,
+        group=group,
         policy=options.policy,
         transport=transport,
         send=transport.send if options.client is None else through(options.client),
@@ -157,3 +162,8 @@ async def open_resources(options: Options) -> Resources:
         counters=counters,
         sweep=Sweep(root, counters),
     )
+
+
+def _prepare(options: Options) -> tuple[Path, int | None]:
+    group = group_number(options.group)  # a directory service may be asked for it
+    return prepare_root(options.temp_dir, group=group), group

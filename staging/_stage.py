@@ -84,14 +84,14 @@ class _Holdings:
         self._removing = threading.Lock()
         self._reservations: list[Reservation] = []
 
-    def make(self, root: Path) -> None:
+    def make(self, root: Path, group: int | None) -> None:
         """Make the workspace; blocks. If the stage has ended meanwhile, it goes at once.
 
         Raises:
             WorkspaceError: if the disk or the root does not allow it.
             StageClosedError: if the stage has ended.
         """
-        Workspace.create(root, self._own)
+        Workspace.create(root, self._own, group=group)
 
     def _own(self, workspace: Workspace) -> None:
         with self._making:
@@ -145,6 +145,9 @@ class AttachmentStage(Scope):
         client: a client of your own (proxies, mocks, HTTP/2). It dials, so the addresses it connects to are its
             business, and so is closing it. Without one, the environment (``HTTPS_PROXY``, ``.netrc``) is not used.
         tls: an SSL context that trusts what you trust; None: the system's store. With `client`, give it to that.
+        group: number or name of a POSIX group whose members may read the files: a sandbox in which tools run, for one.
+            Files get mode 0640 and directories 0750; what is made of the root gets 0710, while a root that is there
+            keeps its mode. None: only this process's user reads them.
         label: for log lines: ``label="thread 42"`` gives ``... for thread 42``.
         on_event: a plain function, called with every `Event` in the event loop, so it must not block. If it raises,
             that is logged once and changes nothing.
@@ -152,8 +155,8 @@ class AttachmentStage(Scope):
             returns old -> new. If it raises, or leaves one out, those fail with ``expired``.
 
     Raises:
-        TypeError: if `limits`, `policy`, `client`, `tls` or `on_event` is something else than it should be.
-        ValueError: if `max_mb` is nonsense, or `tls` stands beside `client`, which would not see it.
+        TypeError: if `limits`, `policy`, `client`, `tls`, `group` or `on_event` is something else than it should be.
+        ValueError: if `max_mb` or `group` is nonsense, or `tls` stands beside `client`, which would not see it.
     """
 
     _a, _the = "a stage", "the stage"
@@ -167,13 +170,14 @@ class AttachmentStage(Scope):
         policy: UrlPolicy = UrlPolicy.discord(),  # noqa: B008  # frozen
         client: AsyncClient | None = None,
         tls: ssl.SSLContext | None = None,
+        group: int | str | None = None,
         label: str = "",
         on_event: Callable[[Event], None] | None = None,
         refresh: Refresh | None = None,
     ) -> None:
         require_limits(limits)
         limits = limits if max_mb is None else replace(limits, max_mb=max_mb)
-        options = Options(temp_dir=temp_dir, limits=limits, policy=policy, client=client, tls=tls)
+        options = Options(temp_dir=temp_dir, limits=limits, policy=policy, client=client, tls=tls, group=group)
         require_observer(on_event)
         alone = _Alone(options)
         self._lender: Lender = alone
@@ -192,7 +196,8 @@ class AttachmentStage(Scope):
         """Make the workspace; a sweep of the root, of what dead processes left, goes on in the background.
 
         Raises:
-            WorkspaceError: if the root cannot be made or written, or is no directory; nothing was downloaded.
+            WorkspaceError: if the root cannot be made or written, or is no directory, or files cannot be given to
+                `group`; nothing was downloaded.
             TypeError: if `temp_dir` is no path.
             StageClosedError: if this stage has been entered before, or is closed meanwhile.
         """
@@ -200,7 +205,7 @@ class AttachmentStage(Scope):
 
     async def _enter(self) -> None:
         resources = await self._lender.lend(self)
-        await in_thread(self._mine.make, resources.root)
+        await in_thread(self._mine.make, resources.root, resources.group)
         assert self._mine.workspace is not None  # noqa: S101  # it was just made, and this call has not been cancelled
         self._tools = Tools(
             resources=resources,

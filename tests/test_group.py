@@ -11,6 +11,7 @@ from pathlib import Path
 
 import pytest
 
+from staging import AttachmentStage, StagingArea, UrlPolicy
 from staging._disk.lease import Lease
 from staging._disk.part import PartFile
 from staging._disk.removal import Removal
@@ -171,3 +172,39 @@ def test_names_numbers_and_nonsense():
             require_group(wrong)
     for right in (None, 0, "staff", GROUP):
         require_group(right)
+
+
+# ── the scopes ───────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@AS_ROOT
+@pytest.mark.parametrize("scope", ["stage", "area"])
+async def test_a_tool_that_runs_as_another_user_reads_what_the_prompt_names(place, scope):
+    root = place / "root"
+
+    async def use(stage):
+        [file] = await stage.download(b"hello")
+        assert (mode(stage.directory), mode(file.path)) == (0o750, 0o640)
+        assert as_user(["cat", file.path], GROUP) == "hello"
+        assert as_user(["cat", file.path]) == 1
+
+    if scope == "stage":
+        async with AttachmentStage(root, group=GROUP) as stage:
+            await use(stage)
+        assert stage.removed == 1
+    else:
+        async with StagingArea(root, group=GROUP) as area, area.stage() as stage:
+            await use(stage)
+    assert mode(root) == 0o710
+    assert os.listdir(root) == []
+
+
+@pytest.mark.parametrize("make", [AttachmentStage, StagingArea])
+async def test_a_group_that_is_none_is_refused_before_anything_is_made(place, make):
+    for nonsense, error in ((-1, ValueError), ("", ValueError), (1.5, TypeError), (True, TypeError)):
+        with pytest.raises(error, match="group"):
+            make(place / "root", policy=UrlPolicy.discord(), group=nonsense)
+    with pytest.raises(WorkspaceError, match="there is no group 'no such group here' on this machine"):
+        async with make(place / "root", group="no such group here"):
+            pass
+    assert os.listdir(place) == []
