@@ -21,13 +21,14 @@ PNG = image()
 DOC = pdf("page")
 OGG = b"OggS\0\2" + bytes(20) + b"\1\x13OpusHead" + bytes(60)
 MP4 = b"\0\0\0\x18ftypmp42" + bytes(12)
-ZIP = b"PK\x05\x06" + bytes(18)
+BLOB = bytes(range(256))
+DOCX = docx()
 
 
 def everything(folder):
     return stage_of(
-        folder, ("a.txt", b"text"), ("i.png", PNG), ("d.pdf", DOC), ("v.ogg", OGG), ("v.mp4", MP4), ("z.zip", ZIP),
-        ("d.docx", docx()), ("empty.png", b""), ("cut.png", PNG[:20]), failure(), link(),
+        folder, ("a.txt", b"text"), ("i.png", PNG), ("d.pdf", DOC), ("v.ogg", OGG), ("v.mp4", MP4), ("z.bin", BLOB),
+        ("d.docx", DOCX), ("empty.png", b""), ("cut.png", PNG[:20]), failure(), link(),
     )  # fmt: skip
 
 
@@ -77,14 +78,14 @@ async def test_the_notice_tells_the_person_what_was_not_read(tmp_path):
 async def test_the_notice_tells_no_hint_of_a_programmer(tmp_path, monkeypatch):
     from test_llm_prompt import hide
 
-    hide(monkeypatch, "pypdf", "openpyxl")
+    hide(monkeypatch, "pypdfium2", "pypdf", "openpyxl")
     found = await llm.parts(stage_of(tmp_path, ("r.pdf", DOC)), limits=llm.COMPATIBLE)
     assert "pip install" in found.unread[0].reason
     assert found.notice() == "1 of 1 attachments could not be used: r.pdf: it cannot be read here."
 
 
 async def test_the_values_are_frozen_and_tell_little_in_a_repr(tmp_path):
-    found = await llm.parts(stage_of(tmp_path, ("i.png", PNG), ("z.zip", ZIP)))
+    found = await llm.parts(stage_of(tmp_path, ("i.png", PNG), ("z.bin", BLOB)))
     with pytest.raises(FrozenInstanceError):
         found[0].name = "x"
     assert "data" not in repr(found[0])
@@ -265,9 +266,9 @@ async def test_a_list_that_was_made_before_is_shown_as_it_is(hand_off, tmp_path)
 
 async def test_documents_go_as_files_where_that_is_asked_for(tmp_path):
     limits = replace(llm.OPENAI, document_types=llm.OPENAI_DOCUMENTS)
-    (block, _) = await llm.openai_blocks(stage_of(tmp_path, ("notes", docx())), limits=limits)
+    (block, _) = await llm.openai_blocks(stage_of(tmp_path, ("notes", DOCX)), limits=limits)
     assert block["filename"] == "notes.docx"
-    assert base64.b64decode(block["file_data"].partition(",")[2]) == docx()
+    assert base64.b64decode(block["file_data"].partition(",")[2]) == DOCX
 
 
 # Limits that are nonsense
@@ -313,8 +314,8 @@ async def test_the_pattern_that_fits_best_is_taken(tmp_path):
         return "kind"
 
     readers = {"*/*": transcribe, "text/*": any_text, "audio/ogg": exact}
-    found = await llm.parts(stage_of(tmp_path, ("v.ogg", OGG), ("a.txt", b"x"), ("z.zip", ZIP)), readers=readers)
-    assert [part.text for part in found] == ["exact", "kind", "Hello from z.zip"]
+    found = await llm.parts(stage_of(tmp_path, ("v.ogg", OGG), ("a.txt", b"x"), ("z.bin", BLOB)), readers=readers)
+    assert [part.text for part in found] == ["exact", "kind", "Hello from z.bin"]
 
 
 async def test_a_reader_that_fails_is_a_line_without_its_words(tmp_path, caplog):
@@ -327,9 +328,9 @@ async def test_a_reader_that_fails_is_a_line_without_its_words(tmp_path, caplog)
     async def silent(file):
         return " \n"
 
-    readers = {"audio/*": fails, "image/*": odd, "application/zip": silent}
+    readers = {"audio/*": fails, "image/*": odd, "application/octet-stream": silent}
     with caplog.at_level(logging.WARNING, "staging"):
-        found = await llm.parts(stage_of(tmp_path, ("v.ogg", OGG), ("i.png", PNG), ("z.zip", ZIP)), readers=readers)
+        found = await llm.parts(stage_of(tmp_path, ("v.ogg", OGG), ("i.png", PNG), ("z.bin", BLOB)), readers=readers)
     assert [each.reason for each in found.unread] == [
         "its reader failed (ValueError)", "its reader returned no text but int", "its reader found no text in it",
     ]  # fmt: skip
