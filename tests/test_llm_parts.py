@@ -264,6 +264,17 @@ async def test_a_list_that_was_made_before_is_shown_as_it_is(hand_off, tmp_path)
     assert "'v.mp4': not shown, video/mp4, 24 bytes (video/mp4 cannot be given to this model)" in listed
 
 
+async def test_a_pdf_goes_as_pictures_of_its_pages_where_that_is_asked_for(tmp_path):
+    stage = stage_of(tmp_path, ("i.png", PNG), ("d.pdf", pdf(*"abcdef")))
+    limits = replace(llm.COMPATIBLE, pdf="images")
+    blocks = await llm.openai_chat_blocks(stage, limits=limits)
+    assert [block["type"] for block in blocks] == ["image_url"] * 7 + ["text"]
+    assert listing(blocks)[1] == "2. 'd.pdf': images 2 to 7 above (page 1 of 6; page 6 of 6)"
+    blocks = await llm.openai_chat_blocks(stage, limits=replace(limits, max_images=4))
+    assert len(media(blocks)) == 4
+    assert listing(blocks)[1].endswith("(page 1 of 6; page 2 of 6; page 3 of 6; the pages after it are not shown)")
+
+
 async def test_documents_go_as_files_where_that_is_asked_for(tmp_path):
     limits = replace(llm.OPENAI, document_types=llm.OPENAI_DOCUMENTS)
     (block, _) = await llm.openai_blocks(stage_of(tmp_path, ("notes", DOCX)), limits=limits)

@@ -8,6 +8,7 @@ Everything is a plain dict, so what an API has besides can be added: Anthropic's
 """
 
 import binascii
+import re
 import time
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
@@ -231,6 +232,8 @@ def encoded(part: MediaPart, shape: Shape) -> str:
 
 # What is told
 
+_COUNTED = re.compile(r"(?:page|part) \d+ of \d+")
+
 _WORDS: dict[type[Part], str] = {
     ImagePart: "image",
     DocumentPart: "document",
@@ -253,23 +256,31 @@ def listing(parts: Parts) -> str:
 def _places(parts: Parts) -> dict[int, str]:
     """Return, by number, where each outcome is shown: ``images 2 to 4 above (…)``, ``its text is below``."""
     numbers: dict[int, list[int]] = {}
-    first: dict[int, Part] = {}
+    shown: dict[int, list[Part]] = {}
     counts: dict[str, int] = dict.fromkeys(_WORDS.values(), 0)
     for part in parts:
-        first.setdefault(part.number, part)
+        shown.setdefault(part.number, []).append(part)
         if not isinstance(part, TextPart):
             word = _WORDS[type(part)]
             counts[word] += 1
             numbers.setdefault(part.number, []).append(counts[word])
-    return {number: _place(part, numbers.get(number, [])) for number, part in first.items()}
+    return {number: _place(some, numbers.get(number, [])) for number, some in shown.items()}
 
 
-def _place(part: Part, numbers: Sequence[int]) -> str:
-    remark = f" ({part.remark})" if part.remark else ""
-    if isinstance(part, TextPart):
+def _place(shown: Sequence[Part], numbers: Sequence[int]) -> str:
+    told = _remarks(shown)
+    remark = f" ({told})" if told else ""
+    if isinstance(shown[0], TextPart):
         return f"its text is below{remark}"
-    word = _WORDS[type(part)] + "s" * (len(numbers) > 1)
+    word = _WORDS[type(shown[0])] + "s" * (len(numbers) > 1)
     return f"{word} {ranges(numbers)} above{remark}"
+
+
+def _remarks(shown: Sequence[Part]) -> str:
+    """Return what is said of the parts of one file, each thing once; of pages that are only counted, the ends."""
+    told = list(dict.fromkeys(part.remark for part in shown if part.remark))
+    counted = [remark for remark in told if _COUNTED.fullmatch(remark)]
+    return "; ".join(remark for remark in told if remark not in counted[1:-1])
 
 
 def _missing(unread: Unread) -> str:
