@@ -64,7 +64,8 @@ def read(
     check_memory(image, wish)
     clean = copy_of(data, kind)
     if kept := as_it_is(image, clean, kind, wish):
-        give(out, kind, image.size, kept, "")
+        frames = frames_of(image)
+        give(out, kind, image.size, kept, f"it moves, {frames:,} frames" if frames > 1 else "")
         return
     for made in anew(image, data, wish):
         give(out, *made)
