@@ -78,7 +78,7 @@ def context(
 
 
 def _entry(number: int, outcome: Outcome, urls: Urls, places: _Places | None) -> Iterator[str]:
-    yield f"{number}. {_label(outcome)} {quoted(outcome.name)}"
+    yield f"{number}. {label(outcome)} {quoted(outcome.name)}"
     yield f"   Downloaded: {_downloaded(outcome)}"
     if isinstance(outcome, StagedFile) and places is not None:
         yield f"   Local Path: {one_line(str(_mapped(outcome.path, places)), limit=_WHOLE)}"
@@ -109,7 +109,8 @@ def claim_lines(outcome: Outcome) -> Iterator[str]:
         yield f"   Description: {one_line(description, limit=_MAX_DESCRIPTION)}"
 
 
-def _label(outcome: Outcome) -> str:
+def label(outcome: Outcome) -> str:
+    """Return what an outcome is called: ``FILE``, ``IMAGE``, ``VIDEO``, ``AUDIO``, ``URL`` or ``EMBED``."""
     if isinstance(outcome, StagedFile):
         attachment = outcome.attachment
         return kind_shown(attachment.media_type, outcome.media_type, _claimed_name(attachment)).upper()

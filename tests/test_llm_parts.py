@@ -329,6 +329,14 @@ async def test_the_pattern_that_fits_best_is_taken(tmp_path):
     assert [part.text for part in found] == ["exact", "kind", "Hello from z.bin"]
 
 
+async def test_sound_in_a_container_of_video_is_heard(tmp_path):
+    """Recorders of phones and browsers write MP4 and WebM."""
+    file = staged_file(tmp_path, "Recording.m4a", MP4)
+    file = replace(file, attachment=replace(file.attachment, name="Recording.m4a", media_type="audio/mp4"))
+    found = await llm.parts(stage_of(tmp_path, file), readers={"audio/*": transcribe})
+    assert [part.text for part in found] == ["Hello from Recording.m4a"]
+
+
 async def test_a_reader_that_fails_is_a_line_without_its_words(tmp_path, caplog):
     async def fails(file):
         raise ValueError("the key sk-secret is wrong")

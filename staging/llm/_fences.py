@@ -5,7 +5,7 @@ import re
 from collections.abc import Sequence
 
 from staging._models import Outcome, StagedFile
-from staging._text import one_line
+from staging._text import quoted
 from staging.llm.extract import Excerpt
 
 # fmt: off
@@ -39,11 +39,6 @@ _KNOWN_NAMES = {
 }
 # fmt: on
 _BY_TYPE = {"application/json": "json", "text/xml": "xml", "image/svg+xml": "xml"}
-
-
-def quoted(name: str) -> str:
-    """Return a display name in quotes that it cannot close, as the context block writes it."""
-    return "'" + one_line(name).replace("\\", "\\\\").replace("'", "\\'") + "'"
 
 
 def body_of(text: Excerpt) -> str:

@@ -16,6 +16,7 @@ from typing import Any
 import anyio
 
 from staging._claims.kinds import kind_of
+from staging._context import label
 from staging._models import Failure, Outcome, Skipped, StagedFile, require_number, to_bytes
 from staging._text import one_line
 from staging._threads import in_thread
@@ -239,7 +240,7 @@ async def _show(files: Mapping[int, StagedFile], given: Given, found: _Found) ->
     texts: dict[int, Reading] = {}
     media: dict[int, StagedFile] = {}
     for number, file in files.items():
-        pattern = _pattern(file.media_type, given.readers)
+        pattern = _pattern(file, given.readers)
         if pattern is not None:
             texts[number] = partial(_from_reader, given.readers[pattern], file)
         elif given.limits is not None and is_media(file, given.limits):
@@ -279,10 +280,14 @@ def is_media(file: StagedFile, limits: ProviderLimits) -> bool:
 # The caller's own readers
 
 
-def _pattern(media_type: str, readers: Readers) -> str | None:
-    """Return the pattern that fits best: the type itself, its kind, or everything."""
-    kind = media_type.partition("/")[0]
-    return next((pattern for pattern in (media_type, f"{kind}/*", "*/*") if pattern in readers), None)
+def _pattern(file: StagedFile, readers: Readers) -> str | None:
+    """Return the pattern that fits best: the type itself, its kind, or everything.
+
+    A recording of sound alone may be in a container of video: then both kinds fit, what it is shown as first.
+    """
+    kinds = label(file).lower(), file.media_type.partition("/")[0]
+    patterns = (file.media_type, *(f"{kind}/*" for kind in kinds), "*/*")
+    return next((pattern for pattern in patterns if pattern in readers), None)
 
 
 async def _from_reader(reader: Reader, file: StagedFile, keep: int) -> Excerpt:

@@ -16,10 +16,10 @@ from typing import Any
 
 from staging._context import claim_lines
 from staging._models import Outcome
-from staging._text import format_size, one_line
+from staging._text import format_size, one_line, quoted
 from staging._threads import in_thread
 from staging.llm._budget import Count
-from staging.llm._fences import quoted, ranges
+from staging.llm._fences import ranges
 from staging.llm._files import Stage
 from staging.llm._values import AudioPart, DocumentPart, ImagePart, MediaPart, Part, Parts, TextPart, Unread, VideoPart
 from staging.llm.limits import ANTHROPIC, GEMINI, OPENAI, OPENAI_CHAT, PDF, ProviderLimits
