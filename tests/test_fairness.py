@@ -1,0 +1,330 @@
+"""Many senders in one process: turns, bytes and requests are shared so that none of them can hurt the others."""
+
+import logging
+import time
+from contextlib import suppress
+
+import anyio
+import anyio.lowlevel
+import pytest
+
+from staging import AttachmentStage, Limits, Progress, RejectedError, StageClosedError, StagedFile, StagingArea
+from staging import _turns as turns_module
+from staging._budget import Budget, Reservation
+from staging._turns import Line, Turn, Turns
+from staging.testing import Chunked, Drip, FakeCDN, Hold, Raw, Reply, Stall, assert_empty
+
+MB = 1_048_576
+
+
+# ── turns ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def one_after_the_other(limit, demands):
+    """Let each line ask for so many turns at once; return the lines in the order in which they were served."""
+    turns = Turns(limit)
+    served, gate = [], anyio.Event()
+
+    async def work(name, line):
+        async with Turn(line, Reservation()):
+            served.append(name)
+            await gate.wait()
+
+    async with anyio.create_task_group() as group:
+        for name, wanted in demands.items():
+            line = Line(turns)
+            for _ in range(wanted):
+                group.start_soon(work, name, line)
+                await anyio.lowlevel.checkpoint()
+        for _ in range(10):
+            await anyio.lowlevel.checkpoint()
+        running = len(served)
+        gate.set()
+    assert turns.running == turns.waiting == 0
+    return running, "".join(served)
+
+
+async def test_turns_go_round_robin_over_the_stages_that_wait():
+    running, served = await one_after_the_other(2, {"a": 6, "b": 2, "c": 1})
+    assert running == 2
+    assert served == "aa" + "abcab" + "aa"
+
+
+@pytest.mark.parametrize("cancelled", ["waiting", "granted"])
+async def test_a_turn_of_a_cancelled_download_is_not_lost(cancelled):
+    turns = Turns(1)
+    line = Line(turns)
+    async with anyio.create_task_group() as group:
+        first = Turn(line, Reservation())
+        await first.__aenter__()
+
+        async def wait():
+            async with Turn(line, Reservation()):
+                await anyio.sleep(60)
+
+        group.start_soon(wait)
+        while not turns.waiting:
+            await anyio.lowlevel.checkpoint()
+        if cancelled == "granted":
+            await first.__aexit__(None, None, None)  # the other has it now, and has not run yet
+        group.cancel_scope.cancel()
+    await first.__aexit__(None, None, None)
+    with anyio.fail_after(5):
+        async with Turn(line, Reservation()):
+            assert turns.running == 1
+    assert (turns.running, turns.waiting, line.held) == (0, 0, 0)
+
+
+async def test_a_slow_download_lends_its_turn_to_another_stage_and_takes_it_again():
+    turns = Turns(1)
+    slow, quick = Turn(Line(turns), Reservation(Budget(MB, "x"))), Turn(Line(turns), Reservation())
+    await slow.__aenter__()
+    with anyio.fail_after(5):
+        async with quick:  # would wait for ever
+            assert slow.lent
+            assert turns.running == 2
+            again = anyio.Event()
+
+            async def retake():
+                await slow.retake()
+                again.set()
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(retake)
+                for _ in range(10):
+                    await anyio.lowlevel.checkpoint()
+                assert not again.is_set(), "the limit holds for those that are going on"
+                await quick.__aexit__(None, None, None)
+    assert not slow.lent
+    await slow.__aexit__(None, None, None)
+    assert (turns.running, turns.waiting) == (0, 0)
+
+
+async def test_a_download_that_receives_keeps_its_turn(monkeypatch):
+    monkeypatch.setattr(turns_module, "SETTLING", 0)
+    turns = Turns(1)
+    reservation = Reservation(Budget(1000 * MB, "x"))
+    busy = Turn(Line(turns), reservation)
+    await busy.__aenter__()
+
+    async def receive():
+        while True:
+            reservation.cover(reservation.held + 10 * turns_module.SLOW)
+            await anyio.sleep(turns_module.PATIENCE / 4)
+
+    async with anyio.create_task_group() as group:
+        group.start_soon(receive)
+        await anyio.lowlevel.checkpoint()
+        with anyio.move_on_after(20 * turns_module.PATIENCE) as scope:
+            async with Turn(Line(turns), Reservation()):
+                pass
+        assert scope.cancelled_caught
+        assert not busy.lent
+        group.cancel_scope.cancel()
+    await busy.__aexit__(None, None, None)
+
+
+async def test_a_stage_never_borrows_from_itself(monkeypatch):
+    monkeypatch.setattr(turns_module, "SETTLING", 0)
+    turns = Turns(1)
+    line = Line(turns)
+    async with Turn(line, Reservation()) as first:
+        with anyio.move_on_after(10 * turns_module.PATIENCE) as scope:
+            async with Turn(line, Reservation()):
+                pass
+        assert scope.cancelled_caught
+        assert not first.lent
+
+
+async def test_a_small_file_does_not_wait_for_another_stages_dripping_links(tmp_path):
+    """Eight of them hold every turn of the area, for a whole timeout."""
+    async with FakeCDN() as cdn:
+        drip = [cdn.serve(f"/{n}", b"x" * 10_000, Drip(1, every=0.02)) for n in range(20)]
+        tiny = cdn.serve("/tiny", b"x")
+        async with StagingArea(tmp_path, policy=cdn.policy) as area, anyio.create_task_group() as group:
+
+            async def flood():
+                async with area.stage() as stage:
+                    with suppress(StageClosedError):
+                        await stage.download(drip)
+
+            group.start_soon(flood)
+            await cdn.requested(times=8)
+            began = time.monotonic()
+            async with area.stage() as stage:
+                [outcome] = await stage.download(tiny, timeout=20)
+            assert isinstance(outcome, StagedFile)
+            assert time.monotonic() - began < 10, "the default timeout of the others is 60 s"
+            stats = area.stats()
+            assert (stats.stages_open, stats.downloads_running, stats.downloads_waiting) == (1, 8, 0)
+            group.cancel_scope.cancel()
+    assert_empty(tmp_path)
+
+
+# ── bytes ────────────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_silent_links_reserve_nothing_however_much_they_declare(tmp_path):
+    async with FakeCDN() as cdn:
+        head = b"HTTP/1.1 200 OK\r\nContent-Length: 52428800\r\n\r\n"
+        cdn.script("/claim", *[Raw(b"", Stall(60), head=head)] * 7)
+        tiny = cdn.serve("/tiny", b"x" * 1000)
+        limits = Limits(concurrency=16, retries=0)
+        async with (
+            StagingArea(tmp_path, policy=cdn.policy, limits=limits, max_total_mb=100) as area,
+            anyio.create_task_group() as group,
+        ):
+
+            async def squat():
+                async with area.stage() as stage:
+                    await stage.download([f"{cdn.url('/claim')}?{n}" for n in range(7)])
+
+            group.start_soon(squat)
+            await cdn.requested("/claim", times=7)
+            async with area.stage() as stage:
+                [outcome] = await stage.download(tiny)
+                assert outcome.downloaded
+                assert area.stats().bytes_held == 1000
+            group.cancel_scope.cancel()
+
+
+@pytest.mark.parametrize("claimed", [False, True])
+async def test_who_asked_for_most_fails_when_the_budget_is_full_and_not_the_small_one_beside_it(tmp_path, claimed):
+    async with FakeCDN() as cdn:
+        gate = Hold(MB)
+        large, small = cdn.serve("/large", bytes(20 * MB), Chunked(65_536), gate), cdn.serve("/small", b"x" * 1000)
+        source = {"url": small, "size": 1000} if claimed else small
+        async with (
+            StagingArea(tmp_path, policy=cdn.policy, max_total_mb=1) as area,
+            area.stage() as one,
+            area.stage() as two,
+            anyio.create_task_group() as group,
+        ):
+            failed, ended = [], anyio.Event()
+
+            async def greedy():
+                failed.extend(await one.download(large))
+                ended.set()
+
+            group.start_soon(greedy)
+            await gate.reached()
+            while area.stats().bytes_held < MB:  # noqa: ASYNC110  # bytes that are on their way have no event
+                await anyio.sleep(0.001)
+            [outcome] = await two.download(source)
+            assert outcome.downloaded
+            with anyio.fail_after(10):
+                await ended.wait()
+            assert failed[0].reason == "budget"
+            assert failed[0].retryable
+            assert area.stats().bytes_held == 1000
+            gate.release()
+    assert_empty(tmp_path)
+
+
+def test_bytes_count_when_they_come_and_only_then():
+    budget = Budget(100, "the stage")
+    first, second = Reservation(budget), Reservation(budget)
+    first.admit(90)
+    second.admit(80)
+    assert budget.used == 0
+    second.cover(60)
+    with pytest.raises(RejectedError, match="no room left: the stage takes 100 bytes in all"):
+        first.admit(90)
+        first.cover(50)
+    assert (budget.used, first.held) == (60, 0)
+    second.finish(60)
+    third = Reservation(budget)
+    third.cover(40)
+    third.refund()
+    third.refund()
+    assert budget.used == 60
+
+
+def test_a_finished_download_keeps_its_bytes():
+    budget = Budget(100, "the stage")
+    done = Reservation(budget)
+    done.admit(100)
+    done.cover(100)
+    done.finish(100)
+    with pytest.raises(RejectedError):
+        Reservation(budget).admit(1)
+    assert done.refused is None
+    assert budget.used == 100
+
+
+# ── identical requests ───────────────────────────────────────────────────────────────────────────────────────────────
+
+
+@pytest.mark.parametrize(
+    ("reply", "reason"), [(Reply(b"", status=404), "not_found"), (Reply(b"x", Stall(0)), "stalled")]
+)
+async def test_identical_urls_are_one_request_and_one_outcome_failures_too(tmp_path, reply, reason):
+    async with FakeCDN() as cdn:
+        cdn.script("/a", *[reply] * 30)
+        url = cdn.url("/a")
+        limits = Limits(idle_timeout=0.3, retries=0)
+        began = time.monotonic()
+        async with AttachmentStage(tmp_path, policy=cdn.policy, limits=limits) as stage:
+            results = []
+
+            async def call():
+                results.extend(await stage.download([url] * 12, {"url": url, "filename": "b"}))
+
+            async with anyio.create_task_group() as group:
+                group.start_soon(call)
+                group.start_soon(call)
+            assert {outcome.reason for outcome in results} == {reason}
+            assert [outcome.name for outcome in results].count("b") == 2
+            assert len(cdn.requests) == 1
+            await stage.download(url)
+            assert len(cdn.requests) == (1 if reason == "not_found" else 2), "what may not last is tried again"
+        assert time.monotonic() - began < 10
+
+
+async def test_headers_make_a_request_another_one(tmp_path):
+    async with FakeCDN() as cdn:
+        url = cdn.serve("/a", b"x")
+        async with AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+            sources = [{"url": url, "headers": {"Authorization": token}} for token in ("a", "b", "a")]
+            assert all(outcome.downloaded for outcome in await stage.download(sources))
+        assert len(cdn.requests) == 2
+
+
+async def test_a_call_that_ends_hands_its_request_to_the_next_one(tmp_path):
+    async with FakeCDN() as cdn:
+        url = cdn.serve("/a", b"123", Hold(1), Hold(3))
+        async with AttachmentStage(tmp_path, policy=cdn.policy) as stage, anyio.create_task_group() as group:
+            group.start_soon(lambda: stage.download(url, timeout=0.2))
+            await cdn.requested("/a")
+            [outcome] = await stage.download(url, timeout=1)
+            assert outcome.reason == "deadline"
+            assert len(cdn.requests) == 2
+
+
+# ── what is told ─────────────────────────────────────────────────────────────────────────────────────────────────────
+
+
+async def test_the_last_progress_is_always_told(tmp_path):
+    """Chunked: nobody says that it was the last, and it comes within a tenth of a second of the one before."""
+    seen = []
+    async with FakeCDN() as cdn:
+        url = cdn.serve("/a", bytes(50_000), Chunked(1000))
+        async with AttachmentStage(tmp_path, policy=cdn.policy, on_event=seen.append) as stage:
+            await stage.download(url)
+    progress = [event.received for event in seen if isinstance(event, Progress)]
+    assert progress[-1] == 50_000
+    assert progress == sorted(set(progress))
+
+
+async def test_stats_tell_what_an_area_has_done(tmp_path, caplog):
+    caplog.set_level(logging.CRITICAL, "staging")
+    async with FakeCDN() as cdn, StagingArea(tmp_path, policy=cdn.policy) as area:
+        async with area.stage() as stage:
+            await stage.download(cdn.serve("/a", b"12345"), cdn.url("/gone"), cdn.url("/missing"))
+            stats = area.stats()
+            assert (stats.stages_open, stats.staged, stats.bytes_staged, stats.bytes_held) == (1, 1, 5, 5)
+            assert stats.failures == {"not_found": 2}
+        stats = area.stats()
+        assert (stats.stages_open, stats.removed, stats.leftovers, stats.bytes_held) == (0, 1, 0, 0)
+    with pytest.raises(StageClosedError):
+        area.stats()
