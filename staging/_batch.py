@@ -262,7 +262,7 @@ class Batch:
     async def _refreshed(self) -> dict[str, str | None]:
         """Return what to fetch in place of each expired link: its new URL, or None; all are asked for at once."""
         now = time.time()
-        urls = dict.fromkeys(str(attachment.url) for attachment in self._attachments)
+        urls = dict.fromkeys(attachment.url for attachment in self._attachments if not is_local(attachment))
         expired = [url for url in urls if (end := expires_at(url)) is not None and end + EXPIRY_GRACE < now]
         fresh: Mapping[str, str] = {}
         if expired and self._tools.refresh is not None:

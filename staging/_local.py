@@ -27,6 +27,7 @@ from staging._text import is_data_url
 from staging._threads import in_thread
 from staging._turns import Turn
 
+_LONG = 100_000  # characters of a URL; to hash many megabytes takes milliseconds
 _PIECE = 8 * 1_048_576  # bytes that are copied at once
 
 
@@ -39,6 +40,8 @@ def identity(attachment: Attachment) -> Hashable:
     """Return what is equal for attachments that are the same file; a stream can only be read once."""
     if attachment.data is not None:
         return id(attachment.data)
+    if attachment.url.strip():
+        return attachment.url if len(attachment.url) < _LONG else id(attachment.url)
     return path_of(attachment) or id(attachment.source)
 
 

@@ -21,6 +21,7 @@ MB = 1_048_576
 MAX_SIZE = 2**63 - 1  # the largest offset that a file can have
 
 Kind = Literal["file", "image", "video", "audio", "url", "embed"]
+_KINDS: tuple[Kind, ...] = get_args(Kind)
 
 _FIELD_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, sections 5.1 and 5.6.2
 _VISIBLE = r"[\x21-\x7e\x80-\xff]"
@@ -81,11 +82,14 @@ class Attachment(metaclass=Readable):
     source: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        _require_text("url", self.url, optional=False)
-        for name in ("name", "media_type", "description"):
-            _require_text(name, getattr(self, name), optional=True)
-        if self.kind not in get_args(Kind):
-            raise ValueError(f"kind must be one of {', '.join(get_args(Kind))}, not {_shown(self.kind)}")
+        claims: tuple[tuple[str, Any], ...] = (  # annotations bind no caller
+            ("name", self.name), ("media_type", self.media_type), ("description", self.description),
+        )  # fmt: skip
+        for name, claim in (("url", self.url), *claims):
+            if not isinstance(claim, str) and (claim is not None or name == "url"):
+                raise TypeError(f"{name} must be text, not {_shown(claim)}")
+        if self.kind not in _KINDS:
+            raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {_shown(self.kind)}")
         if self.size is not None:
             _require_size(self.size)
         if self.headers is not _NO_HEADERS:
@@ -147,11 +151,6 @@ def _require_size(value: Any) -> None:
         raise TypeError(f"size must be a whole number of bytes, not {_shown(value)}")
     if not is_size(value):
         raise ValueError(f"size must be a number of bytes that a file can have, not {_shown(value)}")
-
-
-def _require_text(name: str, value: Any, *, optional: bool) -> None:
-    if not (isinstance(value, str) or (optional and value is None)):
-        raise TypeError(f"{name} must be text, not {_shown(value)}")
 
 
 def _shown(value: Any) -> str:

@@ -7,6 +7,8 @@ _LONGEST_URL = 8000  # characters that are looked at; more are never shown
 
 # A URL as far as it goes, however malformed: any "scheme:", any slashes and spaces, the authority, the path.
 _PARTS = re.compile(r"([^:/\\@]*:)?([/\\\s]*)([^/\\]*)(.*)", re.DOTALL)
+# What nearly all are: their parts are where they seem to be, and nothing in the path needs a second look. 1 us, not 25.
+_ORDINARY = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]+)?((?:/(?!api/|webhookb2/)[\w.~+=,!()-]*)*)(?![^?#])", re.ASCII)
 _HOST = re.compile(r"(?:\[[^\]@]*\]|[^:@%\[\]]*)(?::[0-9]*)?")
 _INNER_USERINFO = re.compile(r"(:[/\\]+)[^/\\@]*@")  # of a URL in a path, as archives and proxies have them
 
@@ -51,6 +53,8 @@ def bare_url(url: str, *, limit: int = 2000) -> str:
     Query, fragment and userinfo go, also where the URL is malformed, and so do the secrets that some services put into
     a path: a bot's token at Telegram, the tokens of webhooks, a server's session. Of a ``data:`` URL the data go.
     """
+    if ordinary := _ordinary(url):
+        return one_line(ordinary[0], limit=limit)
     if is_data_url(url):
         head, comma, _ = url[:200].partition(",")
         return one_line(f"{head}{comma}…", limit=limit)
@@ -59,6 +63,8 @@ def bare_url(url: str, *, limit: int = 2000) -> str:
 
 def last_segment(url: str) -> str:
     """Return the last segment of a URL's path without secrets; never the host, the query or the fragment."""
+    if ordinary := _ordinary(url):
+        return ordinary[1].rpartition("/")[2]
     if is_data_url(url):
         return ""
     scheme, slashes, start, path = _parts(_without_secrets(url, slice(-_LONGEST_URL, None)))
@@ -68,6 +74,10 @@ def last_segment(url: str) -> str:
 def is_data_url(url: str) -> bool:
     """Whether this URL has its bytes in itself (RFC 2397)."""
     return url[:5].lower() == "data:"
+
+
+def _ordinary(url: str) -> re.Match[str] | None:
+    return None if "@" in url or "//hooks." in url else _ORDINARY.match(url)
 
 
 def _parts(url: str) -> tuple[str, str, str, str]:

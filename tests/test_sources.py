@@ -161,6 +161,17 @@ async def test_the_same_object_is_read_once_and_told_for_each_source(tmp_path):
         assert len(stage.paths) == 3
 
 
+async def test_two_data_urls_are_two_files_and_one_twice_is_one(tmp_path):
+    async with AttachmentStage(tmp_path) as stage:
+        given = [Attachment("data:,one"), Attachment("data:,two"), Attachment("data:," + "one"), "data:,two"]
+        outcomes = await stage.download(
+            given, Attachment("data:," + "x" * 200_000), Attachment("data:," + "y" * 200_000)
+        )
+        found = [outcome.path.read_bytes()[:3] for outcome in outcomes]
+        assert found == [b"one", b"two", b"one", b"two", b"xxx", b"yyy"]
+        assert len(stage.paths) == 4
+
+
 # Limits
 
 

@@ -282,7 +282,7 @@ def unusable(attachment: Attachment) -> RejectedError | None:
 
 def _unsendable(attachment: Attachment) -> RejectedError | None:
     try:
-        if isinstance(attachment.source, Mapping) and not attachment.headers:
+        if not attachment.headers and isinstance(attachment.source, Mapping):
             headers_of(attachment.source)
     except (TypeError, ValueError) as error:
         return RejectedError("invalid", f"unusable metadata: {error}")

@@ -14,8 +14,8 @@ from staging._claims.kinds import kind_of, kind_of_name
 from staging._models import Attachment, Kind, checked_headers, is_size
 from staging._text import bare_url, is_data_url, last_segment
 
-_URL_KEYS = (
-    "url", "url_private_download", "url_private",  # the latter two: Slack
+_URL_KEYS = (  # after `url`
+    "url_private_download", "url_private",  # Slack
     "contentUrl", "content_url",  # Teams, https://learn.microsoft.com/microsoftteams/platform/bots/how-to/bots-filesv4
 )  # fmt: skip
 _NAME_KEYS = ("file_name", "name", "title")  # after `filename`: Telegram; Slack; Slack
@@ -44,6 +44,8 @@ _SNOWFLAKE = re.compile("[0-9]{1,20}")
 
 def read(source: Any, key: str, default: Any = None) -> Any:
     """Return a key of a mapping or an attribute of an object; `default` if there is none or it raises."""
+    if type(source) is dict:  # as nearly every payload is: reading one takes two thirds of the time
+        return source.get(key, default)
     try:
         return source.get(key, default) if isinstance(source, Mapping) else getattr(source, key, default)
     except Exception:  # noqa: BLE001  # somebody else's property or mapping may raise anything: then there is no claim
@@ -120,6 +122,7 @@ def _url(source: Any) -> str | None:
 
 def _urls(source: Any) -> Iterator[Any]:
     """Yield everything that may be its URL, the best first."""
+    yield read(source, "url")
     content = read(source, "content")
     if _is_source(content):  # Teams: the link that needs no sign-in
         yield read(content, "downloadUrl")
@@ -206,11 +209,16 @@ def headers_of(source: Any) -> Mapping[str, str]:
         ValueError: if one of them cannot be sent.
     """
     headers = read(source, "headers") if isinstance(source, Mapping) else None
+    if not isinstance(headers, Mapping):
+        return _NO_HEADERS
     try:
-        own = dict(headers) if isinstance(headers, Mapping) else {}
+        own = dict(headers)
     except Exception:  # noqa: BLE001  # somebody else's mapping
         own = {}
     return checked_headers(own)
+
+
+_NO_HEADERS = checked_headers({})
 
 
 def _usable_headers(source: Any) -> Mapping[str, str]:
