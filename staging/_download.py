@@ -11,7 +11,6 @@ All time is kept by one cancel scope whose deadline moves: the nearer of the end
 which the peer has been silent for too long. Waiting for our own disk does not count as the peer's silence.
 """
 
-import errno
 import random
 import time
 from collections.abc import Callable
@@ -53,7 +52,6 @@ from staging._turns import Turn
 BUFFER = 448 * 1024  # one trip to the thread for each; with all else, 8 downloads at once stay under 8 MB
 BACKOFF = 0.25  # seconds before the first retry, doubled for each further one, give or take half
 MAX_BACKOFF = 8.0
-DISK_WAITS = (0.1, 0.2, 0.4, 0.8, 1.6)  # seconds, for another download to give a descriptor back
 
 _FIELDS = {b"accept": b"*/*", b"accept-encoding": b"identity", b"user-agent": b"attachment-staging"}
 _OWN_FIELDS = frozenset(  # not the caller's to set
@@ -69,7 +67,6 @@ _OWN_FIELDS = frozenset(  # not the caller's to set
         "upgrade",
     }
 )
-_NO_DESCRIPTOR = frozenset({errno.EMFILE, errno.ENFILE})
 
 Progress = Callable[[int, int | None], None]
 T = TypeVar("T")
@@ -399,17 +396,8 @@ class _Transfer:
         )
 
     async def _on_disk(self, function: Callable[..., T], *args: object) -> T:
-        """Return ``function(*args)``, run in the stage's thread; without a descriptor, wait for another's."""
-        size = self.part.size
-        for wait in (*DISK_WAITS, None):
-            self.clock.await_disk()
-            try:
-                return await self._terms.disk.run(function, *args)
-            except WorkspaceError as error:
-                if error.errno not in _NO_DESCRIPTOR or wait is None or self.part.size != size:
-                    raise
-                await anyio.sleep(wait)
-        raise AssertionError("unreachable")
+        self.clock.await_disk()
+        return await self._terms.disk.run(function, *args)
 
     async def wait_or_give_up(self, error: DownloadError) -> None:
         """Wait until the next attempt is due.

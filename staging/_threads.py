@@ -64,7 +64,8 @@ class _Threads:
         try:
             threading.Thread(target=self._serve, args=(inbox,), name="staging", daemon=True).start()
         except RuntimeError as error:
-            raise WorkspaceError("storage", "no further thread can be started just now", errno.EAGAIN) from error
+            detail = "no further thread can be started just now"
+            raise WorkspaceError("storage", detail, errno.EAGAIN, retryable=True) from error
 
     def _serve(self, inbox: "queue.SimpleQueue[Callable[[], None]]") -> None:
         while True:

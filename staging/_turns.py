@@ -38,6 +38,7 @@ class Turns:
         self._lines: deque[Line] = deque()  # those in which a download waits; the first is next
         self._looking: Turn | None = None
         self._ended = anyio.Event()
+        self._idling = 0  # downloads that wait until another has ended
 
     @property
     def running(self) -> int:
@@ -50,10 +51,14 @@ class Turns:
         return sum(len(line.waiting) for line in self._lines)
 
     async def another_ends(self) -> bool:
-        """Wait until another download has ended; return False at once if the caller's is the only one."""
-        if self.running < 2:
+        """Wait until another download has ended; return False at once if all others wait for that, too."""
+        if self._idling + 1 >= self.running:
             return False
-        await self._ended.wait()
+        self._idling += 1
+        try:
+            await self._ended.wait()
+        finally:
+            self._idling -= 1
         return True
 
     async def take(self, turn: "Turn") -> None:

@@ -15,8 +15,6 @@ import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
-import anyio
-
 from staging._errors import DownloadError, WorkspaceError
 from staging._net.body import FramedResponse
 from staging._net.dial import Resolver, dial
@@ -27,7 +25,6 @@ from staging._net.urls import Origin
 
 IDLE_SECONDS: Final = 30.0  # shorter than any CDN's keep-alive, so that reuse seldom meets a closed connection
 MAX_IDLE: Final = 32
-DESCRIPTOR_SECONDS: Final = 5.0  # of waiting for another connection to end, when the process has no descriptor left
 
 
 class Response(Protocol):
@@ -82,8 +79,6 @@ class Transport:
         self._tls = tls
         self._resolver = Resolver()
         self._idle: dict[Origin, list[tuple[float, Stream]]] = {}
-        self._in_use = 0
-        self._released = anyio.Event()
         self._closed = False
 
     async def send(self, request: Request) -> FramedResponse:
@@ -112,7 +107,6 @@ class Transport:
                 stream.close()
                 raise
             else:
-                self._in_use += 1
                 return FramedResponse(stream, head, self._release, request.on_step)
 
     def close(self) -> None:
@@ -135,37 +129,22 @@ class Transport:
         return None
 
     async def _dial(self, request: Request) -> Stream:
-        """Connect; without a descriptor, when another connection has given its own back."""
-        while True:
-            try:
-                return await dial(request.target.origin, self._policy, self._tls, self._resolver, request.on_step)
-            except WorkspaceError:
-                request.on_step("waiting for a file descriptor")
-                if not await self._descriptor():
-                    raise
-
-    async def _descriptor(self) -> bool:
-        """Return whether there may be a descriptor now that there was none."""
-        if any(self._idle.values()):
+        """Connect; without a free descriptor, once more with those of the idle connections."""
+        origin, on_step = request.target.origin, request.on_step
+        try:
+            return await dial(origin, self._policy, self._tls, self._resolver, on_step)
+        except WorkspaceError:
+            if not any(self._idle.values()):
+                raise
             self._close_idle()
-            return True
-        if not self._in_use:
-            return False
-        with anyio.move_on_after(DESCRIPTOR_SECONDS):
-            await self._released.wait()
-            return True
-        return False
+            return await dial(origin, self._policy, self._tls, self._resolver, on_step)
 
     def _release(self, stream: Stream, *, reusable: bool) -> None:
         """Keep a connection for the next exchange with its origin, if it may be used again."""
-        self._in_use -= 1
         if not reusable or self._closed or sum(map(len, self._idle.values())) >= MAX_IDLE:
             stream.close()
         else:
             self._idle.setdefault(stream.origin, []).append((time.monotonic(), stream))
-        if self._released.statistics().tasks_waiting:
-            self._released.set()
-            self._released = anyio.Event()
 
     def _close_idle(self) -> None:
         for waiting in self._idle.values():
