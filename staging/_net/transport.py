@@ -97,8 +97,9 @@ class Transport:
             if stream is None:
                 stream = await self._dial(request)
             try:
-                head = await exchange(stream, data, request.on_step, used=used)
-            except StaleError as stale:
+                await stream.send(data)
+                head = await answer(stream, request.on_step, used=used)
+            except (StaleError, OSError) as stale:
                 stream.close()
                 if not used:
                     detail = f"{origin} hung up without an answer"
@@ -154,31 +155,27 @@ class Transport:
 
 
 class StaleError(Exception):
-    """The request was not answered: the connection ended, or still held the rest of the exchange before."""
+    """The request was not answered. The connection ended, or still held the rest of the exchange before."""
 
 
-async def exchange(stream: Stream, request: bytes, on_step: Callable[[str], None], *, used: bool) -> Head:
-    """Send a request and return the final response head.
+async def answer(stream: Stream, on_step: Callable[[str], None], *, used: bool) -> Head:
+    """Return the head of the final response to the request that was sent.
 
     Args:
         stream: the connection.
-        request: what to send.
         on_step: told when bytes came that are no complete head yet.
         used: whether the connection has served another exchange before.
 
     Raises:
         DownloadError: ``interrupted`` or ``protocol``.
-        StaleError: if the connection ended before the first byte of a response, or a used one begins with what must
-            be the late rest of the exchange before.
+        OSError: if the connection broke before the first byte of a response.
+        StaleError: if it ended before that, or a used one begins with what must be the late rest of the exchange
+            before.
     """
     data = None
-    try:
-        await stream.send(request)
-        while data is None:  # nobody answers at once: to look first would be in vain
-            await stream.readable()
-            data = stream.receive_now(CHUNK)
-    except OSError as error:
-        raise StaleError from error
+    while data is None:  # nobody answers at once: to look first would be in vain
+        await stream.readable()
+        data = stream.receive_now(CHUNK)
     if not data or (used and data[:5] != b"HTTP/"[: len(data)]):
         raise StaleError
     if (head := ordinary_head(data)) is not None:
