@@ -15,6 +15,7 @@ from staging import AttachmentStage, Limits, StagingArea, UrlPolicy
 from staging._net.body import FramedResponse
 from staging._net.http1 import HeadReader, Request
 from staging._net.policy import target
+from staging._net.stream import Stream
 from staging._net.urls import Origin
 from staging.testing import Drip, FakeCDN, Hold, Length, Raw, Reply, Reset, assert_empty
 
