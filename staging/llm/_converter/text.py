@@ -77,7 +77,7 @@ _DECLARATIONS = (
 )
 
 _WIDER = {  # what writers of a label mean (WHATWG Encoding, 4.2): the wider one, in which the other is contained
-    "ascii": "cp1252", "iso8859-1": "cp1252", "latin_1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874",
+    "iso8859-1": "cp1252", "latin_1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874",
     "tis-620": "cp874", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
     "ks_c_5601-1987": "cp949", "big5": "big5hkscs",
 }  # fmt: skip
@@ -97,7 +97,7 @@ def codec_of_label(label: str) -> str | None:
         return None
     if not getattr(info, "_is_text_encoding", True) or info.name.replace("-", "_") in _NO_CHARSETS:
         return None
-    return _WIDER.get(info.name, info.name)
+    return _WIDER.get(info.name, info.name) if info.name != "ascii" else None  # its writer knew of no other letters
 
 
 _NO_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"}  # Python's own
@@ -237,7 +237,7 @@ def _is_prose(data: bytes, codec: str) -> bool:
 
 _LOOKED_AT = 65_536
 _SIGNS = b"\t\n\x0b\x0c\r\x1b\b\x07\x01\x1a\x1c\x1d\x1e\x1f"  # controls that logs and data files of text have
-_CONTROLS = bytes(set(range(32)) - {0} - set(_SIGNS)) + b"\x7f"
+_CONTROLS = bytes(set(range(32)) - {0} - set(_SIGNS))
 
 
 def looks_like_text(source: Readable) -> bool:
@@ -420,7 +420,7 @@ def text_pieces(source: Readable, charset: str, errors: str = "replace") -> Iter
 
 _ANSI = re.compile(  # ECMA-48, 5.4 (CSI) and 8.3.89 (OSC), and the escapes of two and three characters
     "\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\\][^\x07\x1b\n]{0,4096}(?:\x07|\x1b\\\\)"
-    "|[PX^_][^\x1b\n]{0,4096}\x1b\\\\|[ -/]{1,3}[0-~]|[0-~])"
+    "|[PX^_][^\x1b\n]{0,4096}\x1b\\\\|[ -/]{1,3}[0-~]|[0-OQ-WYZ\\\\`-~])"
 )
 _FLAG = (
     "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"  # the flags of England and others: UTS 51

@@ -1,0 +1,175 @@
+"""How much of real documents is read: words and structure against a reference, seconds and memory, beside other tools.
+
+    python tests/benchmarks/reading.py FOLDER [--python PATH] [--limit N]
+
+`FOLDER` holds the documents, such as the unpacked sources of packages whose tests bring some. Word recall is the share
+of the reference's words that the tool gives, each as often as there. The references are pdftotext for PDF, LibreOffice
+for slides, sheets and old documents, and pandoc for the rest; pandoc also counts headings, rows of tables and links.
+``--python`` names an interpreter that has markitdown and kreuzberg, which are measured beside the readers of this
+project. Each reading is a process of its own, so that its memory can be told.
+"""
+
+# ruff: noqa: T201  # a command that prints
+
+import argparse
+import json
+import re
+import statistics
+import subprocess
+import sys
+import tempfile
+from collections import Counter, defaultdict
+from pathlib import Path
+
+TASKS = {
+    "pdf": "pdf", "docx": "docx", "xlsx": "xlsx", "xls": "old_sheets", "xlsb": "binary_sheets", "pptx": "pptx",
+    "odt": "odf", "ods": "odf", "odp": "odf", "epub": "ebook", "rtf": "rtf", "doc": "old_word", "ppt": "old_slides",
+    "eml": "mail", "msg": "outlook", "html": "html", "ipynb": "notebook",
+}  # fmt: skip
+PANDOC = {"docx": "docx", "odt": "odt", "epub": "epub", "html": "html", "ipynb": "ipynb", "rtf": "rtf"}
+CSV = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
+
+OURS = """
+import io, json, resource, sys, time
+from staging.llm._converter import output, tasks
+from staging.llm._frames import Frames
+reader = tasks.load(sys.argv[1])
+start = time.perf_counter()
+pipe, said = io.BytesIO(), []
+out, frames = output.Output(pipe), Frames(said.append, 10**9)
+try:
+    with open(sys.argv[2], "rb") as source:
+        reader(source, out)
+except output.FullError:
+    out.cut()
+except output.RefusedError as error:
+    out.end(error.args[0])
+seconds = time.perf_counter() - start
+frames.feed(pipe.getvalue())
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps(["" if frames.refusal else "".join(said), seconds, memory, frames.refusal]))
+"""
+MARKITDOWN = """
+import json, resource, sys, time
+from markitdown import MarkItDown
+tool = MarkItDown()
+start = time.perf_counter()
+text = tool.convert(sys.argv[2]).text_content
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps([text, time.perf_counter() - start, memory, ""]))
+"""
+KREUZBERG = """
+import json, resource, sys, time
+from kreuzberg import ExtractionConfig, extract_file_sync
+start = time.perf_counter()
+text = extract_file_sync(sys.argv[2], config=ExtractionConfig(output_format="markdown")).content
+memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+print(json.dumps([text, time.perf_counter() - start, memory, ""]))
+"""
+
+
+def run(python: str, code: str, task: str, path: Path) -> tuple[str, float, float, str]:
+    """Return text, seconds, MB and what went wrong."""
+    command = [python, "-c", code, task, str(path)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
+        return tuple(json.loads(done.stdout.splitlines()[-1]))
+    except subprocess.TimeoutExpired:
+        return "", 60.0, 0.0, "hang"
+    except (ValueError, IndexError):
+        return "", 0.0, 0.0, "crash"
+
+
+def reference(path: Path, kind: str) -> tuple[str, str]:
+    """Return the reference's words, and its Markdown where there is one."""
+    try:
+        if kind == "pdf":
+            return output_of("pdftotext", path, "-"), ""
+        if kind in PANDOC:
+            plain = output_of("pandoc", "-f", PANDOC[kind], "-t", "plain", "--wrap=none", path)
+            return plain, output_of("pandoc", "-f", PANDOC[kind], "-t", "gfm", "--wrap=none", path)
+        if kind in {"pptx", "odp", "ppt"}:
+            with tempfile.TemporaryDirectory() as folder:
+                office(folder, "pdf", path)
+                return "".join(output_of("pdftotext", pdf, "-") for pdf in Path(folder).glob("*.pdf")), ""
+        if kind in {"doc", "xlsx", "xls", "ods", "xlsb"}:
+            with tempfile.TemporaryDirectory() as folder:
+                office(folder, "txt:Text (encoded):UTF8" if kind == "doc" else CSV, path)
+                return "\n".join(p.read_text("utf-8", "replace") for p in sorted(Path(folder).iterdir())), ""
+    except (OSError, subprocess.SubprocessError):
+        pass
+    return "", ""
+
+
+def output_of(*command: object) -> str:
+    done = subprocess.run([str(c) for c in command], capture_output=True, timeout=60, check=False)
+    return done.stdout.decode("utf-8", "replace")
+
+
+def office(folder: str, form: str, path: Path) -> None:
+    command = ["soffice", f"-env:UserInstallation=file://{folder}-profile", "--headless", "--convert-to", form]
+    subprocess.run([*command, "--outdir", folder, str(path)], capture_output=True, timeout=90, check=False)
+
+
+def words(text: str) -> Counter[str]:
+    return Counter(re.findall(r"\w+", re.sub(r"\]\([^)]*\)|<[^>\n]*>", " ", text).lower()))
+
+
+def recall(text: str, expected: str) -> float | None:
+    wanted = words(expected)
+    found = words(text)
+    return sum(min(n, found[w]) for w, n in wanted.items()) / wanted.total() if wanted.total() >= 5 else None
+
+
+def structure(text: str, expected: str) -> float | None:
+    """Return the share of the reference's headings, rows and links that are there."""
+    kinds = (r"(?m)^#{1,6} \S", r"(?m)^\s*\|.*\|\s*$|<tr", r"\]\(\S")
+    wanted = [len(re.findall(kind, expected)) for kind in kinds]
+    found = [len(re.findall(kind, text)) for kind in kinds]
+    return sum(map(min, found, wanted)) / sum(wanted) if sum(wanted) >= 3 else None
+
+
+def mean(values: list[float | None]) -> str:
+    known = [value for value in values if value is not None]
+    return f"{statistics.mean(known):.3f}" if known else "-"
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("folder", type=Path)
+    parser.add_argument("--python", help="an interpreter with markitdown and kreuzberg")
+    parser.add_argument("--limit", type=int, default=25, help="files of one kind")
+    given = parser.parse_args()
+    tools = {"ours": (sys.executable, OURS)}
+    if given.python:
+        tools |= {"markitdown": (given.python, MARKITDOWN), "kreuzberg": (given.python, KREUZBERG)}
+    files = defaultdict(list)
+    for path in sorted(given.folder.rglob("*"), key=lambda path: (path.name, path)):
+        kind = path.suffix.lower().lstrip(".").replace("htm", "html").replace("htmll", "html")
+        if kind in TASKS and path.is_file() and 0 < path.stat().st_size < 20_000_000:
+            files[kind].append(path)
+    print("| kind | files | " + " | ".join(f"{t}: words, structure, s, MB, none, crash" for t in tools) + " |")
+    print("|---|---|" + "---|" * len(tools))
+    for kind, task in TASKS.items():
+        chosen = files[kind][:: max(1, len(files[kind]) // given.limit)][: given.limit]
+        if not chosen:
+            continue
+        expected = [reference(path, kind) for path in chosen]
+        cells = []
+        for tool, (python, code) in tools.items():
+            results = [run(python, code, task, path) for path in chosen]
+            for path, (text, _, _, wrong), (plain, _) in zip(chosen, results, expected, strict=True):
+                share = recall(text, plain)
+                if wrong or (share is not None and share < 0.8):
+                    print(f"{tool} {kind} {path}: {wrong or share}", file=sys.stderr)
+            read = [recall(r[0], e[0]) for r, e in zip(results, expected, strict=True)]
+            kept = [structure(r[0], e[1]) for r, e in zip(results, expected, strict=True)]
+            seconds, memory = statistics.median(r[1] for r in results), max(r[2] for r in results)
+            wrong = sum(r[3] in {"crash", "hang"} for r in results)
+            none = sum(not r[0].strip() for r in results) - wrong
+            cells.append(f"{mean(read)}, {mean(kept)}, {seconds:.3f}, {memory:.0f}, {none}, {wrong}")
+        print(f"| {kind} | {len(chosen)} | " + " | ".join(cells) + " |", flush=True)
+
+
+if __name__ == "__main__":
+    main()
