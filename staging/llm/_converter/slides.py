@@ -27,7 +27,8 @@ def read(source: IO[bytes], out: Output) -> None:
             root = package.xml(name)
             is_hidden = attribute(root, "show", "1") in {"0", "false"}
             hidden += is_hidden
-            out.text("".join(_Slide(package, name, out).written(root, number, hidden=is_hidden)))
+            for block in _Slide(package, name, out).written(root, number, hidden=is_hidden):
+                out.text(block)
     finally:
         if hidden:
             out.remark(f"{hidden:,} hidden slide{'s' * (hidden != 1)}")

@@ -1,0 +1,344 @@
+"""Everything that an office program shows on the page, once; and what was left out, counted in the heading."""
+
+# ruff: noqa: E501, ISC004  # a document's XML is read best where it is not broken up
+
+import datetime as dt
+import io
+import re
+
+import pytest
+from llm_stage import docx, stage_of, xlsx, zipped
+from reading import reading
+
+from staging import llm
+from staging.llm._converter.formats import shown
+
+W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
+NAMESPACES = (
+    W + ' xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'
+    ' xmlns:wps="http://schemas.microsoft.com/office/word/2010/wordprocessingShape"'
+    ' xmlns:wp="http://schemas.openxmlformats.org/drawingml/2006/wordprocessingDrawing"'
+    ' xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" xmlns:v="urn:schemas-microsoft-com:vml"'
+    ' xmlns:m="http://schemas.openxmlformats.org/officeDocument/2006/math"'
+    ' xmlns:c="http://schemas.openxmlformats.org/drawingml/2006/chart"'
+    ' xmlns:r="http://schemas.openxmlformats.org/officeDocument/2006/relationships"'
+)
+RELATIONS = "http://schemas.openxmlformats.org/package/2006/relationships"
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
+
+
+def p(text: str, more: str = "") -> str:
+    return f"<w:p>{more}<w:r><w:t>{text}</w:t></w:r></w:p>"
+
+
+def word(body: str, **parts: str) -> bytes:
+    document = f"<w:document {NAMESPACES}><w:body>{body}</w:body></w:document>"
+    named = {f"word/{name}.xml": content for name, content in parts.items() if name != "rels"}
+    rels = {"word/_rels/document.xml.rels": parts["rels"]} if "rels" in parts else {}
+    return zipped({"[Content_Types].xml": "<Types/>", "word/document.xml": document, **named, **rels})
+
+
+def relations(**targets: str) -> str:
+    rows = []
+    for name, target in targets.items():
+        kind, mode = ("hyperlink", ' TargetMode="External"') if "://" in target else ("chart", "")
+        rows.append(f'<Relationship Id="{name}" Type="{OFFICE}/{kind}" Target="{target}"{mode}/>')
+    return f'<Relationships xmlns="{RELATIONS}">{"".join(rows)}</Relationships>'
+
+
+BOX = f"<w:txbxContent>{p('BOXWORD')}</w:txbxContent>"
+SHAPE = (
+    "<w:p><w:r><mc:AlternateContent><mc:Choice Requires='wps'><w:drawing><wps:txbx>" + BOX + "</wps:txbx></w:drawing>"
+    "</mc:Choice><mc:Fallback><w:pict><v:textbox>"
+    + BOX
+    + "</v:textbox></w:pict></mc:Fallback></mc:AlternateContent></w:r></w:p>"
+)
+TABLE = (
+    "<w:tbl><w:tr><w:tc>" + p("Region") + "</w:tc><w:tc>" + p("Units") + "</w:tc></w:tr><w:tr><w:tc><w:tcPr><w:vMerge "
+    'w:val="restart"/></w:tcPr>' + p("EU") + "</w:tc><w:tc>" + p("12") + p("a|b") + "</w:tc></w:tr><w:tr><w:tc><w:tcPr>"
+    "<w:vMerge/></w:tcPr>" + p("EU") + "</w:tc><w:tc>" + p("7") + "</w:tc></w:tr></w:tbl>"
+)
+NUMBERS = (
+    f"<w:numbering {W}><w:abstractNum w:abstractNumId='0'><w:lvl w:ilvl='0'><w:start w:val='1'/><w:numFmt w:val='decimal'/>"
+    "<w:lvlText w:val='%1.'/></w:lvl><w:lvl w:ilvl='1'><w:start w:val='1'/><w:numFmt w:val='lowerLetter'/>"
+    "<w:lvlText w:val='%1.%2)'/></w:lvl></w:abstractNum><w:num w:numId='5'><w:abstractNumId w:val='0'/></w:num></w:numbering>"
+)
+
+
+def listed(level: int) -> str:
+    return f"<w:pPr><w:numPr><w:ilvl w:val='{level}'/><w:numId w:val='5'/></w:numPr></w:pPr>"
+
+
+def field(instruction: str, result: str) -> str:
+    mark = "<w:r><w:fldChar w:fldCharType='{}'/></w:r>"
+    told = f"<w:r><w:instrText>{instruction}</w:instrText></w:r>"
+    shows = f"<w:r><w:t>{result}</w:t></w:r>"
+    return f"<w:p>{mark.format('begin')}{told}{mark.format('separate')}{shows}{mark.format('end')}</w:p>"
+
+
+CHART = (
+    f"<c:chartSpace {NAMESPACES}><c:ser><c:tx><c:v>Sales</c:v></c:tx><c:cat><c:pt idx='0'><c:v>Q1</c:v></c:pt></c:cat>"
+    "<c:val><c:pt idx='0'><c:v>4711</c:v></c:pt></c:val></c:ser></c:chartSpace>"
+)
+DOCUMENTS = {
+    "table": (word(TABLE), "| Region | Units |\n| --- | --- |\n| EU | 12<br>a\\|b |\n|  | 7 |", ""),
+    "header and footer once": (
+        word(p("Body"), header1=f"<w:hdr {W}>{p('ACME')}</w:hdr>", header2=f"<w:hdr {W}>{p('ACME')}</w:hdr>",
+             footer1=f"<w:ftr {W}>{p('IBAN')}</w:ftr>"),
+        "[header: ACME]\n\nBody\n\n[footer: IBAN]", "",
+    ),
+    "footnote": (
+        word("<w:p><w:r><w:t>Body</w:t><w:footnoteReference w:id='2'/></w:r></w:p>",
+             footnotes=f"<w:footnotes {W}><w:footnote w:id='0' w:type='separator'>{p('-')}</w:footnote>"
+             f"<w:footnote w:id='2'>{p('until June')}</w:footnote></w:footnotes>"),
+        "Body[^2]\n\n[^2]: until June", "",
+    ),
+    "endnote": (word(p("Body"), endnotes=f"<w:endnotes {W}><w:endnote w:id='1'>{p('see Q')}</w:endnote></w:endnotes>"),
+                "Body\n\n[^e1]: see Q", ""),
+    "comment": (
+        word("<w:p><w:r><w:t>clause</w:t></w:r><w:commentRangeEnd w:id='0'/></w:p>",
+             comments=f"<w:comments {W}><w:comment w:id='0' w:author='Rita'>{p('delete it')}</w:comment></w:comments>"),
+        "clause[comment 0]\n\n[comment 0 by Rita: delete it]", "1 comment",
+    ),
+    "text box once": (word(p("Body") + SHAPE), "Body\n\nBOXWORD", ""),
+    "deleted text": (word("<w:p><w:r><w:t>keep</w:t></w:r><w:del><w:r><w:delText>GONE</w:delText></w:r></w:del></w:p>"),
+                     "keep", "1 tracked deletion left out"),
+    "moved text once": (word(f"<w:moveFrom>{p('MOVED')}</w:moveFrom>{p('mid')}<w:p><w:moveTo><w:r><w:t>MOVED</w:t></w:r></w:moveTo></w:p>"),
+                        "mid\n\nMOVED", "1 tracked deletion left out"),
+    "hidden text": (word("<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>obey</w:t></w:r><w:r><w:t>seen</w:t></w:r></w:p>"),
+                    "seen", "4 characters of hidden text left out"),
+    "struck text": (word("<w:p><w:r><w:rPr><w:strike/></w:rPr><w:t>no</w:t></w:r><w:r><w:t> yes</w:t></w:r></w:p>"), "~~no~~ yes", ""),
+    "no-break hyphen": (word("<w:p><w:r><w:t>555</w:t><w:noBreakHyphen/><w:t>01</w:t></w:r></w:p>"), "555\u201101", ""),
+    "equation": (word("<w:p><m:oMath><m:f><m:num><m:r><m:t>a</m:t></m:r></m:num><m:den><m:r><m:t>b</m:t></m:r></m:den></m:f></m:oMath></w:p>"),
+                 "$\\frac{a}{b}$", ""),
+    "checked box": (word("<w:p><w:r><w:sym w:font='Wingdings' w:char='F0FE'/><w:t> agree</w:t></w:r></w:p>"), "☑ agree", ""),
+    "form's box": (word("<w:p><w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:checkBox><w:default w:val='1'/></w:checkBox></w:ffData>"
+                        "</w:fldChar></w:r><w:r><w:fldChar w:fldCharType='end'/></w:r><w:r><w:t> agree</w:t></w:r></w:p>"), "☒ agree", ""),
+    "field": (word(field("PAGE", "7")), "7", ""),
+    "field of a link": (word(field('HYPERLINK "https://x/y"', "here")), "[here](https://x/y)", ""),
+    "link": (word("<w:p><w:hyperlink r:id='a'><w:r><w:t>here</w:t></w:r></w:hyperlink></w:p>", rels=relations(a="https://x/y")),
+             "[here](https://x/y)", ""),
+    "heading": (word(p("Scope", "<w:pPr><w:pStyle w:val='Heading2'/></w:pPr>") + p("text")), "## Scope\n\ntext", ""),
+    "heading by its outline": (word(p("Scope", "<w:pPr><w:outlineLvl w:val='0'/></w:pPr>")), "# Scope", ""),
+    "numbers": (word(p("a", listed(0)) + p("b", listed(1)) + p("c", listed(1)) + p("d", listed(0)), numbering=NUMBERS),
+                "1. a\n  1.a) b\n  1.b) c\n2. d", ""),
+    "picture": (word("<w:p><w:r><w:drawing><wp:inline><wp:docPr descr='floor plan'/><a:blip/></wp:inline></w:drawing></w:r></w:p>"),
+                "![floor plan]", "1 picture not shown"),
+    "chart": (word("<w:p><w:r><w:drawing><c:chart r:id='c'/></w:drawing></w:r></w:p>", rels=relations(c="charts/chart1.xml"),
+                   **{"charts/chart1": CHART}), "[chart]\n\n|  | Sales |\n| --- | --- |\n| Q1 | 4711 |", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", DOCUMENTS)
+def test_a_word_document_is_what_word_shows(what):
+    content, text, remarks = DOCUMENTS[what]
+    found = reading("docx", content)
+    assert (found.text.strip(), found.remarks, found.refusal) == (text, remarks, "")
+
+
+def test_an_empty_document_is_no_scan():
+    assert reading("docx", docx("<w:p/>")).refusal == "there is no text in it"
+
+
+def test_deep_nesting_is_refused():
+    nested = "<w:tbl><w:tr><w:tc>" * 300 + p("x") + "</w:tc></w:tr></w:tbl>" * 300
+    assert reading("docx", docx(nested)).refusal == "it is nested too deeply"
+
+
+# Workbooks
+
+
+def book(fill) -> bytes:
+    openpyxl = __import__("openpyxl")
+    workbook = openpyxl.Workbook()
+    fill(workbook, workbook.active)
+    buffer = io.BytesIO()
+    workbook.save(buffer)
+    return buffer.getvalue()
+
+
+def _formulas(_, sheet):
+    sheet.append(["net", "gross"])
+    sheet.append([12, "=A2*1.19"])
+
+
+def _noted(_, sheet):
+    comments = __import__("openpyxl.comments").comments
+    sheet["B3"] = 5
+    sheet["B3"].comment = comments.Comment("estimate", "R")
+
+
+def _hidden(workbook, sheet):
+    sheet["A1"] = "shown"
+    secret = workbook.create_sheet("secret")
+    secret["A1"] = "HIDDEN"
+    secret.sheet_state = "veryHidden"
+
+
+def _formatted(_, sheet):
+    for at, (value, code) in enumerate(
+        [
+            (dt.date(2026, 3, 1), None),
+            (0.195, "0.0%"),
+            (dt.time(9, 30), None),
+            (1234.5, '#,##0.00\\ "€"'),
+            (True, None),
+        ],
+        1,
+    ):
+        cell = sheet.cell(1, at, value)
+        cell.number_format = code or cell.number_format
+
+
+def _linked(_, sheet):
+    sheet["A1"] = "here"
+    sheet["A1"].hyperlink = "https://example.com/terms"
+
+
+def _gaps(_, sheet):
+    sheet["A1"], sheet["C40"], sheet["XFD41"] = "top", "row forty", "far"
+
+
+def _merged(_, sheet):
+    sheet["A1"] = "Q1"
+    sheet.merge_cells("A1:C1")
+
+
+BOOKS = {
+    "formula without a value": (_formulas, ["1,net,gross\n2,12,=A2*1.19"]),
+    "comment": (_noted, ["3,,5", "[comment B3 by R: estimate]"]),
+    "hidden sheet": (_hidden, ["[2 sheets: 'Sheet', 'secret' (hidden)]", "[sheet 'secret' (hidden)]"]),
+    "formats": (_formatted, ['1,2026-03-01,19.5%,09:30:00,"1,234.50 €",TRUE']),
+    "link": (_linked, ["[link A1: https://example.com/terms]"]),
+    "gaps": (_gaps, ["1,top\n40,,,row forty\n41,[XFD41:] far"]),
+    "merged": (_merged, ["1,Q1", "[merged: A1:C1]"]),
+}
+
+
+@pytest.mark.parametrize("what", BOOKS)
+def test_a_workbook_is_what_its_program_shows(what):
+    fill, lines = BOOKS[what]
+    found = reading("xlsx", book(fill))
+    assert [line for line in lines if line not in found.text] == [], found.text
+
+
+def test_every_sheet_has_its_share(monkeypatch):
+    monkeypatch.setattr("staging.llm._converter.rows.MAX_CHARS", 120_000)
+
+    def fill(workbook, sheet):
+        for n in range(2000):
+            sheet.append([f"row {n} of a long sheet"])
+        workbook.create_sheet("Summary")["A1"] = "TOTAL"
+
+    found = reading("xlsx", book(fill))
+    assert "TOTAL" in found.text
+    assert re.search(r"\[… the rows from \d+ on were not read …\]", found.text)
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "text"),
+    [
+        (1234.5, "#,##0.00 [$€-407]", "1,234.50 €"), (-1234.5, '"$"#,##0.00;("$"#,##0.00)', "($1,234.50)"), (0.5, "0%", "50%"),
+        (45000.75, "dd/mm/yyyy hh:mm", "2023-03-15 18:00"), (45000, "[$-409]mmmm d, yyyy", "2023-03-15"), (1.5, "[h]:mm", "36:00:00"),
+        (0.5, "h:mm AM/PM", "12:00"), (1234567, '0.0,,"M"', "1.2M"), (7, "000", "007"), (0, '0.00;-0.00;"-"', "-"),
+        (12345.678, "0.00E+00", "1.23E+04"), (3.5, "0.##", "3.5"), (5, '0 "days"', "5 days"), (0.1 + 0.2, "General", "0.3"),
+        (42, "[Red]0", "42"), (-5, "0", "-5"), (1e20, "", "1e+20"), (1e300, "yyyy-mm-dd", "1e+300"), (float("inf"), "0", "inf"),
+    ],
+)  # fmt: skip
+def test_numbers_are_shown_by_their_format(value, code, text):
+    assert shown(value, code) == text
+
+
+# Slides
+
+
+A = 'xmlns:a="http://schemas.openxmlformats.org/drawingml/2006/main" xmlns:p="http://schemas.openxmlformats.org/presentationml/2006/main"'
+
+
+def shape(text: str, kind: str = "") -> str:
+    place = f'<p:nvSpPr><p:nvPr><p:ph type="{kind}"/></p:nvPr></p:nvSpPr>' if kind else ""
+    return f"<p:sp>{place}<p:txBody>{''.join(f'<a:p><a:r><a:t>{t}</a:t></a:r></a:p>' for t in text.split('/'))}</p:txBody></p:sp>"
+
+
+def test_a_slide_has_title_points_table_and_notes():
+    table = (
+        "<p:graphicFrame><a:tbl><a:tr><a:tc><a:p><a:r><a:t>x</a:t></a:r></a:p></a:tc></a:tr></a:tbl></p:graphicFrame>"
+    )
+    shapes = shape("Road/map", "title") + shape("one/two", "body") + table + shape("7", "sldNum")
+    slide = f'<p:sld {A} show="0"><p:cSld><p:spTree>{shapes}</p:spTree></p:cSld></p:sld>'
+    notes = f"<p:notes {A}><p:cSld><p:spTree>{shape('speak')}</p:spTree></p:cSld></p:notes>"
+    found = reading("pptx", zipped({"ppt/slides/slide1.xml": slide, "ppt/notesSlides/notesSlide1.xml": notes}))
+    assert found.text == "## Slide 1 (hidden): Road map\n\n- one\n- two\n\n| x |\n| --- |\n\n[notes: speak]"
+    assert found.remarks == "1 slide; 1 hidden slide"
+
+
+# OpenDocument
+
+
+ODF = "urn:oasis:names:tc:opendocument:xmlns:"
+ODF_NAMES = " ".join(f'xmlns:{name}="{ODF}{name}:1.0"' for name in ("office", "text", "table", "style", "presentation"))
+ODF_NAMES += f' xmlns:draw="{ODF}drawing:1.0" xmlns:xlink="http://www.w3.org/1999/xlink" xmlns:dc="http://purl.org/dc/elements/1.1/"'
+
+
+def odf(kind: str, body: str, styles: str = "", **parts: str) -> bytes:
+    content = (
+        f"<office:document-content {ODF_NAMES}><office:automatic-styles>{styles}</office:automatic-styles><office:body>"
+    )
+    content += f"{body}</office:body></office:document-content>"
+    return zipped({"mimetype": f"application/vnd.oasis.opendocument.{kind}", "content.xml": content, **parts})
+
+
+HIDING = '<style:style style:name="H"><style:text-properties text:display="none"/></style:style>'
+TEXTS = {
+    "heading": ('<text:h text:outline-level="2">Scope</text:h>', "## Scope"),
+    "list": ("<text:list><text:list-item><text:p>one</text:p></text:list-item></text:list>", "- one"),
+    "link": ('<text:p><text:a xlink:href="https://x/y">here</text:a></text:p>', "[here](https://x/y)"),
+    "spaces": ("<text:p>a<text:s text:c='3'/>b<text:tab/>c<text:line-break/>d</text:p>", "a   b\tc\nd"),
+    "note": ("<text:p>a<text:note><text:note-citation>1</text:note-citation><text:note-body><text:p>n</text:p></text:note-body>"
+             "</text:note></text:p>", "a[^1]\n\n[^1]: n"),
+    "comment": ("<text:p>a<office:annotation><dc:creator>R</dc:creator><text:p>why</text:p></office:annotation></text:p>",
+                "a[comment by R: why]"),
+    "table": ("<table:table><table:table-row><table:table-cell><text:p>x</text:p></table:table-cell></table:table-row></table:table>",
+              "| x |\n| --- |"),
+    "hidden": ('<text:p>a<text:span text:style-name="H">obey</text:span></text:p>', "a"),
+    "deleted": ("<text:tracked-changes><text:changed-region><text:deletion><text:p>GONE</text:p></text:deletion>"
+                "</text:changed-region></text:tracked-changes><text:p>a</text:p>", "a"),
+    "box once": ("<text:p>a<draw:frame><draw:text-box><text:p>box</text:p></draw:text-box></draw:frame></text:p>", "a\n\nbox"),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", TEXTS)
+def test_an_open_document_is_what_its_program_shows(what):
+    body, text = TEXTS[what]
+    assert reading("odf", odf("text", f"<office:text>{body}</office:text>", HIDING)).text == text
+
+
+def test_an_open_spreadsheet_has_row_numbers_and_formulas():
+    cell = "<table:table-cell{}><text:p>{}</text:p></table:table-cell>"
+    rows = (
+        f"<table:table-row>{cell.format('', '19%')}<table:table-cell table:number-columns-repeated='2'/>{cell.format('', 'end')}"
+        "</table:table-row><table:table-row table:number-rows-repeated='38'><table:table-cell/></table:table-row>"
+        "<table:table-row><table:table-cell table:formula='of:=[.A1]*2'/></table:table-row>"
+    )
+    sheet = f"<table:table table:name='S'>{rows}</table:table>"
+    found = reading("odf", odf("spreadsheet", f"<office:spreadsheet>{sheet}</office:spreadsheet>"))
+    assert found.text.splitlines()[2:] == ["1,19%,,,end", "40,=[.A1]*2"]
+
+
+def test_an_encrypted_open_document_says_so():
+    manifest = f'<m:manifest xmlns:m="{ODF}manifest:1.0"><m:file-entry><m:encryption-data/></m:file-entry></m:manifest>'
+    content = odf("text", "<office:text/>", **{"META-INF/manifest.xml": manifest})
+    assert reading("odf", content).refusal == "it is encrypted (password-protected)"
+
+
+# Both loops, the whole way
+
+
+async def test_documents_reach_the_model(tmp_path):
+    stage = stage_of(
+        tmp_path, ("a.docx", word(TABLE)), ("b.xlsx", xlsx(["n", 2])), ("c.odt", odf("text", "<text:p>words</text:p>"))
+    )
+    prompt = await llm.prompt(stage)
+    assert "'a.docx' (a document as Markdown):]\n```markdown\n| Region | Units |" in prompt
+    assert "'b.xlsx' (sheets as CSV with row numbers):]\n```csv\n[sheet 'Sheet']" in prompt
+    assert "'c.odt' (a document as Markdown):]\n```markdown\nwords\n```" in prompt
