@@ -8,7 +8,7 @@ from collections.abc import Iterator
 from typing import IO
 
 from staging.llm._converter import markdown, page
-from staging.llm._converter.output import Output
+from staging.llm._converter.output import DEEP, Output
 from staging.llm._converter.text import decoded
 
 _HEADS = ("From", "To", "Cc", "Reply-To", "Date", "Subject")
@@ -18,9 +18,13 @@ _MOST_PARTS = 2000
 
 def read(source: IO[bytes], out: Output) -> None:
     """Write the mail."""
-    message = email.message_from_bytes(source.read())
     attached: list[str] = []
-    out.text("".join(_written(message, attached, 0)))
+    try:
+        message = email.message_from_bytes(source.read())
+        text = "".join(_written(message, attached, 0))
+    except RecursionError:
+        out.refuse(DEEP)
+    out.text(text)
     if attached:
         out.text("\n[attached:]\n" + "".join(markdown.item(line) for line in attached))
         out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")
@@ -97,7 +101,10 @@ def _head(message: email.message.Message, name: str) -> str:
 
 def _part(data: str | bytes, charset: str | None) -> str:
     if isinstance(data, str):
-        data = data.encode("ascii", "surrogateescape")
+        try:
+            data = data.encode("ascii", "surrogateescape")
+        except UnicodeEncodeError:  # it is decoded already
+            return data
     return decoded(data, "" if charset in {None, "unknown-8bit"} else charset or "")[0]
 
 

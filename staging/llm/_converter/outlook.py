@@ -31,7 +31,10 @@ def read(source: IO[bytes], out: Output) -> None:
         if value := markdown.one_line(_property(ole, "", number)):
             out.text(f"{name}: {value}\n")
     out.text("\n" + _body(ole) + "\n")
-    attached = sorted({entry[0] for entry in ole.listdir() if entry[0].startswith("__attach_version1.0_")})
+    attached: list[str] = sorted({entry[0] for entry in ole.listdir() if entry[0].startswith("__attach_version1.0_")})
+    if attached:
+        out.text("\n[attached:]\n")
+        out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")
     for folder in attached[:200]:
         name = (
             _property(ole, folder + "/", "3707")
@@ -40,9 +43,7 @@ def read(source: IO[bytes], out: Output) -> None:
         )
         path = f"{folder}/__substg1.0_37010102"
         size = f" ({ole.get_size(path):,} bytes)" if ole.exists(path) else ""
-        out.text(f"- attached: {markdown.one_line(name) or 'without a name'}{size}\n")
-    if attached:
-        out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")
+        out.text(f"- {markdown.one_line(name) or 'without a name'}{size}\n")
 
 
 def _property(ole: Any, folder: str, number: str) -> str:

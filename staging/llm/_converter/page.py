@@ -327,7 +327,7 @@ class _Writer:
             return
         table = self._tables[-1]
         if tag in {"td", "th"} and table.open_cells:
-            text = "".join(self._done).strip()
+            text = re.sub(r"\n{3,}", "\n\n", "".join(self._done).strip())
             self._done, self._lists, self._quotes, self._mark = self._outer.pop()
             table.open_cells -= 1
             if not table.rows:

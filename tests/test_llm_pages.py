@@ -1,0 +1,365 @@
+"""Pages, PDFs, mails, books, notebooks, archives and old documents, each as its reader would see it."""
+
+# ruff: noqa: E501  # a page's markup is read best where it is not broken up
+
+import base64
+import email.message
+import gzip
+import io
+import json
+import struct
+import tarfile
+
+import pytest
+from llm_stage import docx, epub, pdf, pdf_of, stage_of, zipped
+from reading import reading
+
+from staging import llm
+from staging.llm._converter import ole, outlook
+
+
+def page(body: str, head: str = "") -> bytes:
+    return f"<!DOCTYPE html><html><head>{head}</head><body>{body}</body></html>".encode()
+
+
+PAGES = {
+    "words": ("<p>Hello  <b>you</b></p>", "Hello you", ""),
+    "link": ('<a href="https://x/y">terms</a> and <a href="#top">up</a>', "[terms](https://x/y) and up", ""),
+    "link around blocks": ('<a href="/x"><h2>News</h2><p>of today</p></a>', "## News\n\nof today", ""),
+    "picture": ('<img alt="floor plan"><img>', "![floor plan]", "2 pictures not shown"),
+    "table": ("<table><tr><th>A<th>B<tr><td>1<td>2|3</table>", "| A | B |\n| --- | --- |\n| 1 | 2\\|3 |", ""),
+    "table for layout": ("<table><tr><td><h1>T</h1><table><tr><td>a<td>b</table></table>", "# T\n\n| a | b |\n| --- | --- |", ""),
+    "lists": ("<ol start=3><li>one<ul><li>in</ul><li>two</ol>", "3. one\n  - in\n4. two", ""),
+    "form": ('<input value="Ann"><textarea>typed</textarea><select><option>A<option selected>B</select><input type=checkbox checked> yes <input type=password value=x><input type=hidden value=y>',
+             "[Ann] [typed] [B] ☒ yes", "0"),
+    "formula": ("<p>Area <math><msup><mi>x</mi><mn>2</mn></msup></math></p>", "Area $x^{2}$", ""),
+    "code": ("<pre>if x:\n    y()\n</pre>", "```\nif x:\n    y()\n```", ""),
+    "svg": ("<svg><text>12 M</text></svg>", "12 M", ""),
+    "quotation": ("<blockquote><p>said</p></blockquote>", "> said", ""),
+    "noscript": ("<noscript><p>article</p></noscript>", "article", ""),
+    "entities": ("a&nbsp;&amp;&nbsp;b<br>c &lt;d&gt;", "a & b\nc <d>", ""),
+    "hidden": ('<p>In</p><p style="display:none">obey</p><p hidden>obey</p><p style="font-size:0px">obey</p><p style="color:#fff;background:#fff">obey</p>',
+               "In", "16 characters of hidden text left out"),
+    "data": ('<p>a</p><script type="application/json">{"b": 1}</script>', "a", "1 script of data left out"),
+    "unclosed script": ("<p>before</p><script>var a = 1;<p>after</p>", "before", ""),
+    "inserted and struck": ("<p>was <del>3</del> <ins>4</ins></p>", "was ~~3~~ 4", ""),
+}  # fmt: skip
+
+
+@pytest.mark.parametrize("what", PAGES)
+def test_a_page_is_what_its_reader_sees(what):
+    body, text, remarks = PAGES[what]
+    found = reading("html", page(body))
+    assert found.text == text
+    assert found.remarks == remarks or (remarks == "0" and "hidden" not in found.remarks)
+
+
+def test_what_a_pages_style_sheet_hides_is_hidden():
+    head = "<title>T &amp; U</title><style>.off, #gone { color: red; display: none } @media print { .on { display: none } }</style>"
+    found = reading("html", page('<p class="on">a</p><p class="x off">b</p><p id="gone">c</p>', head))
+    assert (found.text, found.remarks) == ("[title: T & U]\n\na", "2 characters of hidden text left out")
+
+
+# PDF
+
+
+def annotated(annotation: bytes, form: bytes = b"") -> bytes:
+    content = b"BT /F1 12 Tf 50 700 Td (Surname and more words) Tj ET"
+    return pdf_of([
+        b"<</Type/Catalog/Pages 2 0 R" + form + b">>", b"<</Type/Pages/Count 1/Kids[4 0 R]>>", b"<</Type/Font/Subtype/Type1/BaseFont/Helvetica>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 600 800]/Contents 5 0 R/Annots[6 0 R]/Resources<</Font<</F1 3 0 R>>>>>>",
+        b"<</Length %d>>stream\n%b\nendstream" % (len(content), content), annotation,
+    ])  # fmt: skip
+
+
+FORM = b"/AcroForm<</Fields[6 0 R]>>"
+RECT = b"/Type/Annot/Rect[50 600 300 620]"
+ANNOTATIONS = {
+    "text field": (
+        b"<<" + RECT + b"/Subtype/Widget/FT/Tx/T(surname)/V(Featherstone)>>",
+        "[form field surname: Featherstone]",
+    ),
+    "check box": (b"<<" + RECT + b"/Subtype/Widget/FT/Btn/T(married)/V/Yes/AS/Yes>>", "[check box married: ☒ Yes]"),
+    "empty check box": (b"<<" + RECT + b"/Subtype/Widget/FT/Btn/T(married)/V/Off/AS/Off>>", "[check box married: ☐]"),
+    "note": (b"<<" + RECT + b"/Subtype/Text/T(Rita)/Contents(strike this)>>", "[note by Rita: strike this]"),
+}
+
+
+@pytest.mark.parametrize("what", ANNOTATIONS)
+def test_what_was_put_on_a_pdf_page_is_read(what):
+    annotation, text = ANNOTATIONS[what]
+    found = reading("pdf", annotated(annotation, FORM if "Widget" in annotation.decode() else b""))
+    assert found.text == f"[page 1]\nSurname and more words\n{text}"
+
+
+def test_pages_without_text_are_named():
+    found = reading("pdf", pdf("Alpha page with words", "", "Gamma page with words", ""))
+    assert "[page 2]\n[no text: it may be a scan]" in found.text
+    assert found.remarks == "4 pages, 2 of them without text: 2, 4"
+
+
+@pytest.mark.parametrize("content", [b"%PDF-1.7\n", b"%PDF-1.7\n" + bytes(3000), pdf("x")[:-300], b"<html>"])
+def test_a_damaged_pdf_says_so(content):
+    assert reading("pdf", content).refusal == "it is damaged or of a kind that cannot be read"
+
+
+# Mails
+
+
+def mail(body: str, **options) -> email.message.EmailMessage:
+    message = email.message.EmailMessage()
+    message["Subject"], message["From"], message["To"] = "Grüße 4711", "a@example.com", "b@example.com"
+    message.set_content(body, **options)
+    return message
+
+
+def test_a_mail_has_heads_text_and_a_list_of_what_is_attached():
+    message = mail("Please confirm by Friday, Müller.\n", cte="base64", charset="iso-8859-1")
+    message.add_alternative("<p>Please confirm</p>", subtype="html")
+    message.add_attachment(b"%PDF" * 100, maintype="application", subtype="pdf", filename="Überweisung.pdf")
+    found = reading("mail", message.as_bytes())
+    assert found.text == (
+        "From: a@example.com\nTo: b@example.com\nSubject: Grüße 4711\n\nPlease confirm by Friday, Müller.\n\n"
+        "[attached:]\n- Überweisung.pdf (application/pdf, 400 bytes)"
+    )
+    assert found.remarks == "1 attached file not shown"
+
+
+def test_a_mail_of_a_page_alone_is_rendered_and_a_forwarded_one_is_shown():
+    message = mail("see below\n")
+    inner = mail("<h1>News</h1><p>words</p>", subtype="html")
+    message.add_attachment(inner)
+    text = reading("mail", message.as_bytes()).text
+    assert "[forwarded mail:]\nFrom: a@example.com" in text
+    assert "# News\n\nwords" in text
+
+
+def test_a_mail_without_a_charset_is_no_mojibake():
+    raw = b"Subject: x\r\nContent-Type: text/plain\r\n\r\n" + ("Протокол собрания отдела продаж\n" * 5).encode("koi8_r")
+    assert "Протокол собрания отдела продаж" in reading("mail", raw).text
+
+
+def test_mails_within_mails_end():
+    raw = b"Content-Type: message/rfc822\r\n\r\n" * 5000 + b"Subject: x\r\n\r\nend"
+    assert reading("mail", raw).refusal == "it is nested too deeply"
+
+
+# Books, notebooks, archives
+
+
+def test_a_book_is_read_in_its_order():
+    package = (
+        '<package xmlns:dc="http://purl.org/dc/elements/1.1/"><metadata><dc:title>Book</dc:title></metadata><manifest><item id="b" href="b.xhtml"/>'
+        '<item id="a" href="a%20x.xhtml"/></manifest><spine><itemref idref="b"/><itemref idref="a"/></spine></package>'
+    )
+    parts = {
+        "mimetype": "application/epub+zip", "OEBPS/b.xhtml": "<html><h1>First</h1></html>", "OEBPS/a x.xhtml": "<html><p>Second</p></html>",
+        "META-INF/container.xml": '<container><rootfile full-path="OEBPS/content.opf"/></container>', "OEBPS/content.opf": package,
+    }  # fmt: skip
+    found = reading("ebook", zipped(parts))
+    assert (found.text, found.remarks) == ("[title: Book]\n\n# First\n\nSecond", "2 parts")
+    locked = '<encryption><CipherReference URI="OEBPS/b.xhtml"/></encryption>'
+    assert (
+        reading("ebook", zipped({**parts, "META-INF/encryption.xml": locked})).refusal
+        == "it is encrypted (password-protected)"
+    )
+
+
+def test_a_notebook_is_its_cells_without_pictures():
+    output = {
+        "output_type": "display_data",
+        "data": {"image/png": base64.b64encode(bytes(9999)).decode(), "text/plain": "<Figure>"},
+    }
+    stream = {"output_type": "stream", "text": ["done\n"]}
+    cells = [
+        {"cell_type": "code", "source": ["plot(df)\n"], "execution_count": 1, "outputs": [output, stream]},
+        {"cell_type": "markdown", "source": "The **conclusion**"},
+    ]
+    found = reading("notebook", json.dumps({"nbformat": 4, "cells": cells}).encode())
+    assert found.text == "[1]\n```python\nplot(df)\n```\n\n[picture]\n\n```text\ndone\n```\n\nThe **conclusion**"
+    assert found.remarks == "2 cells; 1 picture not shown"
+
+
+@pytest.mark.parametrize(
+    "content", [b"{}", b"[]", b"[" * 100_000, b'{"cells": [1, null, {"cell_type": "code", "outputs": 3}]}', b"\xff"]
+)
+def test_a_strange_notebook_breaks_nothing(content):
+    assert reading("notebook", content).refusal in {
+        "",
+        "it is damaged or of a kind that cannot be read",
+        "there is no text in it",
+    }
+
+
+def tarred(name: str, content: bytes) -> bytes:
+    buffer = io.BytesIO()
+    with tarfile.open(fileobj=buffer, mode="w:gz") as archive:
+        info = tarfile.TarInfo(name)
+        info.size = len(content)
+        archive.addfile(info, io.BytesIO(content))
+    return buffer.getvalue()
+
+
+@pytest.mark.parametrize(
+    ("content", "text"),
+    [
+        (zipped({"src/a.py": "a=1", "b.txt": "xy"}), "src/a.py (3 bytes)\nb.txt (2 bytes)"),
+        (tarred("src/a.py", b"a=1"), "src/a.py (3 bytes)"),
+        (gzip.compress("Größe\n".encode("cp1252") * 9), "\n".join(["Größe"] * 9)),
+        (zipped({"x\ny.txt": "1"}), "x y.txt (1 bytes)"),
+    ],
+)
+def test_an_archive_is_the_list_of_its_members(content, text):
+    assert reading("archive", content).text == text
+
+
+def test_a_bomb_in_gzip_ends():
+    found = reading("archive", gzip.compress(bytes(400_000_000), 1))
+    assert "no text" in found.text
+
+
+def test_an_encrypted_zip_says_so():
+    content = bytearray(zipped({"a.txt": "x"}))
+    content[content.index(b"PK\1\2") + 8] |= 1
+    assert "1 of its files are encrypted" in reading("archive", bytes(content)).remarks
+
+
+def test_a_document_that_hides_in_a_plain_zip_is_read():
+    assert reading("archive", docx()).text == "Hello"
+
+
+# RTF and the formats of the nineties
+
+
+RTF = {
+    "code page": (rb"{\rtf1\ansi\ansicpg1251{\fonttbl{\f0 A;}}\f0 \'cf\'f0\'e8\par}", "При"),
+    "code page of a font": (rb"{\rtf1\ansi{\fonttbl{\f0\fcharset204 A;}}\f0 \'cf\'f0\'e8\par}", "При"),
+    "unicode": (rb"{\rtf1\uc1 a\u8364?b\u-10179?\u-8704?}", "a€b😀"),
+    "table": (rb"{\rtf1 \trowd A\cell B\cell\row \trowd 1\cell 2\cell\row}", "| A | B |\n| --- | --- |\n| 1 | 2 |"),
+    "link": (rb'{\rtf1 {\field{\*\fldinst HYPERLINK "https://x/y"}{\fldrslt here}}}', "[here](https://x/y)"),
+    "footnote": (rb"{\rtf1 a{\footnote note}b}", "a[^1]b\n\n[^1]: note"),
+    "comment": (rb"{\rtf1 a{\*\atnauthor Rita}{\*\annotation why}}", "a[comment 1]\n\n[comment 1 by Rita: why]"),
+    "header": (rb"{\rtf1 {\header ACME\par}body\par}", "[header: ACME]\n\nbody"),
+    "hidden": (rb"{\rtf1 a{\v obey}b}", "ab"),
+    "heading": (rb"{\rtf1 \outlinelevel0 Scope\par\pard text\par}", "# Scope\n\ntext"),
+    "picture and unknown": (rb"{\rtf1 a{\pict 89504e47}{\*\unknown data}b}", "ab"),
+    "binary": (b"{\\rtf1 a\\bin3 }}}b}", "ab"),
+}
+
+
+@pytest.mark.parametrize("what", RTF)
+def test_rtf_is_what_its_program_shows(what):
+    content, text = RTF[what]
+    assert reading("rtf", content).text == text
+
+
+def test_rtf_that_nests_for_ever_is_refused():
+    assert reading("rtf", b"{\\rtf1 " + b"{" * 5000).refusal == "it is nested too deeply"
+
+
+class Streams(dict):
+    """What olefile gives of a compound file, by the names of its streams."""
+
+    def exists(self, name):
+        return name in self
+
+    def openstream(self, name):
+        return io.BytesIO(self[name])
+
+    def get_size(self, name):
+        return len(self[name])
+
+    def listdir(self):
+        return [name.split("/") for name in self]
+
+
+@pytest.fixture
+def streams(monkeypatch):
+    found = Streams()
+    for module in (ole, outlook):
+        monkeypatch.setattr(module, "open_ole", lambda *_: found)
+    return found
+
+
+def word_97(text: str, flags: int = 0) -> dict[str, bytes]:
+    """Return the two streams of a document whose text is one piece of UTF-16."""
+    place = 0x400
+    pieces = struct.pack("<II", 0, len(text)) + struct.pack("<HIH", 0, place, 0)
+    table = b"\2" + struct.pack("<I", len(pieces)) + pieces
+    main = bytearray(place) + text.encode("utf-16-le")
+    struct.pack_into("<HH", main, 0, 0xA5EC, 0xC1)
+    struct.pack_into("<H", main, 10, flags)
+    struct.pack_into("<II", main, 0x4C, len(text) - 5, 5)
+    struct.pack_into("<II", main, 0x1A2, 0, len(table))
+    return {"WordDocument": bytes(main), "0Table": table}
+
+
+def test_an_old_document_gives_text_rows_links_and_footnotes(streams):
+    streams.update(word_97('Größe\r\x13HYPERLINK "https://x/y"\x14here\x15\rA\x07B\x07\x071\x072\x07\x07\rnote\r'))
+    assert reading("old_word", b"").text == "Größe\n[here](https://x/y)\n| A | B |\n| 1 | 2 |\n\n[footnotes:]\nnote"
+
+
+def test_an_old_document_with_a_password_says_so(streams):
+    streams.update(word_97("x" * 20, flags=0x0100))
+    assert reading("old_word", b"").refusal == "it is encrypted (password-protected)"
+
+
+@pytest.mark.parametrize("task", ["old_word", "old_slides"])
+@pytest.mark.parametrize("content", [b"", b"\xec\xa5" + b"\xff" * 2000, bytes(3000)])
+def test_an_old_document_that_is_damaged_breaks_nothing(task, content, streams):
+    streams.update({"WordDocument": content, "0Table": b"\2\xff\xff\xff\x7f", "PowerPoint Document": content})
+    assert reading(task, b"").refusal
+
+
+def record(kind: int, content: bytes, *, instance: int = 0, container: bool = False) -> bytes:
+    return struct.pack("<HHI", instance << 4 | 0xF * container, kind, len(content)) + content
+
+
+def test_old_slides_give_outline_shapes_and_notes(streams):
+    listed = record(1011, bytes(20)) + record(4000, "Title\rpoint".encode("utf-16-le"))
+    document = record(1000, record(4080, listed, container=True), container=True)
+    slide = record(1006, record(4008, b"in a shape"), container=True)
+    streams["PowerPoint Document"] = document + slide + record(1008, record(4008, b"say this"), container=True)
+    found = reading("old_slides", b"")
+    assert (found.text, found.remarks) == ("## Slide 1\n\nTitle\npoint\nin a shape\n\n[notes: say this]", "1 slide")
+
+
+def test_an_outlook_mail_gives_heads_text_and_attachments(streams):
+    for number, text in (("0037", "Order"), ("0C1A", "Ann"), ("1000", "Please confirm by Friday.")):
+        streams[f"__substg1.0_{number}001F"] = text.encode("utf-16-le")
+    streams["__attach_version1.0_#00000000/__substg1.0_3707001F"] = "a.pdf".encode("utf-16-le")
+    streams["__attach_version1.0_#00000000/__substg1.0_37010102"] = bytes(9)
+    found = reading("outlook", b"")
+    assert found.text == "From: Ann\nSubject: Order\n\nPlease confirm by Friday.\n\n[attached:]\n- a.pdf (9 bytes)"
+
+
+def test_compressed_rtf_is_that_of_the_specification():
+    """[MS-OXRTFCP] section 3.1.1."""
+    packed = bytes.fromhex(
+        "2d0000002b0000004c5a4675f1c5c7a703000a00726370673132354232 0af32068656c09002062 7705b06c647d0a800fa0".replace(
+            " ", ""
+        )
+    )
+    assert outlook._unpacked(packed) == b"{\\rtf1\\ansi\\ansicpg1252\\pard hello world}\r\n"
+
+
+def test_a_damaged_compound_file_gives_what_letters_it_has():
+    content = b"\xd0\xcf\x11\xe0\xa1\xb1\x1a\xe1" + bytes(504) + "KEYWORD and more".encode("utf-16-le")
+    assert reading("ole", content).text == "KEYWORD and more"
+
+
+# Both loops, the whole way
+
+
+async def test_pages_and_mails_reach_the_model(tmp_path):
+    stage = stage_of(
+        tmp_path, ("p.html", page("<h1>News</h1>")), ("m.eml", mail("hello there\n").as_bytes()), ("b.epub", epub()),
+        ("n.ipynb", b'{"cells": [{"cell_type": "markdown", "source": "words"}]}'), ("z.zip", zipped({"src/a.py": "a=1"})),
+    )  # fmt: skip
+    prompt = await llm.prompt(stage)
+    for heading, line in (
+        ("'p.html' (a page as Markdown)", "# News"), ("'m.eml' (a mail)", "From: a@example.com"), ("'b.epub' (an e-book as Markdown; 1 part)", "Chapter one"),
+        ("'n.ipynb' (a notebook as Markdown; 1 cell)", "words"),
+    ):  # fmt: skip
+        assert f"{heading}:]\n```markdown\n{line}" in prompt
+    assert "'z.zip' (the list of its members; 1 file, 3 bytes unpacked):]\n```text\nsrc/a.py (3 bytes)\n```" in prompt
