@@ -4,6 +4,7 @@ import email
 import email.errors
 import email.header
 import email.message
+import re
 from collections.abc import Iterator
 from typing import IO
 
@@ -71,9 +72,15 @@ def _best(message: email.message.Message) -> email.message.Message:
     kinds = {part.get_content_type(): part for part in reversed(parts)}
     plain, rich = kinds.get("text/plain"), kinds.get("text/html")
     rich = rich or next((part for part in parts if part.is_multipart()), None)
-    if plain is not None and rich is not None and len(_text(plain).strip()) < 60:
+    if plain is not None and rich is not None and _says_little(plain, rich):
         return rich
     return plain or rich or (parts[-1] if parts else email.message.Message())
+
+
+def _says_little(plain: email.message.Message, rich: email.message.Message) -> bool:
+    words = len(_text(plain).split())
+    other = len(re.sub(r"<style.*?</style>|<[^>]*>", " ", _text(rich), flags=re.DOTALL | re.IGNORECASE).split())
+    return words == 0 or (words < 20 and (other > 4 * words or rich.is_multipart()))
 
 
 def _parts(message: email.message.Message) -> list[email.message.Message]:
@@ -101,10 +108,9 @@ def _head(message: email.message.Message, name: str) -> str:
 
 def _part(data: str | bytes, charset: str | None) -> str:
     if isinstance(data, str):
-        try:
-            data = data.encode("ascii", "surrogateescape")
-        except UnicodeEncodeError:  # it is decoded already
-            return data
+        if not any("\ud800" <= c <= "\udfff" for c in data):
+            return data  # it is decoded already
+        data = data.encode("utf-8", "surrogateescape")
     return decoded(data, "" if charset in {None, "unknown-8bit"} else charset or "")[0]
 
 
