@@ -280,7 +280,7 @@ async def test_its_death_in_the_middle_is_a_reason(tmp_path):
             await _process.convert(handle, "hostile", limit=100, take=take, act="hang")
 
 
-async def test_without_descriptors_there_is_a_reason(way, tmp_path):
+async def test_without_descriptors_there_is_a_reason(tmp_path):
     """Each number of descriptors that are left is tried, until it works."""
     soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
     reasons, left = [], 0
