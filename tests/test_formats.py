@@ -242,6 +242,7 @@ FORMATS = (
     (b"\xc5\xd0\xd3\xc6" + PAD, "application/postscript"),  # EPS with a preview, for DOS
     (b"%!PS-AdobeFont-1.0: X\n", "application/x-font-type1"),
     (rb"{\rtf1\ansi x}", "application/rtf"),
+    (rb"{\rtf1\bin3 " + b"\0\1\2}", "application/rtf"),
     (b"\xef\xbb\xbf\r\n" + rb"{\rtf1\ansi x}", "application/rtf"),
     (b"\x06\x06\xed\xf5\xd8\x1d\x46\xe5\xbd\x31\xef\xe7\xfe\x74\xb7\x1d" + PAD, "application/x-indesign"),
     (b"\xffWPC\x10\0\0\0" + PAD, "application/vnd.wordperfect"),
@@ -384,6 +385,7 @@ FORMATS = (
     (b"\n\r\r\n\x1c\0\0\0\x4d\x3c\x2b\x1a" + PAD, "application/x-pcapng"),
     (b"bplist00\xd1" + PAD, "application/x-bplist"),
     (b"\xde\x12\4\x95\0\0\0\0" + PAD, "application/x-gettext-translation"),
+    (b"\x95\4\x12\xde\0\0\0\1" + PAD, "application/x-gettext-translation"),
     (b"ElfFile\0" + PAD, "application/x-ms-evtx"),
     (bytes(36) + b"acsp" + PAD, "application/vnd.iccprofile"),
     (b"\0\0\x27\x0a" + bytes(20) + PAD, "application/vnd.shp"),
