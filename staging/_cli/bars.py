@@ -1,4 +1,7 @@
-"""Progress bars on a terminal, drawn by rich: importing this module without it is an `ImportError`."""
+"""Draw progress bars on a terminal with rich.
+
+Importing this module without rich is an `ImportError`.
+"""
 
 from collections.abc import Callable, Iterable
 from contextlib import suppress
@@ -15,7 +18,9 @@ from staging._text import format_size
 
 
 class Bars:
-    """A bar for each download under way, below one for all of them; they are gone when it is over.
+    """Show a bar for each download under way, and one for all of them.
+
+    They are gone when it is over.
 
     Args:
         count: how many attachments there are.
@@ -54,7 +59,10 @@ class Bars:
 
 
 class _Words(progress.ProgressColumn):
-    """A column of plain words on one line: a name in it is never read as markup."""
+    """Show plain words on one line.
+
+    A name in them is never read as markup.
+    """
 
     def __init__(self, words: Callable[[progress.Task], str], style: str = "", **column: Any) -> None:
         super().__init__(Column(**column))
@@ -105,7 +113,10 @@ _ROOM = 3  # for the ^C that a terminal echoes behind the last line: if that ove
 
 
 class _Fitting(progress.Progress):
-    """Shows the columns that the terminal has room for now: it may be resized."""
+    """Show the columns that the terminal has room for now.
+
+    It may be resized.
+    """
 
     def __init__(self, console: Console) -> None:
         self._terminal = console

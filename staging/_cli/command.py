@@ -68,10 +68,10 @@ def _descriptors_of(directory: Path) -> list[int]:
 
 
 def _expanded(command: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """Return the command with its files; its first word stays: what was sent is not to be executed.
+    """Return the command with its files.
 
-    No other braces than ``{}`` and ``--option={}`` mean anything: they are in the code of shells, of jq and of Python,
-    where a name that a stranger chose is not to be.
+    Its first word stays, since what was sent is not to be executed. No other braces than ``{}`` and ``--option={}``
+    mean anything: they are in the code of shells, of jq and of Python, where a name that a stranger chose is not to be.
     """
     arguments = [command[0]]
     for word in command[1:]:
@@ -81,7 +81,10 @@ def _expanded(command: Sequence[str], paths: Sequence[Path]) -> list[str]:
 
 
 def why_not_found(command: str) -> OSError | None:
-    """Return why the command will not start, if that is certain: to be told before anything is downloaded."""
+    """Return why the command will not start, if that is certain.
+
+    So it is told before anything is downloaded.
+    """
     if shutil.which(command) is not None:
         return None
     code = errno.EACCES if os.sep in command and Path(command).exists() else errno.ENOENT

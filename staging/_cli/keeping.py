@@ -30,7 +30,10 @@ _ACTING = re.compile(
 
 
 def disarmed(name: str) -> str:
-    """Return a file name that no shell of Windows acts on by itself; other names come back unchanged."""
+    """Return a file name that no shell of Windows acts on by itself.
+
+    Other names come back unchanged.
+    """
     return f"{name}_" if _ACTING.fullmatch(name) else name
 
 

@@ -30,7 +30,10 @@ _LOOPBACK = ("localhost", "127.0.0.1", "::1")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Order:
-    """What is to be done; `into` for `get`, `command` for `run`."""
+    """Say what is to be done.
+
+    `into` is for `get`, and `command` for `run`.
+    """
 
     urls: Sequence[str]
     temp_dir: str | None
@@ -47,7 +50,7 @@ class Order:
 
     @property
     def sources(self) -> list[object]:
-        """What the stage is to download: the URLs, each with the headers."""
+        """What the stage is to download."""
         return [{"url": url, "headers": self.headers} if self.headers else url for url in self.urls]
 
 
@@ -114,7 +117,10 @@ def get_order(argv: list[str]) -> Order:
 
 
 def _parsed(parser: _Parser, argv: list[str]) -> argparse.Namespace:
-    """Return the arguments; an unknown option is named without its value, which may be a secret."""
+    """Return the arguments.
+
+    An unknown option is named without its value, which may be a secret.
+    """
     arguments, unknown = parser.parse_known_intermixed_args(argv)
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(word.partition('=')[0] for word in unknown)}")
@@ -195,7 +201,10 @@ def _text(value: str) -> str:
 
 
 def _headers(parser: _Parser, values: Sequence[str]) -> Mapping[str, str]:
-    """Return the fields of `--header` and of the environment; what is wrong is said without a value."""
+    """Return the fields of `--header` and of the environment.
+
+    What is wrong is said without a value.
+    """
     headers: dict[str, str] = {}
     try:
         lines = os.environ.get(HEADERS_VARIABLE, "").splitlines()
@@ -214,7 +223,10 @@ def _headers(parser: _Parser, values: Sequence[str]) -> Mapping[str, str]:
 
 
 def _secret(value: str) -> str:
-    """Return the contents of @FILE, or of standard input for @-: what stands on a command line is seen by all."""
+    """Return the contents of @FILE, or of standard input for @-.
+
+    What stands on a command line is seen by all users of the machine.
+    """
     if value == "@-":
         return sys.stdin.read() if sys.stdin else ""
     return Path(value[1:]).read_text("utf-8")
@@ -271,7 +283,10 @@ def _media_type(text: str) -> str:
 
 
 def _directory(text: str) -> Path:
-    """Return the path if files may be put there, or it may be made: gigabytes later is too late to say no."""
+    """Return the path if files may be put there, or it may be made.
+
+    After gigabytes it is too late to say no.
+    """
     try:
         path = Path(_text(text)).absolute()
     except OSError:

@@ -1,8 +1,9 @@
-"""Print results, errors and progress; with `bars` the only place that prints.
+"""Print results, errors and progress.
 
-Results go to standard output and everything else to standard error. Both are written past Python's buffers, so a reader
-that goes away is noticed where it happens and not at the interpreter's exit. What a sender wrote goes through
-`one_line` first, which escapes what acts on a terminal. No URL is shown with its query, which carries secrets.
+Here and in `bars` is the only place that prints. Results go to standard output and everything else to standard error.
+Both are written past Python's buffers, so a reader that goes away is noticed where it happens and not at the
+interpreter's exit. What a sender wrote goes through `one_line` first, which escapes what acts on a terminal. No URL is
+shown with its query, which carries secrets.
 """
 
 import json
@@ -42,7 +43,10 @@ def _left_out(outcome: Skipped) -> str:
 
 
 def _for_a_terminal(failure: Failure) -> str:
-    """Return the detail, and what a person with options can do; the library's own hints are for programmers."""
+    """Return the detail, and which option may help.
+
+    The library's own hints are for programmers.
+    """
     if not failure.hint:
         return failure.detail
     match failure.reason:
@@ -83,7 +87,7 @@ def _record(outcome: Outcome) -> dict[str, Any]:
 
 
 def open_display(*, quiet: bool, count: int) -> AbstractContextManager[Show | None]:
-    """Return who shows the events: bars on a terminal that can, otherwise lines."""
+    """Return what shows the events, which is bars on a terminal that can, and else lines."""
     if quiet:
         return nullcontext()
     if _is_for_bars(sys.stderr):
@@ -95,7 +99,7 @@ def open_display(*, quiet: bool, count: int) -> AbstractContextManager[Show | No
 
 
 def _is_for_bars(stream: IO[str] | None) -> bool:
-    """Tell whether this is a terminal that can move its cursor, and nobody else is working there."""
+    """Tell whether this is a terminal that can move its cursor, on which no other program is at work."""
     if stream is None or not stream.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
         return False
     with suppress(OSError, AttributeError):  # not the terminal that controls us; Windows has none
@@ -129,7 +133,7 @@ def complain(message: str) -> None:
 
 def _tell(message: str) -> None:
     words = one_line(message, limit=2000).encode(sys.getfilesystemencoding(), "backslashreplace")
-    with suppress(OSError):  # a full disk under standard error, say: nobody could be told
+    with suppress(OSError):  # a full disk under standard error, say
         _write(sys.stderr, words)
 
 
@@ -142,7 +146,10 @@ def print_line(text: str) -> None:
 
 
 def _write(stream: IO[str] | None, line: bytes) -> None:
-    """Write a line past Python's buffers; nobody there to read it is no reason to stop working."""
+    """Write a line past Python's buffers.
+
+    A reader that is gone is no reason to stop working.
+    """
     if stream is None:  # closed by the caller; its descriptor may be anything by now
         return
     data = line + b"\n"

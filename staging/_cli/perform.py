@@ -28,7 +28,9 @@ GRACE = 5.0  # seconds that a command has to end after SIGTERM; supervisors kill
 
 
 def main(argv: Sequence[str] | None = None) -> int:
-    """Carry out a command line and return its exit code; ``staging --help`` tells what there is.
+    """Carry out a command line and return its exit code.
+
+    ``staging --help`` tells what there is.
 
     Args:
         argv: the arguments; None: the process's own.
@@ -101,7 +103,10 @@ class _Job:
         return 128 + self._signal if self._signal and not went_on else code
 
     async def _attempt(self) -> int:
-        """Stage and do what is to be done; an error is one line and 1, and no `ExceptionGroup` ever comes of it."""
+        """Stage, and do what is to be done.
+
+        An error is one line and 1, and no `ExceptionGroup` comes of it.
+        """
         order = self._order
         async with AsyncExitStack() as stack:
             display = stack.enter_context(ExitStack())

@@ -1,4 +1,7 @@
-"""Go through a proxy, for `--proxy`; importing this module imports httpx."""
+"""Go through a proxy, for `--proxy`.
+
+Importing this module imports httpx.
+"""
 
 import httpx
 

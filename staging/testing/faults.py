@@ -1,4 +1,4 @@
-"""What `FakeCDN` can be told: replies, and how they go wrong.
+"""Describe replies, and how they go wrong.
 
 These are values. `plan` turns them into the steps of one response, and `server` takes the steps.
 """
@@ -93,7 +93,7 @@ class Hold:
         self._released = anyio.Event()
 
     async def stand(self) -> None:
-        """Stand at the gate until it is released; this is what the reply does."""
+        """Stand at the gate until it is released, as the reply does."""
         self._reached.set()
         await self._released.wait()
 
@@ -218,7 +218,10 @@ class Request:
         return self.target.partition("?")[0]
 
     def header(self, name: str) -> str | None:
-        """Return the value of the field `name` in any case (several joined by a comma), None if it was not sent."""
+        """Return the value of the field `name`, in any case of its letters.
+
+        Several are joined by a comma. None: it was not sent.
+        """
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return ", ".join(values) if values else None
 
@@ -228,9 +231,10 @@ Script = Reply | Raw | Callable[[Request], Reply | Raw]
 
 
 def gzip_bomb(size: int) -> bytes:
-    """Return a gzip stream of about a thousandth of `size`, that decodes to `size` zero bytes (whole MB, at least one).
+    """Return a gzip stream that decodes to `size` zero bytes.
 
-    Serve it with ``headers={"Content-Encoding": "gzip"}``; `gzip.compress` it again for ``gzip, gzip``.
+    It has about a thousandth of that size. `size` counts in whole MB, at least one. Serve it with
+    ``headers={"Content-Encoding": "gzip"}``; `gzip.compress` it again for ``gzip, gzip``.
     """
     megabyte = bytes(1_048_576)
     count = max(1, size // len(megabyte))

@@ -99,7 +99,10 @@ def _is_framed(fields: _Fields, size: int) -> bool:
 
 
 def _persists(request: Request) -> bool:
-    """Return whether another request may follow; after one with a body none may, for the body is not read."""
+    """Return whether another request may follow.
+
+    After one with a body none may, for the body is not read.
+    """
     if request.version != "HTTP/1.1" or (request.header("connection") or "").lower() == "close":
         return False
     return not (request.header("content-length") or request.header("transfer-encoding"))

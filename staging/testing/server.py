@@ -69,9 +69,10 @@ class FakeCDN:
         self._background: Background | None = None
 
     async def __aenter__(self) -> Self:
-        """Listen; from now on `url` and `policy` are good.
+        """Listen.
 
-        No step of it can be cancelled, so that a server is either not begun or will be left.
+        From now on `url` and `policy` are good. No step of it can be cancelled, so that a server is either not begun or
+        will be left.
         """
         self._changed = anyio.Event()  # of this loop
         self._contexts = self._make_contexts()
@@ -81,7 +82,10 @@ class FakeCDN:
         return self
 
     async def __aexit__(self, *exception: object) -> None:
-        """Close the listener and every connection; this may be done in another task of the same loop."""
+        """Close the listener and every connection.
+
+        This may be done in another task of the same loop.
+        """
         background, self._background = self._background, None
         if background is not None:
             try:
@@ -93,9 +97,10 @@ class FakeCDN:
     @classmethod
     @contextlib.contextmanager
     def in_thread(cls, **options: Any) -> Iterator[Self]:
-        """Run one in a thread with an event loop of its own: for tests without a loop, and of other processes.
+        """Run one in a thread with an event loop of its own.
 
-        Everything but the coroutines may be called as usual; use `call` for those and for `Hold.release`.
+        It is for tests without a loop, and for tests of other processes. Everything but the coroutines may be called as
+        usual; use `call` for those and for `Hold.release`.
 
         Args:
             **options: as for `FakeCDN`.
@@ -185,7 +190,9 @@ class FakeCDN:
         return self.serve(path, body, *faults, status=status, headers={"Location": location})
 
     def script(self, path: str, *replies: Script) -> str:
-        """Answer the first request for `path` with the first reply, and so on; the last one stays. Return the URL.
+        """Answer requests for `path` with one reply after the other, and return the URL.
+
+        The last reply stays.
 
         Args:
             path: as for `serve`.
@@ -199,7 +206,10 @@ class FakeCDN:
         await self._until(lambda: len(self._requests_for(path)) >= times)
 
     async def disconnected(self, path: str | None = None) -> None:
-        """Return once no connection is open on which `path` was asked for; without a path, none at all."""
+        """Return once no connection is open on which `path` was asked for.
+
+        Without a path, once none at all is open.
+        """
         await self._until(
             lambda: not self._open & ({r.connection for r in self._requests_for(path)} if path else self._open)
         )
@@ -275,7 +285,10 @@ class FakeCDN:
         return reply if isinstance(reply, Reply | Raw) else reply(request)
 
     def _make_contexts(self) -> list[ssl.SSLContext]:
-        """Return the TLS contexts, that of `host` first; empty for plain HTTP."""
+        """Return the TLS contexts, that of `host` first.
+
+        There are none for plain HTTP.
+        """
         if isinstance(self._tls, ssl.SSLContext):
             return [self._tls]
         if self._tls in {False, "plain", "stall"}:

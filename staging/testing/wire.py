@@ -33,7 +33,7 @@ class Wire:
         self._socket = sock
 
     async def receive(self) -> bytes:
-        """Return the next bytes; raise `anyio.EndOfStream` at the end."""
+        """Return the next bytes, or raise `anyio.EndOfStream` at the end."""
         while True:
             try:
                 data = self._socket.recv(SLICE)
@@ -59,7 +59,7 @@ class Wire:
         await self.truncate()
 
     async def truncate(self) -> None:
-        """Send FIN, and wait for the client to close: `anyio.EndOfStream`."""
+        """Send FIN, and wait for the client to close, which raises `anyio.EndOfStream`."""
         self._socket.shutdown(socket.SHUT_WR)
         while True:  # a close with unread bytes would become a reset, and take the sent ones with it
             await Wire.receive(self)
@@ -86,7 +86,7 @@ class TlsWire(Wire):
         self._tls = context.wrap_bio(self._in, self._out, server_side=True)
 
     async def receive(self) -> bytes:
-        """Return the next bytes, decrypted; raise `anyio.EndOfStream` at the end."""
+        """Return the next bytes, decrypted, or raise `anyio.EndOfStream` at the end."""
         data: bytes = await self._drive(self._tls.read, SLICE)
         if not data:
             raise anyio.EndOfStream
@@ -134,7 +134,10 @@ class Connection:
         self._buffer = bytearray()
 
     async def read_head(self) -> bytes | None:
-        """Return a request's head; None if what came is none, which shows early: a TLS hello has no line end."""
+        """Return a request's head, or None if what came is none.
+
+        That shows early, since a TLS hello has no line end.
+        """
         while b"\r\n\r\n" not in self._buffer:
             if len(self._buffer) > _MAX_HEAD or (self._buffer and not self._buffer[:1].isalpha()):
                 return None
@@ -143,7 +146,10 @@ class Connection:
         return bytes(head)
 
     async def perform(self, step: Step) -> None:
-        """Do one step of a plan; one that ends the connection raises `anyio.EndOfStream`."""
+        """Do one step of a plan.
+
+        One that ends the connection raises `anyio.EndOfStream`.
+        """
         match step:
             case Pause():
                 await self._while_connected(functools.partial(anyio.sleep, step.seconds))
