@@ -1,4 +1,4 @@
-"""What is told of the outcomes to the model and to the person in the chat; no sender can forge a line of it."""
+"""Words about the outcomes for the model and for the person in the chat, which no sender can forge."""
 
 import os
 import re
@@ -30,7 +30,7 @@ def context(
     paths: bool = True,
     path_map: Mapping[StrPath, StrPath] | None = None,
 ) -> str:
-    r"""Return the block that tells a model what was attached: one entry per outcome, in order, unforgeable.
+    r"""Return the block that tells a model what was attached, one entry for each outcome.
 
     Whatever the names, descriptions, types, URLs, paths and details contain, the block is the header and exactly as
     many entries as there are outcomes, every line of this grammar (RFC 5234), without a line break at the end::
@@ -101,7 +101,7 @@ def _claimed_name(attachment: Attachment) -> str:
 
 
 def claim_lines(outcome: Outcome) -> Iterator[str]:
-    """Yield the lines about the sender's own words: a type that the bytes contradict, and the description."""
+    """Yield the lines about the type that the bytes contradict, and the sender's description."""
     if isinstance(outcome, StagedFile) and (claimed := contradicted_claim(outcome)):
         yield f"   Type: {one_line(outcome.media_type, limit=100)} (claimed {one_line(claimed, limit=100)})"
     description = outcome.attachment.description
@@ -110,7 +110,7 @@ def claim_lines(outcome: Outcome) -> Iterator[str]:
 
 
 def label(outcome: Outcome) -> str:
-    """Return what an outcome is called: ``FILE``, ``IMAGE``, ``VIDEO``, ``AUDIO``, ``URL`` or ``EMBED``."""
+    """Return what an outcome is called, such as ``FILE`` or ``IMAGE``."""
     if isinstance(outcome, StagedFile):
         attachment = outcome.attachment
         return kind_shown(attachment.media_type, outcome.media_type, _claimed_name(attachment)).upper()
@@ -128,7 +128,7 @@ def _downloaded(outcome: Outcome) -> str:
 
 
 def shown_url(attachment: Attachment, *, full: bool = False) -> str:
-    """Return the URL as one line; empty for none, and for one that has the bytes in itself."""
+    """Return the URL as one line, or nothing for none and for one that has the bytes in itself."""
     if is_data_url(attachment.url):
         return ""
     return one_line(attachment.url, limit=2000) if full else bare_url(attachment.url)
@@ -152,7 +152,7 @@ _EXTENSIONS = frozenset({"apk", "bak", "bat", "bin", "dat", "db", "dll", "dmg", 
 
 
 def notice(outcomes: Sequence[Outcome]) -> str:
-    """Return what to tell the person in the chat about what could not be used; empty if all went well.
+    """Return what to tell the person in the chat, or nothing if all went well.
 
     Staged files that are not what they claim to be are named too. Safe to send as it is: at most 400 characters on one
     line, no mention, no markup, no link that unfurls, no secret. In a name, characters that a chat may act on are
@@ -170,7 +170,7 @@ def notice(outcomes: Sequence[Outcome]) -> str:
 
 
 def sentence(complaints: Sequence[str], wanted: int, *, limit: int = _MAX_NOTICE) -> str:
-    """Return the complaints about some of `wanted` attachments as one sentence of bounded length; empty for none."""
+    """Return the complaints about some of `wanted` attachments as one sentence of bounded length."""
     start = f"{len(complaints)} of {wanted} attachments could not be used: "
     return _joined(start, complaints, limit) if complaints else ""
 

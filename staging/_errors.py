@@ -112,7 +112,7 @@ class _ReasonedError(StagingError):
 
 
 class RejectedError(_ReasonedError, ValueError):
-    """Our decision: a policy or a limit refuses the attachment before or while it is fetched.
+    """Says that a policy or a limit of ours refuses the attachment.
 
     Args:
         reason: one word of the closed list `Reason`; `Failure` says what each means.
@@ -126,7 +126,7 @@ class RejectedError(_ReasonedError, ValueError):
 
 
 class DownloadError(_ReasonedError):
-    """Theirs: the network, the status or the body was not what a download needs.
+    """Says that the network, the status or the body was not what a download needs.
 
     Args:
         reason: one word of the closed list `Reason`; `Failure` says what each means.
@@ -150,7 +150,10 @@ class DownloadError(_ReasonedError):
 
 
 class WorkspaceError(_ReasonedError, OSError):
-    """The disk: the root cannot be used (raised at entry), or a file cannot be written (a `Failure`) or kept (raised).
+    """Says that the disk does not do what is needed.
+
+    It is raised where the root cannot be used, at entry, and where a file cannot be kept. Where a file cannot be written
+    it becomes a `Failure`.
 
     Args:
         reason: ``disk_full`` or ``storage``.
@@ -175,9 +178,9 @@ class WorkspaceError(_ReasonedError, OSError):
 
 
 class StageClosedError(StagingError, RuntimeError):
-    """The caller's: a stage or an area was used outside its scope or in a forked child, or entered twice."""
+    """Says that a stage or an area was used outside its scope or in a forked child, or entered twice."""
 
 
 def too_large(limit: int, size: int | None = None) -> RejectedError:
-    """Return the error for a file over the limit; `size` is None where nobody knows how far."""
+    """Return the error for a file over the limit; `size` is None where it is not known."""
     return RejectedError("too_large", describe_limit(size, limit), limit=limit, size=size)

@@ -1,4 +1,4 @@
-"""What happens while it happens: progress and life-cycle, as frozen values for `on_event`."""
+"""Progress and life-cycle, as frozen values for `on_event`."""
 
 from dataclasses import dataclass
 
@@ -10,7 +10,7 @@ PROGRESS_INTERVAL = 0.1  # seconds between two `Progress` of one file
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Started(metaclass=Readable):
-    """A download has begun: its turn has come, and no byte has been asked for yet.
+    """Tells that a download's turn has come, before a byte is asked for.
 
     What is skipped, refused unasked, or already there under the same URL, is not started. A `Finished` follows, unless
     the download is cancelled or the stage closed meanwhile.
@@ -24,7 +24,7 @@ class Started(metaclass=Readable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(metaclass=Readable):
-    """Bytes are coming in; at most about ten times a second for each file.
+    """Tells that bytes are coming in, at most about ten times a second for each file.
 
     Attributes:
         attachment: what is downloaded.
@@ -39,7 +39,7 @@ class Progress(metaclass=Readable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(metaclass=Readable):
-    """An attachment has its outcome; one for each attachment, the refused and skipped ones too.
+    """Tells that an attachment has its outcome, the refused and skipped ones too.
 
     Attributes:
         outcome: what became of it.
@@ -50,7 +50,7 @@ class Finished(metaclass=Readable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Removed(metaclass=Readable):
-    """The stage has ended: its last event, whatever ended it.
+    """Tells that the stage has ended, as its last event.
 
     Attributes:
         files: how many staged files were deleted.
@@ -65,7 +65,7 @@ Event = Started | Progress | Finished | Removed
 
 
 class Throttle:
-    """Lets one call in `PROGRESS_INTERVAL` through; the caller brings the clock."""
+    """Lets one call in `PROGRESS_INTERVAL` through, by the caller's clock."""
 
     __slots__ = ("_next",)
 
@@ -73,7 +73,7 @@ class Throttle:
         self._next = float("-inf")
 
     def ready(self, now: float) -> bool:
-        """Whether enough time has passed since the last time this was true."""
+        """Tell whether enough time has passed since the last time this was true."""
         if now < self._next:
             return False
         self._next = now + PROGRESS_INTERVAL

@@ -1,4 +1,4 @@
-"""What needs no network becomes a file: bytes, ``data:`` URLs, open files, uploads, and files of this machine.
+"""Bytes, ``data:`` URLs, open files, uploads and files of this machine, which need no network.
 
 Theory of operation. It is a download without a server: the same limits, names, types and outcomes. Everything that may
 block runs in a thread. An object's own `read` gets one of its own, since it may hang for reasons that are not the
@@ -32,12 +32,15 @@ _PIECE = 8 * 1_048_576  # bytes that are copied at once
 
 
 def is_local(attachment: Attachment) -> bool:
-    """Whether the bytes are here already, or come from an object of the caller's."""
+    """Tell whether the bytes are here already, or come from an object of the caller's."""
     return not attachment.url.strip() or attachment.data is not None or is_data_url(attachment.url)
 
 
 def identity(attachment: Attachment) -> Hashable:
-    """Return what is equal for attachments that are the same file; a stream can only be read once."""
+    """Return what is equal for attachments that are the same file.
+
+    A stream can only be read once, so the same object is read once.
+    """
     if attachment.data is not None:
         return id(attachment.data)
     if attachment.url.strip():
@@ -202,7 +205,7 @@ def _size_of(path: str) -> int:
 
 
 def _reading(reader: Any) -> tuple[Callable[..., Any], bool]:
-    """Return how to read, and whether it takes a size; without one it returns everything at once."""
+    """Return how to read, and whether it takes a size."""
     read, pieces = reader.read, getattr(reader, "read_chunk", None)  # the latter: parts of a request in aiohttp
     if _takes_size(read):
         return read, True

@@ -1,4 +1,4 @@
-"""What is told of the outcomes to the log.
+"""Words about the outcomes for the log.
 
 A message is a constant template with arguments, so that tools can group its records. The facts stand beside it, as a
 mapping under the one key ``staging`` of `extra`: ``record.staging["reason"]``. Names, URLs and details are one line
@@ -19,7 +19,7 @@ _log = logging.getLogger("staging")
 
 
 def log(level: int, template: str, *values: object, error: BaseException | None = None, **facts: Any) -> None:
-    """Write one record; a handler or filter that raises changes nothing for the caller.
+    """Write one record, whatever handlers and filters do.
 
     Args:
         level: of `logging`.
@@ -33,7 +33,7 @@ def log(level: int, template: str, *values: object, error: BaseException | None 
 
 
 def log_batch(outcomes: Sequence[Outcome], label: str = "") -> None:
-    """Say how many of a batch are staged; what is skipped is not counted."""
+    """Say how many of a batch are staged, without what was skipped."""
     wanted = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
     if not wanted:
         return

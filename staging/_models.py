@@ -1,4 +1,4 @@
-"""The values: what was asked for, what became of it, and the numbers that bound it.
+"""Values for what was asked for, what became of it, and the numbers that bound it.
 
 All of them are frozen, and checked when they are made: one that exists can be used.
 """
@@ -32,7 +32,10 @@ V = TypeVar("V")
 
 
 class _ReadOnly(dict[K, V]):
-    """A mapping that nobody changes; a dict, so that `dataclasses.asdict`, JSON and pickle take it."""
+    """Holds a mapping that cannot be changed.
+
+    It is a dict, so that `dataclasses.asdict`, JSON and pickle take it.
+    """
 
     __slots__ = ()
 
@@ -47,7 +50,9 @@ class _ReadOnly(dict[K, V]):
 
 @dataclass(frozen=True, slots=True)
 class Attachment(metaclass=Readable):
-    """What a sender refers to. Every field is a claim: its form was checked, and nothing else is trusted.
+    """Holds what a sender refers to.
+
+    Every field is a claim. Its form was checked when it was made, and nothing else about it is trusted.
 
     `AttachmentStage.download` makes these of whatever it is given; make one yourself to say more than a URL.
 
@@ -142,7 +147,7 @@ def _checked_data(data: Any) -> bytes:
 
 
 def is_size(value: Any) -> bool:
-    """Whether this is a number of bytes that a file can have; text, floats and booleans are none."""
+    """Tell whether this is a number of bytes that a file can have."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE
 
 
@@ -154,7 +159,7 @@ def _require_size(value: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    """Return what a person recognises a wrong value by; text may be a secret, and some numbers have no end."""
+    """Return what a person recognises a wrong value by, without the secrets of a text."""
     if isinstance(value, float) or (isinstance(value, int) and abs(value) <= MAX_SIZE):
         return repr(value)
     if isinstance(value, str):
@@ -164,19 +169,19 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome(metaclass=Readable):
-    """What every outcome has: the attachment as it was claimed, and a display name that is safe on one line."""
+    """Holds the attachment as it was claimed, and a display name that is safe on one line."""
 
     attachment: Attachment
     name: str
 
     @property
     def downloaded(self) -> bool:
-        """Whether the bytes are on disk."""
+        """Tell whether the bytes are on disk."""
         return False
 
     @property
     def local_path(self) -> str | None:
-        """The absolute path of the staged file, if there is one."""
+        """Return the absolute path of the staged file, if there is one."""
         return None
 
     def as_dict(self) -> dict[str, Any]:
@@ -214,12 +219,12 @@ class StagedFile(_Outcome):
 
     @property
     def downloaded(self) -> bool:
-        """True: the bytes are on disk."""
+        """Tell that the bytes are on disk."""
         return True
 
     @property
     def local_path(self) -> str | None:
-        """The absolute path, as text."""
+        """Return the absolute path, as text."""
         return os.fspath(self.path)
 
     def __fspath__(self) -> str:
@@ -227,7 +232,7 @@ class StagedFile(_Outcome):
 
     @property
     def claimed_media_type(self) -> str | None:
-        """What the sender said the type is."""
+        """Return what the sender said the type is."""
         return self.attachment.media_type
 
 
@@ -255,7 +260,7 @@ class Failure(_Outcome):
     hint: str = ""
 
     def as_dict(self) -> dict[str, Any]:
-        """Return what every outcome returns, plus `error`: the detail."""
+        """Return what every outcome returns, and the detail as `error`."""
         return {**_Outcome.as_dict(self), "error": self.detail}
 
 
@@ -265,7 +270,11 @@ if Failure.__doc__:  # with -OO there is none
 
 
 def failure(attachment: Attachment, name: str, error: StagingError) -> Failure:
-    """Return what an error means for an attachment; an error that is none of an attachment's is raised."""
+    """Return what an error means for an attachment.
+
+    Raises:
+        StagingError: the error itself, if it is not about an attachment.
+    """
     if not isinstance(error, RejectedError | DownloadError | WorkspaceError):
         raise error
     return Failure(
@@ -377,7 +386,7 @@ class AreaStats(metaclass=Readable):
 
 
 def to_bytes(mb: float) -> int:
-    """Return megabytes as a whole number of bytes; infinity as the largest size there is."""
+    """Return megabytes as a whole number of bytes, and infinity as the largest size there is."""
     return sys.maxsize if math.isinf(mb) else int(mb * MB)
 
 

@@ -1,4 +1,4 @@
-"""Words for people, logs and prompts: one line, no secrets, no character that acts on a terminal."""
+"""Words for people, logs and prompts, on one line, without secrets and without what acts on a terminal."""
 
 import re
 
@@ -62,7 +62,7 @@ def bare_url(url: str, *, limit: int = 2000) -> str:
 
 
 def last_segment(url: str) -> str:
-    """Return the last segment of a URL's path without secrets; never the host, the query or the fragment."""
+    """Return the last segment of a URL's path, without secrets."""
     if ordinary := _ordinary(url):
         return ordinary[1].rpartition("/")[2]
     if is_data_url(url):
@@ -72,7 +72,7 @@ def last_segment(url: str) -> str:
 
 
 def is_data_url(url: str) -> bool:
-    """Whether this URL has its bytes in itself (RFC 2397)."""
+    """Tell whether this URL has its bytes in itself (RFC 2397)."""
     return url[:5].lower() == "data:"
 
 
@@ -81,7 +81,7 @@ def _ordinary(url: str) -> re.Match[str] | None:
 
 
 def _parts(url: str) -> tuple[str, str, str, str]:
-    """Return scheme, slashes, authority and path: as much of each as there is."""
+    """Return scheme, slashes, authority and path, as much of each as there is."""
     match = _PARTS.match(url)
     return (match[1] or "", match[2], match[3], match[4]) if match else ("", "", "", "")
 
@@ -103,7 +103,7 @@ def _without_secrets(url: str, looked_at: slice) -> str:
 
 
 def format_size(size: float) -> str:
-    """Return a number of bytes as a person writes it, in units of 1,024: ``50 MB``, ``61.2 MB``, ``812 bytes``."""
+    """Return a number of bytes as a person writes it, such as ``61.2 MB``, in units of 1,024."""
     if size == 1:
         return "1 byte"
     value, unit = float(size), 0
@@ -114,7 +114,7 @@ def format_size(size: float) -> str:
 
 
 def describe_limit(size: int | None, limit: int) -> str:
-    """Return the line for what is over a limit: both numbers, told apart, so that a person can act on it.
+    """Return the line for what is over a limit, with both numbers told apart.
 
     Args:
         size: bytes that there are; None: more than the limit, but nobody knows how many.

@@ -146,6 +146,8 @@ def test_every_value_is_frozen_and_goes_through_pickle_copy_and_asdict(value):
     for again in (pickle.loads(pickle.dumps(value)), copy.copy(value), copy.deepcopy(value)):
         assert again == value
         assert repr(again) == repr(value)
+        for frozen in (getattr(again, "headers", {}), getattr(again, "failures", {})):
+            assert type(frozen) is not dict or not frozen
     for field in fields(value):
         with pytest.raises(FrozenInstanceError):
             setattr(value, field.name, None)

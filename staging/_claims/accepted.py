@@ -1,4 +1,4 @@
-"""Which types a caller wants: `accept` before anything is asked for, and again when the bytes are there."""
+"""Types that a caller wants, judged by the claim, and again by the bytes."""
 
 import re
 from collections.abc import Sequence
@@ -33,12 +33,12 @@ class Accepted:
         self.types = tuple(_checked(each) for each in given)
 
     def excludes(self, attachment: Attachment) -> bool:
-        """Whether the claimed type, else the extension of the claimed name, is known and not wanted."""
+        """Tell whether the claimed type, else the extension, is known and not wanted."""
         claim = _claim(attachment)
         return claim is not None and not self._has(claim)
 
     def admits(self, staged: StagedFile) -> bool:
-        """Whether a file is wanted: by what its bytes are, or by a claim that they do not contradict.
+        """Tell whether a file is wanted, by its bytes or by a claim that they do not contradict.
 
         The bytes of many an honest file show less than its sender knows: a table is ``text/plain``, and sound in an
         MP4 is ``video/mp4``.

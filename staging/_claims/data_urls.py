@@ -1,4 +1,8 @@
-"""URLs that have their bytes in themselves (RFC 2397), read as browsers do (https://fetch.spec.whatwg.org/#data-urls)."""
+"""URLs that have their bytes in themselves (RFC 2397), read as browsers do.
+
+The rules are those of https://fetch.spec.whatwg.org/#data-urls and of forgiving-base64 decode in
+https://infra.spec.whatwg.org.
+"""
 
 import base64
 import binascii
@@ -15,18 +19,18 @@ _SPACE = b"\t\n\f\r "
 
 
 def media_type_of(url: str) -> str | None:
-    """Return the claimed type with its parameters; None where RFC 2397 has its default, which says nothing."""
+    """Return the claimed type with its parameters, or None where there is none."""
     return _without_base64(url) or None
 
 
 def name_of(url: str) -> str | None:
-    """Return the parameter `name`, which some programs add; None if there is none."""
+    """Return the parameter `name`, which some programs add, or None."""
     found = _NAME.search(_without_base64(url))
     return unquote(found[1]).strip(' "') or None if found else None
 
 
 def decode(url: str, limit: int) -> bytes:
-    """Return the bytes of a ``data:`` URL; blocks while it decodes.
+    """Return the bytes of a URL that has them in itself, and block meanwhile.
 
     Args:
         url: begins with ``data:``, in any case.
@@ -54,7 +58,7 @@ def decode(url: str, limit: int) -> bytes:
 
 
 def _base64(text: bytes) -> bytes:
-    """Decode as browsers do: space anywhere, padding or none (https://infra.spec.whatwg.org/#forgiving-base64-decode)."""
+    """Decode as browsers do, with space anywhere, and with padding or none."""
     text = text.translate(None, _SPACE).rstrip(b"=")
     try:
         return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)

@@ -1,4 +1,4 @@
-"""From whatever a chat library calls an attachment to our own value: every claim normalised, nothing trusted.
+"""Intake makes an `Attachment` of whatever a chat library calls one.
 
 Theory of operation. A source is something that is one attachment (a URL, something with a URL, bytes, a path, an
 object with `read`), something that contains others (a message, an iterable), or nothing (None). What is none of these
@@ -52,7 +52,9 @@ _FILE_PATH = "this is the Bot API's own path: give https://api.telegram.org/file
 
 
 def intake(*sources: Any) -> list[Attachment]:
-    """Return the attachments that `sources` refer to, in their order; no claim in them, however absurd, raises.
+    """Return the attachments that `sources` refer to, in their order.
+
+    No claim in them raises, however absurd.
 
     A source is one of
 
@@ -137,7 +139,7 @@ def _single(source: Any, *, trusted: bool) -> Attachment | None:
 
 
 def _of_path(source: "os.PathLike[Any]", *, trusted: bool) -> Attachment:
-    """Return an attachment whose source is a path; one that was found inside something else is only its text."""
+    """Return an attachment whose source is a path, or its text where it was inside something else."""
     path = os.fsdecode(source)
     own = read(source, "attachment")  # of a staged file of another stage
     media_type = own.media_type if isinstance(own, Attachment) else None
@@ -156,13 +158,13 @@ def _of_reader(source: Any) -> Attachment | None:
 
 
 def reader_of(source: Any) -> Any:
-    """Return the object that has `read`: `source`, or its `file`; None if there is none."""
+    """Return the object that has `read`, which is `source` or its `file`, or None."""
     holders = (source, read(source, "file"))
     return next((each for each in holders if callable(read(each, "read")) and not isinstance(each, Mapping)), None)
 
 
 def path_of(attachment: Attachment) -> str | None:
-    """Return the path of a file on this machine that the caller gave; None if this is something else."""
+    """Return the path of a file on this machine that the caller gave, or None."""
     return os.fsdecode(attachment.source) if isinstance(attachment.source, os.PathLike) else None
 
 
@@ -170,7 +172,7 @@ def path_of(attachment: Attachment) -> str | None:
 
 
 def _is_list(source: Any) -> bool:
-    """Tell whether this is only a number of things; a model of pydantic's iterates over its fields."""
+    """Tell whether this is only a number of things, unlike a model of pydantic's, which has fields."""
     return (
         isinstance(source, Iterable)
         and not isinstance(source, Mapping | str)
@@ -192,7 +194,7 @@ def _parts(source: Any) -> Iterable[Any] | None:
 
 
 def _is_message(source: Any) -> bool:
-    """Tell whether this is a message: by its lists, which some platforms leave out when they are empty."""
+    """Tell whether this is a message, by its lists, which some platforms leave out when they are empty."""
     if any(read(source, key, _ABSENT) is not _ABSENT for key in ("attachments", "message_snapshots")):
         return True
     if not isinstance(source, Mapping):
@@ -201,7 +203,7 @@ def _is_message(source: Any) -> bool:
 
 
 def _resolved(source: Any) -> Iterable[Any] | None:
-    """Return the attachments of an interaction's options; None if this is no interaction."""
+    """Return the attachments of an interaction's options, or None if this is no interaction."""
     data = read(source, "data")
     holder = read(data, "resolved") if isinstance(data, Mapping) else read(source, "resolved")
     attachments = read(holder, "attachments")
@@ -226,7 +228,7 @@ def _is_preview(part: Any) -> bool:
 
 
 def _telegram_parts(message: Any) -> list[Any]:
-    """Return the one file of a message; of a photo, which comes in several sizes, the last, which is the largest."""
+    """Return the one file of a message, and of the sizes of a photo the last, which is the largest."""
     found = next((file for key in _TELEGRAM_KEYS if (file := read(message, key))), None)
     return [found[-1] if isinstance(found, list | tuple) else found]
 
@@ -236,7 +238,7 @@ def _has_attachments(source: Any) -> bool:
 
 
 def _several(value: Any) -> Iterable[Any]:
-    """Return what a message has of something, or nothing: for what it was not told, hikari has UNDEFINED."""
+    """Return what a message has of something; hikari has UNDEFINED for what it was not told."""
     if isinstance(value, Mapping):  # resolved attachments have their number as the key
         try:
             return list(value.values())
@@ -246,7 +248,7 @@ def _several(value: Any) -> Iterable[Any]:
 
 
 def _items(several: Iterable[Any]) -> Iterator[Any]:
-    """Yield what there is; an iterable that raises ends with something that fails, in place of the rest."""
+    """Yield what there is, and in place of what cannot be iterated something that fails."""
     if isinstance(several, types.GeneratorType):  # the caller's own code: its mistakes are the caller's to see
         yield from several
         return
@@ -303,7 +305,7 @@ def _absent(source: Any) -> RejectedError:
 
 
 def _described(source: Any) -> str:
-    """Return what a programmer recognises a source by: never its values, which may be secrets."""
+    """Return what a programmer recognises a source by, without its values, which may be secrets."""
     if isinstance(source, str):
         return "a blank text" if not source.strip() else "a path inside something else"
     if _is(source, Number):

@@ -1,4 +1,4 @@
-"""What one source claims, read through one narrow door.
+"""Claims of one source, read through one narrow door.
 
 Theory of operation. `read` takes a key of a mapping or an attribute of an object, and nothing at all if that raises.
 Every claim then passes a check of its own form, and one that fails it counts as not made. So no metadata can raise, and
@@ -43,7 +43,7 @@ _SNOWFLAKE = re.compile("[0-9]{1,20}")
 
 
 def read(source: Any, key: str, default: Any = None) -> Any:
-    """Return a key of a mapping or an attribute of an object; `default` if there is none or it raises."""
+    """Return a key of a mapping or an attribute of an object, or `default` if that raises."""
     if type(source) is dict:  # as nearly every payload is: reading one takes two thirds of the time
         return source.get(key, default)
     try:
@@ -58,19 +58,19 @@ def read_text(source: Any, *keys: str) -> str | None:
 
 
 def _plain(value: Any) -> str | None:
-    """Return text as exactly `str`, whatever a subclass makes of it; None if it is blank or not text."""
+    """Return text as exactly `str`, or None if it is blank or not text."""
     text = str.__str__(value) if isinstance(value, str) else ""
     return text if text and not text.isspace() else None
 
 
 def of_url(source: Any) -> Attachment | None:
-    """Return what a URL refers to, text or a URL object; None if it is blank or cannot be read."""
+    """Return what a URL refers to, or None if it is blank or cannot be read."""
     url = _url_text(source)
     return None if url is None else _attachment(source, url, name=None, media_type=None)
 
 
 def of_claims(source: Any) -> Attachment | None:
-    """Return what a mapping or an object with a URL claims, or an embed; None if it is neither."""
+    """Return what a mapping or an object with a URL claims, or an embed, or None."""
     url = _url(source)
     embed = _is_embed(source) or (url is None and _is_inline(source))
     return None if url is None and not embed else claimed(source, url or "", embed=embed)
@@ -93,7 +93,7 @@ def claimed(source: Any, url: str, *, embed: bool = False) -> Attachment:
 def _attachment(
     source: Any, url: str, *, name: str | None, media_type: str | None, kind: Kind | None = None, **claims: Any
 ) -> Attachment:
-    """Return an attachment; what nothing else claims is read from the URL."""
+    """Return an attachment, with what the URL says where nothing else claims it."""
     if is_data_url(url):
         media_type = media_type or _checked_media_type(data_urls.media_type_of(url))
         name = name or data_urls.name_of(url)
@@ -105,7 +105,7 @@ def _attachment(
 
 
 def is_url_object(value: Any) -> bool:
-    """Tell whether this is a URL object by its class's name: the libraries that have one share no base class."""
+    """Tell whether this is a URL object, by the name of its class, since they share no base class."""
     return type(value).__name__ in {"URL", "Url", "AnyUrl", "HttpUrl", "AnyHttpUrl"} and not isinstance(value, str)
 
 
@@ -140,13 +140,13 @@ def _is_source(value: Any) -> bool:
 
 
 def _telegram_url(source: Any) -> str | None:
-    """Return `file_path` where a client library has made a URL of it; the Bot API's own is a relative path."""
+    """Return `file_path` where a client library has made a URL of the Bot API's relative path."""
     path = read_text(source, "file_path")
     return path if path and path.lower().startswith(("https://", "http://")) else None
 
 
 def _sticker_url(source: Any) -> str | None:
-    """Return where a sticker that came without a URL lies (the gateway's `sticker_items`; hikari)."""
+    """Return where a sticker that came without a URL lies."""
     form, number = read(source, "format_type"), read(source, "id")
     number = str(int(number)) if is_size(number) else _plain(number)
     if not isinstance(form, int) or not number or not _SNOWFLAKE.fullmatch(number):
@@ -156,14 +156,14 @@ def _sticker_url(source: Any) -> str | None:
 
 
 def _is_embed(source: Any) -> bool:
-    """Tell whether this is an embed: by the class's name for objects, by `type` for payloads."""
+    """Tell whether this is an embed, by the class of an object or the `type` of a payload."""
     if isinstance(source, Mapping):
         return _claimed_kind(source) == "embed"
     return type(source).__name__ == "Embed"
 
 
 def _is_inline(source: Any) -> bool:
-    """Tell whether this is a part of a message that has its contents in itself: text of Teams, a card."""
+    """Tell whether this is a part of a message that has its contents in itself, such as a card of Teams."""
     named = read_text(source, "contentType", "content_type") is not None
     return named and read(source, "content") is not None and not callable(read(source, "read"))
 
@@ -202,7 +202,9 @@ def _checked_media_type(text: str | None) -> str | None:
 
 
 def headers_of(source: Any) -> Mapping[str, str]:
-    """Return the headers of a mapping; an object with a URL may be a response, whose headers must not be sent.
+    """Return the headers of a mapping.
+
+    An object with a URL may be a response, whose headers must not be sent.
 
     Raises:
         TypeError: if they do not map text to text.
