@@ -5,9 +5,9 @@ that. A cancelled task loses what its thread returns. So three rules hold everyw
 
 1. An ending runs in a task of its own, which no caller's cancellation reaches, and is awaited again after each one
    (`outlast`). The cancellation is raised when the ending is done. On trio a shield is enough.
-2. A thread that was started is awaited to its end in the same way (`in_thread`), or is left to itself (`abandon`).
-3. What a thread makes belongs to somebody before the thread returns: the function puts it into an object that is
-   emptied at the end, whoever still waits for the function.
+2. A thread that was started is awaited in the same way (`in_thread`), unless it makes nothing (`abandon`).
+3. What a thread makes has an owner before the thread returns. The function puts it into an object that is emptied at
+   the end, whether a caller still waits or not.
 
 The threads are our own, not those that an application shares among its libraries: a slow look-up or a hung disk takes
 nobody else's place. Idle threads end at once, so that nothing of ours is left when a scope ends. A thread that hangs in
@@ -36,6 +36,7 @@ from staging._errors import WorkspaceError
 
 _LINGER = 0.02  # seconds for which an idle thread waits for its next job
 _AGAIN = 3  # times that an ending is begun again when a loop that shuts down cancels every task, the ending's too
+_HANGS = 10.0  # seconds after which a cancelled caller takes its thread for one that hangs
 _GRACE = 1.0  # seconds for an ending that is out of time to give up
 
 T = TypeVar("T")
@@ -142,8 +143,8 @@ async def in_thread(
 ) -> T:
     """Return ``function(*args)``, run in a thread.
 
-    A cancelled caller waits until the function has ended, and is cancelled then. Its result is lost, so `function` must
-    give what it makes to somebody itself.
+    A cancelled caller waits until the function has ended, for ten seconds at most, and is cancelled then. The result is
+    lost, so `function` itself must put what it makes where somebody will find it.
 
     Args:
         function: blocks.
@@ -168,7 +169,7 @@ async def in_thread(
         if stop is not None:
             stop()
         if not abandon:
-            await outlast(ended.wait)
+            await outlast(ended.wait, seconds=_HANGS)
         raise
     return cast("T", job.outcome())
 

@@ -8,8 +8,8 @@ A sabotage takes away one thing that a line is there for. One that survives mean
 without a purpose. One whose text is not found any more, exactly once, is stale: mend it here.
 """
 
-# ruff: noqa: T201
-# (a script prints)
+# ruff: noqa: E501, T201
+# (quoted code stands as it is in its file; a script prints)
 
 import os
 import shutil
@@ -439,7 +439,212 @@ DISK = [
     ),
 ]
 
-SABOTAGES = [*DISK]
+SCOPE, FAIR, CANCEL, STAGE = (
+    "tests/test_scope.py",
+    "tests/test_fairness.py",
+    "tests/test_faults_cancel.py",
+    "tests/test_stage.py",
+)
+
+LIFE = [
+    Sabotage(
+        "an ending has a task of its own",
+        "_threads.py",
+        "    return await _outlast_on_asyncio(function, args, seconds)",
+        "    return await function(*args)",
+        SCOPE,
+    ),
+    Sabotage(
+        "an ending is awaited again after each cancellation",
+        "_threads.py",
+        "            cancelled = error\n    return cancelled",
+        "            return error\n    return cancelled",
+        SCOPE,
+    ),
+    Sabotage(
+        "the cancellation is raised when the ending is done",
+        "_threads.py",
+        "        raise cancelled\n",
+        "        pass\n",
+        SCOPE,
+    ),
+    Sabotage(
+        "an ending is begun again when the loop cancels every task", "_threads.py", "_AGAIN = 3", "_AGAIN = 1", SCOPE
+    ),
+    Sabotage(
+        "a cancelled caller waits for its thread",
+        "_threads.py",
+        "        if not abandon:\n",
+        "        if False:\n",
+        f"{SCOPE} {CANCEL}",
+    ),
+    Sabotage(
+        "a job of a cancelled download that has not begun never begins",
+        "_threads.py",
+        "        if self.wanted:",
+        "        if True:",
+        "tests/test_threads.py",
+    ),
+    Sabotage(
+        "a trip whose first task is cancelled departs all the same",
+        "_threads.py",
+        "        finally:\n            try:\n                _threads.start(lambda: self._work(wake))",
+        "        except BaseException:\n            raise\n        else:\n            try:\n                _threads.start(lambda: self._work(wake))",
+        "tests/test_threads.py",
+    ),
+    Sabotage(
+        "idle threads end",
+        "_threads.py",
+        "                        return\n                continue",
+        "                        pass\n                continue",
+        SCOPE,
+    ),
+    Sabotage(
+        "calls are cancelled at exit", "_scope.py", "                call.scope.cancel()", "                pass", SCOPE
+    ),
+    Sabotage(
+        "calls in flight are awaited before removal",
+        "_stage.py",
+        "                await call.ended.wait()",
+        "                pass",
+        SCOPE,
+    ),
+    Sabotage(
+        "removal begins whatever still runs",
+        "_stage.py",
+        "        with anyio.move_on_after(REMOVAL_SECONDS * CALLS_SHARE):",
+        "        with anyio.move_on_after(60):",
+        SCOPE,
+    ),
+    Sabotage("a call that ends its own scope is not waited for", "_scope.py", "if call not in mine))", "))", SCOPE),
+    Sabotage(
+        "an entry that fails gives up what it made",
+        "_scope.py",
+        "            await self.aclose()\n            raise",
+        "            raise",
+        SCOPE,
+    ),
+    Sabotage(
+        "a workspace that comes too late is not kept",
+        "_stage.py",
+        "            if self._over:\n",
+        "            if False:\n",
+        SCOPE,
+    ),
+    Sabotage(
+        "a forgotten scope gives up what it has",
+        "_scope.py",
+        "        holdings.drop()\n        warnings",
+        "        warnings",
+        SCOPE,
+    ),
+    Sabotage(
+        "a forgotten scope is told",
+        "_scope.py",
+        "        warnings.warn(what, ResourceWarning, stacklevel=2)",
+        "        pass",
+        SCOPE,
+    ),
+    Sabotage("a forked child takes nothing", "_scope.py", "    if os.getpid() == owner:", "    if True:", SCOPE),
+    Sabotage(
+        "an observer that raises at exit changes nothing",
+        "_scope.py",
+        "    with suppress(BaseException):\n        function(*args)",
+        "    function(*args)",
+        SCOPE,
+    ),
+    Sabotage(
+        "a hung removal lets the lease go",
+        "_stage.py",
+        '        self._mine.let_go()\n        return Removal(0, ((".", f"removal took',
+        '        return Removal(0, ((".", f"removal took',
+        SCOPE,
+    ),
+    Sabotage(
+        "a kept file's outcome says where it is, also when that was cancelled",
+        "_stage.py",
+        "                self._ledger.move(path, moved[0])",
+        "                pass",
+        f"{SCOPE} {STAGE}",
+    ),
+    Sabotage(
+        "the bytes of a stage go back at its end",
+        "_stage.py",
+        "        self._mine.refund()\n        if",
+        "        if",
+        f"{SCOPE} {FAIR} {STAGE}",
+    ),
+    Sabotage(
+        "an area closes its stages",
+        "_area.py",
+        "                group.start_soon(stage.aclose)",
+        "                pass",
+        f"{SCOPE} {STAGE}",
+    ),
+    Sabotage("leaving stops the sweep", "_resources.py", "        self.sweep.stop()\n", "", SCOPE),
+    Sabotage("a failed file does not count for max_files", "_batch.py", "            ledger.taken -= 1\n", "", SCOPE),
+    Sabotage(
+        "a failed download gives its bytes back",
+        "_batch.py",
+        "            reservation.refund()\n            raise",
+        "            raise",
+        f"{FAIR} {STAGE} tests/test_faults_process.py",
+    ),
+    Sabotage(
+        "what waits for the same request goes on when its call ends",
+        "_batch.py",
+        "                fetch.running = False\n",
+        "",
+        FAIR,
+    ),
+    Sabotage("the last progress is told", "_batch.py", "                        progress.flush()\n", "", FAIR),
+    Sabotage(
+        "refresh counts in the deadline",
+        "_batch.py",
+        "        with anyio.move_on_after(self._seconds):\n            self._renewed = await self._refreshed()\n",
+        "        self._renewed = await self._refreshed()\n        with anyio.move_on_after(self._seconds):\n",
+        SCOPE,
+    ),
+    Sabotage(
+        "a turn of a cancelled download goes to the next one",
+        "_turns.py",
+        "        except BaseException:\n            self.line.turns.end(self)\n            raise",
+        "        except BaseException:\n            raise",
+        FAIR,
+    ),
+    Sabotage(
+        "lines are served in turn",
+        "_turns.py",
+        "        self._lines.remove(line)\n        if line.waiting:\n            self._lines.append(line)\n        self._lent",
+        "        if not line.waiting:\n            self._lines.remove(line)\n        self._lent",
+        FAIR,
+    ),
+    Sabotage("a slow download lends its turn", "_turns.py", "            self._lend()\n", "            pass\n", FAIR),
+    Sabotage("a line does not borrow from itself", "_turns.py", "if line.held < turn.line.held)", "if True)", FAIR),
+    Sabotage(
+        "silent links reserve nothing",
+        "_budget.py",
+        "        self._make_room(max(size - self.held, 0 if self.held else 1), known=size > 0)",
+        "        self._make_room(max(size - self.held, 0 if self.held else 1), known=size > 0)\n        self._move(max(0, size - self.held))",
+        FAIR,
+    ),
+    Sabotage(
+        "who asked for most gives way",
+        "_budget.py",
+        "                largest.evict(_full(budget))",
+        "                raise _full(budget)",
+        FAIR,
+    ),
+    Sabotage(
+        "a finished download keeps its bytes",
+        "_budget.py",
+        "        self.settle(size)\n        self._stop()",
+        "        self.settle(size)",
+        FAIR,
+    ),
+]
+
+SABOTAGES = [*DISK, *LIFE]
 
 
 def copy_repository(place: Path) -> None:

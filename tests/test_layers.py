@@ -23,7 +23,8 @@ FLOORS = {
 NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("__init__", "llm"), ("__init__", "testing"), ("__main__", "_cli"), ("_cli", "__init__"),
     ("testing", "__init__"), ("llm", "__init__"),
-    ("_models", "_errors"), ("_models", "_text"), ("_errors", "_text"), ("_errors", "_readable"), ("_models", "_readable"),
+    ("_models", "_errors"), ("_models", "_text"), ("_errors", "_text"),
+    ("_errors", "_readable"), ("_models", "_readable"),
     ("_batch", "_download"), ("_batch", "_resources"), ("_batch", "_context"), ("_batch", "_log"), ("_log", "_context"),
     ("_batch", "_observer"), ("_observer", "_log"), ("_turns", "_budget"), ("_scope", "_threads"),
     ("_batch", "_local"), ("_local", "_download"),
