@@ -152,8 +152,8 @@ class DownloadError(_ReasonedError):
 class WorkspaceError(_ReasonedError, OSError):
     """Says that the disk does not do what is needed.
 
-    It is raised where the root cannot be used, at entry, and where a file cannot be kept. Where a file cannot be written
-    it becomes a `Failure`.
+    It is raised where the root cannot be used, at entry, and where a file cannot be kept. A file that cannot be written
+    becomes a `Failure`.
 
     Args:
         reason: ``disk_full`` or ``storage``.
