@@ -25,7 +25,7 @@ _MARKS = {b"fLaC": FLAC, b"MAC ": APE, b"TTA1": TTA}
 
 
 def sound_of_frames(head: bytes) -> str | None:
-    """Return the type of a stream of MPEG, ADTS or AC-3 frames; None if the head begins none.
+    """Return the type of a stream of MPEG, ADTS or AC-3 frames, or None.
 
     Some encoders put zero bytes before the first MPEG frame. Then three frames must follow each other.
     """
@@ -38,10 +38,11 @@ def sound_of_frames(head: bytes) -> str | None:
 
 
 def sound_behind_id3(head: bytes, tail: bytes) -> str:
-    """Return the type of the sound behind an ID3 tag (https://id3.org/id3v2.4.0-structure, section 3.1).
+    """Return the type of the sound behind an ID3 tag.
 
-    The tag's own size says where the sound begins. A cover reaches beyond the head. Then frames in the tail decide.
-    FLAC and AAC files carry such tags as well (RFC 8216 section 3.4 asks for one before AAC).
+    The tag's own size says where the sound begins (https://id3.org/id3v2.4.0-structure, section 3.1). A cover
+    reaches beyond the head. Then frames in the tail decide. FLAC and AAC files carry such tags as well (RFC 8216
+    section 3.4 asks for one before AAC).
     """
     start = 0
     while head.startswith(b"ID3", start) and len(head) >= start + 10:  # some taggers write a second tag
@@ -134,7 +135,7 @@ def _is_ac3(head: bytes) -> bool:
 
 
 def _is_flac_frame(header: bytes) -> bool:
-    """Tell whether a FLAC frame begins here: its header ends in its own CRC-8 (RFC 9639 section 9.1)."""
+    """Tell whether a FLAC frame begins here, by its header's own CRC-8 (RFC 9639 section 9.1)."""
     if len(header) < 16 or header[0] != 0xFF or header[1] not in {0xF8, 0xF9}:
         return False
     block, rate, channels, bits = header[2] >> 4, header[2] & 15, header[3] >> 4, header[3] >> 1 & 7

@@ -57,7 +57,7 @@ def type_of_iso(head: bytes, tail: bytes) -> str:
 
 
 def _tracks(head: bytes, tail: bytes) -> set[bytes]:
-    """Return what all tracks of the movie are; nothing where one may lie outside of what is seen."""
+    """Return what all tracks of the movie are, or nothing if one may lie outside of what is seen."""
     start = head.find(b"moov")
     if start >= 4:
         size = int.from_bytes(head[start - 4 : start])
@@ -75,7 +75,7 @@ def type_of_matroska(head: bytes, _: bytes) -> str:
 
 
 def type_of_ogg(head: bytes, _: bytes) -> str:
-    """Return the type of an Ogg file by its codecs (RFC 5334): each stream's first page stands in front."""
+    """Return the type of an Ogg file by its codecs, whose first pages stand in front (RFC 5334)."""
     first = head[:600]
     return "video/ogg" if _OGG_FILM.search(first) else "audio/ogg" if _OGG_SOUND.search(first) else "application/ogg"
 

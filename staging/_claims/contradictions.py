@@ -125,7 +125,7 @@ def contradicts(claimed: str | None, observed: str, name: str = "") -> bool:
 
 
 def refuted_claim(claimed: str | None, observed: str, name: str = "") -> str | None:
-    """Return the claim that the bytes contradict: the type that was claimed, or the one that the name stands for.
+    """Return the claim that the bytes contradict, which may be that of the name.
 
     Args:
         claimed: as for `contradicts`.

@@ -13,10 +13,10 @@ from staging._text import last_segment
 
 
 def url_filename(url: str) -> str | None:
-    """Return the last path segment of `url`, percent-decoded, as a claim; None if there is none. Never raises on text.
+    """Return the last path segment of `url`, percent-decoded, or None.
 
-    Query and fragment are not looked at: signatures have no place in a name. Bytes that are not UTF-8 are read as
-    windows-1252. The result still has to pass through `safe_name`: ``%2F`` is a slash by now.
+    Never raises on text. Query and fragment are not looked at: signatures have no place in a name. Bytes that are
+    not UTF-8 are read as windows-1252. The result still has to pass through `safe_name`: ``%2F`` is a slash by now.
     """
     segment = last_segment(url)
     if segment.isascii() and "%" not in segment:
@@ -169,7 +169,7 @@ def _in_order(segments: dict[int, tuple[str, str]]) -> Iterator[tuple[str, str]]
 
 
 def _split_extended(value: str) -> tuple[str, str, str]:
-    """Split ``charset'language'text``; some leave out one of the two marks."""
+    """Split ``charset'language'text``, of which some leave out one mark."""
     charset, mark, rest = value.partition("'")
     language, second, text = rest.partition("'")
     return charset, mark, text if second else language
@@ -180,7 +180,7 @@ def _octets(text: str) -> bytes | None:
 
 
 def _words(value: str) -> str | None:
-    """Decode RFC 2047 words; white space after one does not count, and one broken word voids the value."""
+    """Decode RFC 2047 words. White space after one does not count. One broken word voids the value."""
     text, after_word = "", False
     for token in _TOKEN.findall(value):
         if token.startswith("=?"):

@@ -75,7 +75,7 @@ def _fit(name: str) -> str:
 
 
 def _split_extension(name: str) -> tuple[str, str]:
-    """Split off the extension with its dot: a last suffix of 1 to 16 characters without a space, with a ``.tar``."""
+    """Split off the extension with its dot and a ``.tar``, if it is of 1 to 16 characters without a space."""
     stem, _, suffix = name.rpartition(".")
     if not stem or not 0 < len(suffix) <= _LONGEST_EXTENSION or " " in suffix:
         return name, ""
@@ -127,7 +127,9 @@ _VAGUE = frozenset(
 
 
 class UniqueNames:
-    """Names that never meet on any file system: unique under case folding and canonical equivalence.
+    """Names that never meet on any file system.
+
+    They are unique under case folding and canonical equivalence.
 
     ``a.png`` and ``A.PNG`` become ``a.png`` and ``A-2.PNG``. The number stands before the extension; a ``.tar`` is
     part of it (``a-2.tar.gz``), because tools know the pair, and nothing else is (``jquery.min-2.js``). Any number of

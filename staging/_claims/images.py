@@ -48,7 +48,7 @@ def still_of_brands(major: bytes, compatible: set[bytes]) -> str | None:
 
 
 def type_of_jpeg(head: bytes, _: bytes) -> str:
-    """Return the type of what begins as a JPEG does: JPEG-LS has a start of frame of its own (ITU-T T.87, C.1.1)."""
+    """Return the type of a JPEG or JPEG-LS file, which differ in the start of frame (ITU-T T.87, C.1.1)."""
     at = 2
     while head.startswith(b"\xff", at) and at + 4 <= len(head):
         marker = head[at + 1 : at + 2]
@@ -64,14 +64,14 @@ def type_of_jp2(head: bytes, _: bytes) -> str:
 
 
 def type_of_codestream(head: bytes, _: bytes) -> str:
-    """Return the type of a bare JPEG 2000 codestream: the marker CAP names part 15, which is HTJ2K (annex A.3)."""
+    """Return the type of a bare JPEG 2000 codestream, where the marker CAP names part 15 (its annex A.3)."""
     size = int.from_bytes(head[4:6])
     capabilities = int.from_bytes(head[8 + size : 12 + size])
     return _JPHC if head.startswith(b"\xff\x50", 4 + size) and capabilities & 1 << 17 else _J2C
 
 
 def type_of_tiff(head: bytes, _: bytes) -> str:
-    """Return the type of a TIFF file: raw photos of several makers are such files, and so are negatives (DNG).
+    """Return the type of a TIFF file, as which several makers store raw photos.
 
     A raw photo's first picture is a preview, and the photo hangs below it (TIFF 6.0, and its technical note 1).
     """

@@ -181,13 +181,13 @@ def kind_of(media_type: str) -> Kind:
 
 
 def kind_of_name(name: str) -> Kind | None:
-    """Return the kind that the name's extension stands for; None if it stands for none that is known."""
+    """Return the kind that the name's extension stands for, or None."""
     media_type = media_type_of_name(name)
     return None if media_type is None else kind_of(media_type)
 
 
 def media_type_of_name(name: str) -> str | None:
-    """Return the type that the name's extension stands for; None if it is unknown."""
+    """Return the type that the name's extension stands for, or None."""
     return _BY_EXTENSION.get(name.rpartition(".")[2].strip().lower()) if "." in name else None
 
 

@@ -1,4 +1,4 @@
-"""The observed media type: what the bytes are, whatever the sender says.
+"""Observe a media type from bytes, whatever the sender says.
 
 Theory of operation. The first `HEAD_BYTES` of a file decide. Where `wants_tail` asks for them, its last `TAIL_BYTES`
 decide too: there lies the list of a zip's members. In this order:
@@ -85,10 +85,11 @@ def wants_tail(head: bytes) -> bool:
 
 
 def observe(head: bytes, tail: bytes = b"") -> str:
-    """Return the media type that the bytes show, one of `OBSERVABLE`, without parameters; never raises.
+    """Return the media type that the bytes show, one of `OBSERVABLE`.
 
-    The same for every longer head: what lies behind `HEAD_BYTES` is not looked at. An empty file is ``text/plain``,
-    as in section 7.1 of the standard: it holds no binary data byte, and an empty text is what a reader can do with it.
+    Never raises, and has no parameters. The same for every longer head: what lies behind `HEAD_BYTES` is not looked
+    at. An empty file is ``text/plain``, as in section 7.1 of the standard: it holds no binary data byte, and an
+    empty text is what a reader can do with it.
 
     Args:
         head: the first `HEAD_BYTES` of the file, or all of it if it is shorter.
@@ -109,7 +110,7 @@ def observe(head: bytes, tail: bytes = b"") -> str:
 
 
 def text_charset(head: bytes) -> str | None:
-    """Return the Python codec that decodes this text and takes its byte order mark off; None if none is certain.
+    """Return the Python codec that decodes this text and takes its mark off, or None if none is certain.
 
     ``utf-8`` (ASCII included), ``utf-8-sig``, ``utf-16`` or ``utf-32``, or ``utf-16-le`` and ``utf-16-be`` without a
     mark. A head that is cut within a character is still text; a whole file that ends within one is not. Other
@@ -134,7 +135,7 @@ def _signed(head: bytes, tail: bytes) -> str | None:
 
 @functools.cache
 def _signature() -> re.Pattern[bytes]:
-    """Return all signatures as one expression, made in the thread of the first file: it takes some milliseconds."""
+    """Return all signatures as one expression, which takes some milliseconds of the first file's thread."""
     return re.compile(b"|".join(b"(?:%b)()" % pattern for pattern, _ in SIGNATURES), re.DOTALL)
 
 

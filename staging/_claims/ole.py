@@ -62,7 +62,7 @@ def type_of_ole(head: bytes, tail: bytes) -> str:
 
 
 def _places(head: bytes, tail: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield where the directory may be: where the header says, or at the last root in the tail."""
+    """Yield where the directory may be, by the header or by the last root in the tail."""
     sector, shift = int.from_bytes(head[48:52], "little"), int.from_bytes(head[30:32], "little")
     if shift <= _LARGEST_SECTOR:
         yield head, (sector + 1) << shift
@@ -99,7 +99,7 @@ def _directory(part: bytes, at: int) -> list[_Entry]:
 
 
 def _children(entries: list[_Entry]) -> set[str]:
-    """Return the names directly below the root, which stand in a binary tree; nothing if a branch is not seen."""
+    """Return the names directly below the root, or nothing if a branch of their tree is not seen."""
     names, open_ends, seen = set[str](), [entries[0].child], set[int]()
     while open_ends:
         number = open_ends.pop()

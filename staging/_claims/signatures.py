@@ -1,4 +1,4 @@
-"""The signatures: bytes at fixed places, and the types that they stand for.
+"""Bytes at fixed places, and the types that they stand for.
 
 A row holds an expression that is matched at the begin of the file, and the type, or a function of head and tail that
 tells which of several it is. Where the letters of a signature might begin a text, `media.observe` asks for a binary
@@ -28,14 +28,14 @@ PROGRAMS = frozenset({PORTABLE, _DOS, _CLASS, _MACH})
 
 
 def _type_of_exe(head: bytes, _: bytes) -> str:
-    """Return the type of a program of Windows or DOS: the header at 60 says where the newer one lies."""
+    """Return the type of a program of Windows or DOS, by the newer header to which the older one points."""
     at = int.from_bytes(head[60:64], "little")
     seen = len(head) >= 64 and at <= len(head) - 4
     return _DOS if seen and not head.startswith(b"PE\0\0", at) else PORTABLE
 
 
 def _type_of_cafebabe(head: bytes, _: bytes) -> str:
-    """Return the type of a Java class or a universal program of Apple's: few of these hold 32 programs."""
+    """Return the type of a Java class or of Apple's universal program, which holds fewer than 32 others."""
     return _MACH if int.from_bytes(head[4:8]) < 32 else _CLASS
 
 

@@ -1,4 +1,4 @@
-"""What a text is: its character set as far as it is certain, markup, JSON.
+"""Tell what a text is, and its character set as far as it is certain.
 
 The bytes that make a file binary, and white space, are those of the WHATWG MIME Sniffing standard, section 3
 (https://mimesniff.spec.whatwg.org).
@@ -65,7 +65,7 @@ def codec_of_width(head: bytes) -> str | None:
 
 
 def decode(head: bytes, codec: str, *, cut: bool) -> str | None:
-    """Return the text, or None; a head that is cut may end within a character."""
+    """Return the text or None, where a head that is cut may end within a character."""
     try:
         return codecs.getincrementaldecoder(codec)().decode(head, final=not cut)
     except UnicodeError:
@@ -114,7 +114,7 @@ def is_json(text: bytes, *, cut: bool) -> bool:
 
 
 def _runs_off(text: str, at: int) -> bool:
-    """Tell whether the reader stopped only because the text is cut: in a word, a number, an escape or a string."""
+    """Tell whether the reader stopped only because the text is cut."""
     if at >= len(text) - 8:
         return True
     return text[:at].rstrip().endswith(("[", "{", ",", ":")) and _OPEN_STRING.fullmatch(text, at) is not None
