@@ -1,6 +1,7 @@
 """The neutral list: everything is in it or named with a reason, within the limits, the budgets and the time."""
 
 import base64
+import functools
 import io
 import logging
 import random
@@ -110,6 +111,16 @@ async def test_a_closed_stage_raises(tmp_path):
 # At every limit, and one over it
 
 
+def once(test):
+    """Run a coroutine test on one loop: what it looks at does not depend on which, and it converts pictures."""
+
+    @functools.wraps(test)
+    def run(*args, **names):
+        anyio.run(functools.partial(test, *args, **names))
+
+    return run
+
+
 def png_of(width, height):
     """Return a PNG of one bit a pixel, without drawing it; an eighth is noise, since a flat one looks like a bomb."""
 
@@ -161,7 +172,8 @@ def within(limits, blocks):
 
 @pytest.mark.parametrize("more", [0, 1])
 @pytest.mark.parametrize("preset", SHAPES)
-async def test_a_pixel_at_and_over_the_side(preset, more, tmp_path, loop_name):
+@once
+async def test_a_pixel_at_and_over_the_side(preset, more, tmp_path):
     limits = replace(getattr(llm, preset), image_side=8000)
     content = png_of(limits.max_image_side + more, 9)
     blocks = await SHAPES[preset](stage_of(tmp_path, ("i.png", content)), limits=limits)
@@ -173,6 +185,7 @@ async def test_a_pixel_at_and_over_the_side(preset, more, tmp_path, loop_name):
 
 @pytest.mark.parametrize("more", [0, 1])
 @pytest.mark.parametrize("preset", ["OPENAI", "OPENAI_CHAT", "COMPATIBLE"])
+@once
 async def test_a_patch_at_and_over_the_number(preset, more, tmp_path):
     """4,800 x 6,400 pixels are 30,000 patches."""
     limits = replace(getattr(llm, preset), image_side=8000)
@@ -185,6 +198,7 @@ async def test_a_patch_at_and_over_the_number(preset, more, tmp_path):
 
 @pytest.mark.parametrize("more", [0, 1])
 @pytest.mark.parametrize("preset", SHAPES)
+@once
 async def test_a_picture_at_and_over_the_number(preset, more, tmp_path):
     limits = replace(getattr(llm, preset), max_images=3)
     stage = stage_of(tmp_path, *((f"{n}.png", PNG) for n in range(3 + more)))
@@ -196,6 +210,7 @@ async def test_a_picture_at_and_over_the_number(preset, more, tmp_path):
 
 @pytest.mark.parametrize("more", [0, 1])
 @pytest.mark.parametrize("preset", SHAPES)
+@once
 async def test_a_byte_at_and_over_a_pictures_bytes(preset, more, tmp_path):
     content = image("PNG", (60, 60), noise=True)
     limits = replace(getattr(llm, preset), max_image_bytes=len(content) - more)
@@ -206,6 +221,7 @@ async def test_a_byte_at_and_over_a_pictures_bytes(preset, more, tmp_path):
 
 @pytest.mark.parametrize("more", [0, 1])
 @pytest.mark.parametrize("preset", [name for name in SHAPES if name != "COMPATIBLE"])
+@once
 async def test_a_page_and_a_byte_at_and_over_a_pdfs(preset, more, tmp_path):
     content = pdf(*"abcde")
     for change in ({"max_pdf_pages": 5 - more}, {"max_pdf_bytes": len(content) - more}):
@@ -217,6 +233,7 @@ async def test_a_page_and_a_byte_at_and_over_a_pdfs(preset, more, tmp_path):
 
 @pytest.mark.parametrize("more", [0, 1])
 @pytest.mark.parametrize("preset", SHAPES)
+@once
 async def test_a_byte_at_and_over_the_request(preset, more, tmp_path):
     content = image("PNG", (60, 60), noise=True)
     limits = replace(getattr(llm, preset), max_request_bytes=2 * len(content) - more, max_image_bytes=len(content))
@@ -227,6 +244,7 @@ async def test_a_byte_at_and_over_the_request(preset, more, tmp_path):
 
 @pytest.mark.parametrize(("name", "content", "field"), [("v.ogg", OGG, "audio"), ("v.mp4", MP4, "video")])
 @pytest.mark.parametrize("more", [0, 1])
+@once
 async def test_a_byte_at_and_over_a_sounds_and_a_videos(name, content, field, more, tmp_path):
     limits = replace(llm.GEMINI, max_file_bytes=len(content) - more)
     blocks = await llm.gemini_parts(stage_of(tmp_path, (name, content)), limits=limits)
@@ -235,6 +253,7 @@ async def test_a_byte_at_and_over_a_sounds_and_a_videos(name, content, field, mo
 
 
 @pytest.mark.parametrize("preset", SHAPES)
+@once
 async def test_a_large_picture_is_scaled_to_what_models_see(preset, tmp_path):
     limits = getattr(llm, preset)
     stage = stage_of(tmp_path, ("i.png", png_of(4000, 3000)))
@@ -244,6 +263,7 @@ async def test_a_large_picture_is_scaled_to_what_models_see(preset, tmp_path):
     assert "4,000 x 3,000" in listing(blocks)[0]
 
 
+@once
 async def test_another_providers_preset_breaks_nothing(tmp_path):
     """A shape without a block for sound names it, whatever the limits say."""
     blocks = await llm.anthropic_blocks(everything(tmp_path), limits=llm.GEMINI)
@@ -252,6 +272,7 @@ async def test_another_providers_preset_breaks_nothing(tmp_path):
 
 
 @pytest.mark.parametrize("hand_off", [llm.anthropic_blocks, llm.openai_blocks, llm.openai_chat_blocks])
+@once
 async def test_a_list_that_was_made_before_is_shown_as_it_is(hand_off, tmp_path):
     """So that its notice is there too, and nothing is read twice; what has no block is named."""
     stage = everything(tmp_path)
@@ -264,6 +285,7 @@ async def test_a_list_that_was_made_before_is_shown_as_it_is(hand_off, tmp_path)
     assert "'v.mp4': not shown, video/mp4, 24 bytes (video/mp4 cannot be given to this model)" in listed
 
 
+@once
 async def test_a_pdf_goes_as_pictures_of_its_pages_where_that_is_asked_for(tmp_path):
     stage = stage_of(tmp_path, ("i.png", PNG), ("d.pdf", pdf(*"abcdef")))
     limits = replace(llm.COMPATIBLE, pdf="images")
@@ -275,6 +297,7 @@ async def test_a_pdf_goes_as_pictures_of_its_pages_where_that_is_asked_for(tmp_p
     assert listing(blocks)[1].endswith("(page 1 of 6; page 2 of 6; page 3 of 6; the pages after it are not shown)")
 
 
+@once
 async def test_documents_go_as_files_where_that_is_asked_for(tmp_path):
     limits = replace(llm.OPENAI, document_types=llm.OPENAI_DOCUMENTS)
     (block, _) = await llm.openai_blocks(stage_of(tmp_path, ("notes", DOCX)), limits=limits)
