@@ -436,6 +436,8 @@ def test_a_text_that_begins_with_a_signature_is_a_text():
     meant = {b"%PDF", b"%!PS", b"{\\rt", b"SIMP", b"!<ar", b"<!do", b"<svg", b"<?xm"}  # these are text
     sentences = [start + b" is how it begins, and so on.\n" * 40 for start in letters - meant]
     assert {sentence[:8] for sentence in sentences if seen(sentence) != PLAIN} == set()
+    logs = [sentence + b"a stray \0 in a log\n" for sentence in sentences]
+    assert {log[:8] for log in logs if seen(log) != OCTETS} == set()
     assert len(sentences) > 40
 
 

@@ -15,7 +15,7 @@ of section 7 are not needed. Departures from it:
 
 * Names are the registered ones where the standard keeps an old one: ``application/gzip`` (RFC 6713),
   ``application/vnd.rar``, ``video/matroska`` (RFC 9559); ``audio/wav`` and ``image/bmp`` as everybody writes them.
-* A signature counts only if a binary data byte follows. A text that begins with ``BM``, ``ID3`` or ``GIF89a`` is no
+* A signature counts only if a binary data byte is near. A text that begins with ``BM``, ``ID3`` or ``GIF89a`` is no
   picture, and a model's provider answers 400 for ever to a wrong one. PDF, PostScript and RTF may be text throughout.
 * Of the tags in section 7.1, only those that every page has make a page. A browser guesses at what it is about to
   show; here README files, components and chat logs begin with ``<h1>``, ``<script>`` and ``<a>``. A comment, scripts
@@ -71,6 +71,12 @@ _READABLE = frozenset(
     {PDF, "application/postscript", "application/x-font-type1", "application/rtf", "application/fits",
      "application/x-archive", "application/vnd.debian.binary-package"}
 )  # fmt: skip
+# These begin with a header in words, or a long name.
+_WORDY = frozenset(
+    {"application/x-tar", "application/x-bittorrent", "application/x-cpio", "image/vnd.radiance",
+     "image/x-portable-bitmap", "image/x-portable-graymap", "image/x-portable-pixmap", "image/x-portable-anymap"}
+)  # fmt: skip
+_NEAR = 64  # bytes in which all others have a binary data byte; a log may have one later
 # A zip, an OLE file, a tag before sound, a film; and what an Apple disk image may begin with.
 _TRAILED = re.compile(
     rb"PK\x03\x04|PK(?:\x07\x08|00)PK|\xd0\xcf\x11\xe0|ID3|\0.{3}ftyp|\x78[\x01\x5e\x9c\xda]|BZh|bvx|\0{512}", re.DOTALL
@@ -96,10 +102,11 @@ def observe(head: bytes, tail: bytes = b"") -> str:
         tail: its last `TAIL_BYTES` (they may overlap the head), where `wants_tail` asks for them.
     """
     cut, head = len(head) >= HEAD_BYTES, head[:HEAD_BYTES]
-    binary = is_binary(head)
     if tail[-512:].startswith(b"koly") and _TRAILED.match(head):  # the trailer of an Apple disk image
         return DISK_IMAGE
-    if (signed := _signed(head, tail)) and (binary or signed in _READABLE):
+    if (signed := _signed(head, tail)) and (
+        signed in _READABLE or is_binary(head if signed in _WORDY else head[:_NEAR])
+    ):
         return signed
     text = as_utf8(head).lstrip(SPACE)
     if text.startswith(b"<") and (marked := markup(text)):
