@@ -186,13 +186,15 @@ def main():
     """Be the converter."""
     real = runpy.run_path(str(REAL), run_name="converter")
     real["_build_walls"]()
-    from staging.llm._converter import sandbox, tasks
+    from staging.llm._converter import bounds, sandbox, tasks
 
     module = types.ModuleType("staging.llm._converter.hostile")
     module.read = read
     sys.modules[module.__name__] = module
     tasks.TASKS["hostile"] = tasks.Task(module="hostile")
     lacking = json.loads(os.environ.get("LACKING", "[]"))
+    if "seconds" in lacking:
+        bounds.CPU_SECONDS = 1
     if "landlock" in lacking:
         sandbox.Sandbox._landlock = lambda self, folders: -1
     if "seccomp" in lacking:

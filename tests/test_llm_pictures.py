@@ -14,11 +14,12 @@ import pytest
 from llm_stage import encoded, image, moving_gif, pdf, stage_of, staged_file
 
 from staging import llm
-from staging.llm import _process
-from staging.llm._converter import structure
-from staging.llm._converter.output import RefusedError
+from staging.llm import _pictures, _process
+from staging.llm._converter import pictures, structure
+from staging.llm._converter.output import REASONS, Output, RefusedError
 from staging.llm._converter.sizes import Bounds, parts
 from staging.llm._files import UnreadableError
+from staging.llm._frames import Frames
 from staging.llm._pictures import Wanted, pages_of, pdf_facts, picture_of, unlocked
 
 WANTED = Wanted(max_bytes=3_000_000)
@@ -36,8 +37,22 @@ def opened(picture):
     return made
 
 
-async def one(folder, content, wanted=WANTED, name="x"):
-    (picture,) = await picture_of(staged_file(folder, name, content), wanted)
+def shown(file, wanted=WANTED, *, pillow=True):
+    """Return what `picture_of` does, made in this process: the way to another is tested elsewhere."""
+    pipe, frames = io.BytesIO(), Frames(str, 100_000_000)
+    options = {"tile": wanted.tile, "motion": wanted.motion, "pillow": pillow, **_pictures._bounds(wanted)}
+    try:
+        pictures.read(io.BytesIO(file.path.read_bytes()), Output(pipe), **options)
+    except RefusedError as error:
+        raise UnreadableError(REASONS[error.args[0]]) from None
+    except (OSError, SyntaxError, ValueError):  # as Pillow tells damage
+        raise UnreadableError(REASONS["broken"]) from None
+    frames.feed(pipe.getvalue())
+    return tuple(_pictures._checked(piece, wanted, file.media_type) for piece in frames.data)
+
+
+def one(folder, content, wanted=WANTED, name="x", **options):
+    (picture,) = shown(staged_file(folder, name, content), wanted, **options)
     return picture, opened(picture)
 
 
@@ -71,37 +86,37 @@ def exif(orientation=1):
 @pytest.mark.parametrize("orientation", TURNED)
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF"])
 @pytest.mark.parametrize("scaled", [False, True], ids=["as large", "scaled"])
-async def test_it_is_upright(kind, orientation, scaled, tmp_path):
+def test_it_is_upright(kind, orientation, scaled, tmp_path):
     size = (640, 640) if scaled else (64, 64)
     content = encoded(corners(TURNED[orientation], size), kind, exif=exif(orientation))
-    _, made = await one(tmp_path, content, replace(WANTED, side=64))
+    _, made = one(tmp_path, content, replace(WANTED, side=64))
     found = [made.convert("RGB").getpixel(at) for at in ((10, 10), (53, 10), (10, 53), (53, 53))]
     assert all(near(colour, COLOURS[letter]) for colour, letter in zip(found, "RGBW", strict=True)), found
     assert made.getexif().get(0x0112, 1) == 1
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP", "TIFF", "HEIF", "AVIF"])
-async def test_no_position_and_no_name_is_given(kind, tmp_path):
+def test_no_position_and_no_name_is_given(kind, tmp_path):
     if kind == "HEIF":
         pytest.importorskip("pillow_heif").register_heif_opener()
     content = encoded(corners("RGBW", (64, 64)), kind, exif=exif())
     assert b"SECRET" in content
-    picture, made = await one(tmp_path, content)
+    picture, made = one(tmp_path, content)
     assert b"SECRET" not in picture.data
     assert not made.getexif().get_ifd(0x8825)
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
-async def test_what_needs_no_change_keeps_its_pixels_exactly(kind, tmp_path):
+def test_what_needs_no_change_keeps_its_pixels_exactly(kind, tmp_path):
     content = encoded(corners("RGBW", (64, 48)), kind)
-    picture, made = await one(tmp_path, content)
+    picture, made = one(tmp_path, content)
     assert picture.remark == ""
     assert made.convert("RGB").tobytes() == PIL.Image.open(io.BytesIO(content)).convert("RGB").tobytes()
 
 
-async def test_what_is_behind_the_end_is_not_given(tmp_path):
+def test_what_is_behind_the_end_is_not_given(tmp_path):
     for kind in ("JPEG", "PNG", "GIF", "WEBP"):
-        picture, _ = await one(tmp_path, image(kind, (8, 8)) + b"PK\3\4 hidden")
+        picture, _ = one(tmp_path, image(kind, (8, 8)) + b"PK\3\4 hidden")
         assert b"hidden" not in picture.data
 
 
@@ -117,25 +132,25 @@ def wide(colour):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "WEBP"])
-async def test_colours_of_another_profile_become_srgb(kind, tmp_path):
+def test_colours_of_another_profile_become_srgb(kind, tmp_path):
     made, profile = wide((250, 20, 20))
     text = profile.replace(b"s\0R\0G\0B", b"o\0t\0h\0r")
-    picture, shown = await one(tmp_path, encoded(made, kind, icc_profile=text))
+    picture, shown = one(tmp_path, encoded(made, kind, icc_profile=text))
     assert near(shown.convert("RGB").getpixel((8, 8)), (20, 20, 250), 30), shown.getpixel((8, 8))
     assert picture.remark.startswith("in sRGB")
 
 
-async def test_cmyk_becomes_srgb(tmp_path):
+def test_cmyk_becomes_srgb(tmp_path):
     for kind in ("JPEG", "TIFF"):
-        _, made = await one(tmp_path, encoded(PIL.Image.new("CMYK", (16, 16), (0, 255, 255, 0)), kind))
+        _, made = one(tmp_path, encoded(PIL.Image.new("CMYK", (16, 16), (0, 255, 255, 0)), kind))
         assert made.mode == "RGB"
         assert near(made.getpixel((8, 8)), (255, 0, 0))
 
 
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
-async def test_sixteen_bits_become_eight(kind, tmp_path):
+def test_sixteen_bits_become_eight(kind, tmp_path):
     ramp = PIL.Image.frombytes("I;16", (256, 4), b"".join(struct.pack("<H", n * 257) for n in range(256)) * 4)
-    _, made = await one(tmp_path, encoded(ramp, kind))
+    _, made = one(tmp_path, encoded(ramp, kind))
     assert made.mode == "L"
     assert all(abs(made.getpixel((n, 2)) - n) <= 1 for n in range(256))
 
@@ -147,11 +162,11 @@ async def test_sixteen_bits_become_eight(kind, tmp_path):
     ("ink", "legible_on_white"), [((255, 255, 255), False), ((0, 0, 0), True), ((200, 30, 30), True)]
 )
 @pytest.mark.parametrize("mode", ["RGBA", "P", "LA"])
-async def test_what_is_drawn_on_nothing_can_be_seen(mode, ink, legible_on_white, tmp_path):
+def test_what_is_drawn_on_nothing_can_be_seen(mode, ink, legible_on_white, tmp_path):
     made = PIL.Image.new("RGBA", (120, 40), (*ink, 0))
     PIL.ImageDraw.Draw(made).rectangle([20, 10, 80, 30], fill=(*ink, 255))
     made = made.quantize(8) if mode == "P" else made.convert(mode)
-    picture, shown = await one(tmp_path, encoded(made, "PNG"))
+    picture, shown = one(tmp_path, encoded(made, "PNG"))
     sheet = PIL.Image.new("RGBA", shown.size, "white")
     sheet.alpha_composite(shown.convert("RGBA"))
     drawn, ground = (sheet.convert("L").getpixel(at) for at in ((50, 20), (5, 5)))
@@ -173,9 +188,9 @@ def chat(width, height):
 
 
 @pytest.mark.parametrize("size", [(1080, 9000), (720, 4000), (400, 12_000)])
-async def test_a_long_screenshot_is_given_in_parts_that_lose_no_row(size, tmp_path):
+def test_a_long_screenshot_is_given_in_parts_that_lose_no_row(size, tmp_path):
     whole = chat(*size)
-    made = await picture_of(staged_file(tmp_path, "chat.png", encoded(whole, "PNG")), WANTED)
+    made = shown(staged_file(tmp_path, "chat.png", encoded(whole, "PNG")), WANTED)
     assert 1 < len(made) <= 8
     end = 0
     for number, picture in enumerate(made, 1):
@@ -183,26 +198,26 @@ async def test_a_long_screenshot_is_given_in_parts_that_lose_no_row(size, tmp_pa
         start, last = (int(n.replace(",", "")) for n in picture.remark.rsplit("row ", 1)[1].split(" to "))
         assert start <= max(0, end - 30)
         end = last
-        shown = opened(picture)
-        assert shown.width >= 0.7 * size[0]
+        seen = opened(picture)
+        assert seen.width >= 0.7 * size[0]
         piece = whole.crop((0, start, size[0], last))
-        if shown.size == piece.size:
-            assert shown.tobytes() == piece.tobytes()
+        if seen.size == piece.size:
+            assert seen.tobytes() == piece.tobytes()
     assert end == size[1]
 
 
-async def test_no_parts_where_none_are_wanted_or_nothing_could_be_read(tmp_path):
+def test_no_parts_where_none_are_wanted_or_nothing_could_be_read(tmp_path):
     file = staged_file(tmp_path, "chat.png", encoded(chat(720, 4000), "PNG"))
-    assert len(await picture_of(file, replace(WANTED, tile=False))) == 1
-    assert len(await picture_of(staged_file(tmp_path, "a.png", image("PNG", (20, 8000))), WANTED)) == 1
+    assert len(shown(file, replace(WANTED, tile=False))) == 1
+    assert len(shown(staged_file(tmp_path, "a.png", image("PNG", (20, 8000))), WANTED)) == 1
 
 
-async def test_a_page_at_600_dpi_in_black_and_white_is_shown(tmp_path):
+def test_a_page_at_600_dpi_in_black_and_white_is_shown(tmp_path):
     page = PIL.Image.new("1", (4960, 7016), 1)
     PIL.ImageDraw.Draw(page).rectangle([1000, 1000, 3000, 3000], fill=0)
     content = encoded(page, "TIFF", compression="group4", save_all=True, append_images=[page, page])
     assert len(content) < 20_000
-    picture, shown = await one(tmp_path, content)
+    picture, shown = one(tmp_path, content)
     assert shown.size == (1414, 2000)
     assert (shown.getpixel((570, 570)), shown.getpixel((100, 100))) == (0, 255)
     assert picture.remark == (
@@ -211,17 +226,17 @@ async def test_a_page_at_600_dpi_in_black_and_white_is_shown(tmp_path):
 
 
 @pytest.mark.parametrize("kind", ["GIF", "PNG", "WEBP", "AVIF"])
-async def test_of_an_animation_the_first_frame_is_shown_and_the_number_told(kind, tmp_path):
+def test_of_an_animation_the_first_frame_is_shown_and_the_number_told(kind, tmp_path):
     frames = [PIL.Image.new("RGB", (40, 40), colour) for colour in ("red", "blue", "lime")]
     content = encoded(frames[0], kind, save_all=True, append_images=frames[1:], duration=50)
-    picture, shown = await one(tmp_path, content)
+    picture, shown = one(tmp_path, content)
     assert getattr(shown, "n_frames", 1) == 1
     assert near(shown.convert("RGB").getpixel((20, 20)), (255, 0, 0))
     assert picture.remark.startswith("frame 1 of 3")
 
 
-async def test_a_gif_stays_one_where_the_provider_takes_it(tmp_path):
-    picture, shown = await one(tmp_path, moving_gif(), replace(WANTED, motion=True))
+def test_a_gif_stays_one_where_the_provider_takes_it(tmp_path):
+    picture, shown = one(tmp_path, moving_gif(), replace(WANTED, motion=True))
     assert (picture.media_type, shown.n_frames, picture.remark) == ("image/gif", 2, "it moves, 2 frames")
 
 
@@ -230,10 +245,10 @@ async def test_a_gif_stays_one_where_the_provider_takes_it(tmp_path):
     [{"max_pixels": 100_000}, {"max_patches": 100}, {"side": 300}, {"max_side": 300}, {"max_bytes": 20_000}],
     ids=str,
 )
-async def test_it_is_scaled_until_it_fits(bounds, tmp_path):
+def test_it_is_scaled_until_it_fits(bounds, tmp_path):
     noise = PIL.Image.frombytes("RGB", (900, 700), random.Random(1).randbytes(900 * 700 * 3))
     wanted = replace(WANTED, **bounds)
-    picture, shown = await one(tmp_path, encoded(noise, "PNG"), wanted)
+    picture, shown = one(tmp_path, encoded(noise, "PNG"), wanted)
     assert wanted.takes(*shown.size)
     assert max(shown.size) <= wanted.side
     assert len(picture.data) <= wanted.max_bytes
@@ -252,11 +267,11 @@ def test_sizes_are_the_largest_that_fit():
     assert parts((9000, 1080), Bounds(2000))[-1][2] == 9000
 
 
-async def test_only_types_that_are_taken_are_made(tmp_path):
+def test_only_types_that_are_taken_are_made(tmp_path):
     for kind in ("image/png", "image/jpeg"):
-        picture, _ = await one(tmp_path, image("BMP", (30, 20)), replace(WANTED, types=frozenset({kind})))
+        picture, _ = one(tmp_path, image("BMP", (30, 20)), replace(WANTED, types=frozenset({kind})))
         assert picture.media_type == kind
-        picture, _ = await one(tmp_path, image("WEBP", (30, 20)), replace(WANTED, types=frozenset({kind})))
+        picture, _ = one(tmp_path, image("WEBP", (30, 20)), replace(WANTED, types=frozenset({kind})))
         assert picture.media_type == kind
 
 
@@ -296,14 +311,19 @@ DAMAGED = dict(damaged())
 
 @pytest.mark.parametrize("name", DAMAGED)
 @pytest.mark.parametrize("extra", ["with Pillow", "without"])
-async def test_a_damaged_picture_is_refused_before_a_provider_does(name, extra, tmp_path, monkeypatch):
-    if extra == "without":
-        monkeypatch.setattr("staging.llm._pictures.is_there", lambda _: False)
+def test_a_damaged_picture_is_refused_before_a_provider_does(name, extra, tmp_path):
     with pytest.raises(UnreadableError, match="damaged"):
-        await picture_of(
+        shown(
             staged_file(tmp_path, "x", DAMAGED[name]),
             replace(WANTED, types=WANTED.types | {"application/octet-stream"}),
+            pillow=extra == "with Pillow",
         )
+
+
+async def test_the_converter_makes_the_same_picture_in_its_own_process(tmp_path):
+    for content in (encoded(corners("GRWB", (640, 640)), "JPEG", exif=exif(2)), encoded(chat(720, 4000), "PNG")):
+        file = staged_file(tmp_path, "x", content)
+        assert await picture_of(file, WANTED) == shown(file)
 
 
 async def test_a_damaged_picture_is_a_line_of_the_list(tmp_path):
@@ -337,16 +357,16 @@ def bare(monkeypatch):
 
 
 @pytest.mark.parametrize("kind", ["JPEG", "PNG", "GIF", "WEBP"])
-async def test_without_pillow_the_pixels_are_kept_and_the_position_goes(kind, bare, tmp_path):
+def test_without_pillow_the_pixels_are_kept_and_the_position_goes(kind, tmp_path):
     options = {} if kind == "GIF" else {"exif": exif()}
     content = encoded(corners("RGBW", (64, 48)), kind, **options)
-    picture, made = await one(tmp_path, content)
+    picture, made = one(tmp_path, content, pillow=False)
     assert b"SECRET" not in picture.data
     assert made.convert("RGB").tobytes() == PIL.Image.open(io.BytesIO(content)).convert("RGB").tobytes()
 
 
-async def test_without_pillow_a_photo_says_how_it_lies(bare, tmp_path):
-    picture, made = await one(tmp_path, encoded(corners("RGBW", (64, 48)), "JPEG", exif=exif(6)))
+def test_without_pillow_a_photo_says_how_it_lies(tmp_path):
+    picture, made = one(tmp_path, encoded(corners("RGBW", (64, 48)), "JPEG", exif=exif(6)), pillow=False)
     assert dict(made.getexif()) == {0x0112: 6}
     assert picture.remark == "not turned upright, which needs the extra images"
 

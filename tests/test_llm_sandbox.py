@@ -146,28 +146,30 @@ async def test_text_remarks_and_data_arrive_whole(way, tmp_path):
     assert answer.data == (b"1", b"2" * 100_000)
 
 
-@pytest.mark.parametrize(
-    ("act", "options", "reason"),
-    [
-        ("crash", {}, "broke the converter"),
-        ("exit", {"status": 3}, "broke the converter"),
-        ("raw", {"said": list(b"z\0\0\0\1x")}, "broke the converter"),
-        ("raw", {"said": list(b"t\0\0\0\7x")}, "broke the converter"),
-        ("raw", {"said": list(b"t\xff\0\0\7x")}, "expands to far more"),
-        ("raw", {"said": list(b"x\0\0\0\5hello")}, "broke the converter"),
-        ("spill", {}, "expands to far more"),
-        ("eat", {}, "too much memory"),
-    ],
-)  # fmt: skip
-async def test_every_end_of_a_converter_is_a_reason(act, options, reason, way, tmp_path):
-    with pytest.raises(UnreadableError, match=reason):
-        await said(tmp_path, act, **options)
+ENDS = [
+    ("crash", {}, "broke the converter"),
+    ("exit", {"status": 3}, "broke the converter"),
+    ("raw", {"said": list(b"z\0\0\0\1x")}, "broke the converter"),
+    ("raw", {"said": list(b"t\0\0\0\7x")}, "broke the converter"),
+    ("raw", {"said": list(b"t\xff\0\0\7x")}, "expands to far more"),
+    ("raw", {"said": list(b"x\0\0\0\5hello")}, "broke the converter"),
+    ("spill", {}, "expands to far more"),
+    ("eat", {}, "too much memory"),
+]
 
 
-async def test_the_kernel_ends_one_that_only_computes(tmp_path, monkeypatch):
+async def test_every_end_of_a_converter_is_a_reason(way, tmp_path):
+    async with _process.converters():
+        for act, options, reason in ENDS:
+            with pytest.raises(UnreadableError, match=reason):
+                await said(tmp_path, act, **options)
+
+
+def test_the_kernel_ends_one_that_only_computes(tmp_path, monkeypatch):
     monkeypatch.setattr(_process, "DEADLINE", 60)
+    lacking(monkeypatch, "seconds")  # it is given one, not seven
     with pytest.raises(UnreadableError, match="7 seconds of processor time"):
-        await said(tmp_path, "spin")
+        anyio.run(said, tmp_path, "spin")
 
 
 async def test_one_that_hangs_is_gone_at_the_deadline(way, tmp_path, monkeypatch):
