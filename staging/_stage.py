@@ -37,7 +37,7 @@ from staging._turns import Line
 
 REMOVAL_SECONDS = 10.0  # for the whole end of a stage
 CALLS_SHARE = 0.3  # of that, for calls in flight to end: removal begins then, whatever still runs
-SWEEP_SECONDS = 0.1  # for which the entry of a lone stage waits for the sweep of its root
+SWEEP_SECONDS = 0.05  # for which the entry of a lone stage waits for the sweep of its root
 
 
 class Lender(Protocol):
