@@ -36,6 +36,7 @@ FIGURES = (
     "downloads",
     "stages",
     "cancellations",
+    "cancellations by asyncio",
     "kills",
     "orphans",
     "swept",

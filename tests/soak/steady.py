@@ -4,6 +4,7 @@ Everything that is staged is compared with the bytes that were served, and the f
 while other processes on the same root are killed. Writes its figures as JSON at the end.
 """
 
+import asyncio
 import json
 import logging
 import ssl
@@ -27,6 +28,7 @@ class Steady:
     """The tasks of one process, and what they saw."""
 
     def __init__(self, root, ports, trust, seconds, seed):
+        self.native = seed == "asyncio"
         self.root, self.policy, self.seconds, self.seed = root, policy_of(ports), seconds, seed
         self.tls = ssl.create_default_context(cafile=trust)
         self.end = time.monotonic() + seconds
@@ -69,21 +71,34 @@ class Steady:
         self.require_gone(stage)
 
     async def cancelled(self, chooser):
-        """A stage that is cancelled at a moment of its own."""
+        """A stage that is cancelled at a moment of its own: by a scope of anyio's, or by asyncio itself."""
+        seconds = chooser.dice.choice((0, 0.002, 0.01, 0.03, 0.1, 0.5)) * chooser.dice.random()
+        if self.native and chooser.dice.random() < 0.5:
+            try:
+                async with asyncio.timeout(seconds):
+                    await self.until_cancelled(chooser)
+            except TimeoutError:
+                self.counts["cancellations by asyncio"] += 1
+            else:
+                self.counts["not cancelled in time"] += 1
+            return
+        with anyio.move_on_after(seconds) as scope:
+            await self.until_cancelled(chooser)
+        self.counts["cancellations" if scope.cancelled_caught else "not cancelled in time"] += 1
+
+    async def until_cancelled(self, chooser):
         stage, wanted = chooser.dice.choice(self.stages)(), chooser.several()
         entered = False
-        with anyio.move_on_after(
-            chooser.dice.choice((0, 0.002, 0.01, 0.03, 0.1, 0.5)) * chooser.dice.random()
-        ) as scope:
+        try:
             async with stage:
                 entered = True
                 outcomes = await stage.download(url for url, *_ in wanted)
                 for want, outcome in zip(wanted, outcomes, strict=True):
                     self.judge(want, outcome)
                 await anyio.sleep(0.01)
-        self.counts["cancellations" if scope.cancelled_caught else "not cancelled in time"] += 1
-        if entered:
-            self.require_gone(stage)
+        finally:
+            if entered:
+                self.require_gone(stage)
 
     async def living(self, chooser):
         """A stage that lives for a while beside the dying, or as long as the soak."""
@@ -145,6 +160,7 @@ class Steady:
 
 NAMES = (
     "downloads", "wrong files", "unexpected reasons", "late", "escaped", "stages", "cancellations",
+    "cancellations by asyncio",
     "not cancelled in time", "living stages", "looks at living stages", "living stages harmed", "leftovers",
 )  # fmt: skip
 
