@@ -159,8 +159,8 @@ class Parts(Sequence[Part]):
 
     def __init__(self, parts: Sequence[Part], *, unread: Sequence[Unread], outcomes: Sequence[Outcome]) -> None:
         self._parts = tuple(parts)
-        self.unread = tuple(unread)
-        self.outcomes = tuple(outcomes)
+        self.unread: tuple[Unread, ...] = tuple(unread)
+        self.outcomes: tuple[Outcome, ...] = tuple(outcomes)
 
     @overload
     def __getitem__(self, index: int) -> Part: ...

@@ -114,7 +114,7 @@ class Uploads:
 
     def __init__(self, stage: Stage, api: FilesApi, given: Given, expires_after: int) -> None:
         self.leftovers: tuple[tuple[str, str], ...] = ()
-        self.parts = Parts((), unread=(), outcomes=())
+        self.parts: Parts = Parts((), unread=(), outcomes=())
         self._stage, self._api, self._given, self._expires_after = stage, api, given, expires_after
         self._copies: list[Copy] = []
         self._ledger: Ledger | None = None
