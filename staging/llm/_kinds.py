@@ -1,6 +1,7 @@
 """Which reader reads which file, and the library that it needs.
 
-The observed type decides. The name's extension decides among texts alone: a notebook is JSON, and a mail is text.
+The observed type decides. The name's extension and the claim decide among texts alone: a notebook is JSON, and a mail
+is text.
 """
 
 import posixpath
@@ -114,7 +115,8 @@ def reader_of(file: StagedFile) -> Reader | None:
         return _PAGE if ending in _PAGES or not ending else None
     if file.media_type in {JSON, PLAIN} and ending == "ipynb":
         return _NOTEBOOK
-    if file.media_type in {PLAIN, HTML, XML} and ending in _MAILS:
+    is_mail = ending in _MAILS or (file.attachment.media_type or "").lower().startswith("message/rfc822")
+    if file.media_type in {PLAIN, HTML, XML} and is_mail:
         return _MAIL
     return None
 

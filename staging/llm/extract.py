@@ -22,6 +22,7 @@ from staging.llm._kinds import PROTECTED, Reader, extension, is_plain, reader_of
 from staging.llm._process import convert
 
 _ROWS = {"csv", "tsv"}
+_LINES_OF_A_ROW = 50  # in which the end of a row is sought; a quote that is never closed costs no more
 _LABEL = "charset"
 
 
@@ -77,16 +78,20 @@ class Excerpt:
         return replace(self, head=head, tail=self.tail[start:] if start <= len(self.tail) // 4 else self.tail)
 
     def _row_end(self) -> int:
-        end = self.head.rfind("\n") + 1
-        while self.rows and end and self.head.count('"', 0, end) % 2:
-            end = self.head.rfind("\n", 0, end - 1) + 1
-        return end
+        end = last = self.head.rfind("\n") + 1
+        for _ in range(_LINES_OF_A_ROW if self.rows else 0):
+            if self.head.count('"', 0, end) % 2 == 0:
+                return end
+            end = self.head.rfind("\n", 0, max(0, end - 1)) + 1
+        return last
 
     def _row_start(self) -> int:
-        start = self.tail.find("\n") + 1
-        while self.rows and start and self.tail.count('"', start) % 2:
-            start = self.tail.find("\n", start) + 1
-        return start or len(self.tail)
+        start = first = self.tail.find("\n") + 1 or len(self.tail)
+        for _ in range(_LINES_OF_A_ROW if self.rows else 0):
+            if self.tail.count('"', start) % 2 == 0:
+                return start
+            start = self.tail.find("\n", start) + 1 or len(self.tail)
+        return first
 
 
 class _Collector:
