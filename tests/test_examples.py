@@ -15,6 +15,7 @@ import subprocess
 import sys
 import tempfile
 import textwrap
+import warnings
 from contextlib import asynccontextmanager, nullcontext
 from pathlib import Path
 from types import SimpleNamespace
@@ -59,9 +60,11 @@ class Example:
             mock.patch.object(sys, "path", [str(EXAMPLES), *sys.path]),
             mock.patch.object(logging.root, "handlers", []),
             mock.patch.object(logging.getLogger("staging"), "level", logging.NOTSET),
+            warnings.catch_warnings(),
             contextlib.redirect_stdout(output),
             contextlib.redirect_stderr(errors),
         ):
+            warnings.simplefilter("ignore", DeprecationWarning)  # of SDKs, as in a process of one's own
             try:
                 runpy.run_path(str(path), run_name="__main__")
             except SystemExit as end:

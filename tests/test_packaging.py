@@ -20,6 +20,8 @@ REPOSITORY = "https://git.example/people/staging"
 
 def metadata(repository):
     """Return what hatchling makes of the project when the one variable says where the repository is."""
+    if not (ROOT / "staging").is_dir():
+        pytest.skip("beside the wheel there is no source, and with it no version")
     config = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))
     config["tool"]["hatch"]["metadata"]["hooks"]["custom"]["repository"] = repository
     return ProjectMetadata(str(ROOT), PluginManager(), config).core
