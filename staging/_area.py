@@ -107,7 +107,14 @@ class StagingArea(Scope):
         self._mine.drop()
 
     async def lend(self, stage: AttachmentStage) -> Resources:
-        """Let a stage of this area have what is shared, and close it with the area."""
+        """Let a stage of this area have what is shared, and close it with the area.
+
+        Args:
+            stage: is being entered; stages call this, and programs have no need to.
+
+        Raises:
+            StageClosedError: if the area is not open.
+        """
         resources = self._mine.resources
         if self._state != "open" or resources is None:
             raise StageClosedError("the area is closed")
@@ -115,7 +122,11 @@ class StagingArea(Scope):
         return resources
 
     def take_back(self, stage: AttachmentStage) -> None:
-        """Know a stage no more, which has ended."""
+        """Know a stage no more, which has ended.
+
+        Args:
+            stage: was lent the resources of this area.
+        """
         self._stages.discard(stage)
 
     def stage(
