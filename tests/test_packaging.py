@@ -61,7 +61,7 @@ def test_the_extra_for_all_is_all_extras():
     extras = CONFIG["project"]["optional-dependencies"]
     assert {"cli", "pdf", "documents", "text", "images", "heif", "all"} <= set(extras)
     (everything,) = extras["all"]
-    assert set(re.search(r"\[(.*)\]", everything)[1].split(",")) == set(extras) - {"all", "office"}
+    assert set(re.search(r"\[(.*)\]", everything)[1].split(",")) == set(extras) - {"all"}
 
 
 def test_every_example_says_what_it_needs():

@@ -28,6 +28,8 @@ from staging.testing.wire import GONE, Connection, TlsWire, Wire
 class FakeCDN:
     """Run a hostile CDN on loopback from entry to exit.
 
+    Entry and exit may happen in different tasks of one event loop, as in fixtures.
+
     On exit the listener and every connection are closed at once, whatever they were doing, and an exception of the
     body comes out as it is. A client that vanishes is no error. Unknown paths are 404; connections persist.
 
