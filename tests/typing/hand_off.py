@@ -1,10 +1,15 @@
 """What a type checker sees of `staging.llm` and `staging.testing`."""
 
+from dataclasses import replace
 from pathlib import Path
 from typing import Any, assert_type
 
-from staging import AttachmentStage, UrlPolicy, llm
+from staging import AttachmentStage, StagedFile, UrlPolicy, llm
 from staging.testing import Drip, FakeCDN, Length, Raw, Reply, Request, Reset, assert_empty
+
+
+async def transcribe(file: StagedFile) -> str:
+    return file.name
 
 
 async def the_hand_off(stage: AttachmentStage) -> None:
@@ -12,6 +17,22 @@ async def the_hand_off(stage: AttachmentStage) -> None:
     assert_type(await llm.anthropic_blocks(stage, max_inline_mb=20), list[dict[str, Any]])
     assert_type(await llm.openai_blocks(stage), list[dict[str, Any]])
     assert_type(await llm.openai_chat_blocks(stage), list[dict[str, Any]])
+    assert_type(await llm.gemini_parts(stage, limits=llm.GEMINI), list[dict[str, Any]])
+    parts = await llm.parts(stage, limits=replace(llm.ANTHROPIC, max_images=88), readers={"audio/*": transcribe})
+    assert_type(parts, llm.Parts)
+    assert_type(parts.notice(), str)
+    assert_type(await llm.anthropic_blocks(parts), list[dict[str, Any]])
+    for part in parts:
+        assert_type(part.data, bytes)
+        assert_type(part.outcome, StagedFile)
+    assert_type(parts.unread, tuple[llm.Unread, ...])
+    async with llm.uploaded(stage, object()) as blocks:
+        assert_type(blocks, list[dict[str, Any]])
+    assert_type(llm.uploaded(stage, object()).leftovers, tuple[tuple[str, str], ...])
+    assert_type(await llm.sweep_uploads(object(), "/tmp"), int)
+    await llm.parts(stage, limits="anthropic")  # type: ignore[arg-type]
+    await llm.parts(stage, readers={"audio/*": len})  # type: ignore[dict-item]
+    llm.ProviderLimits(max_images=5)  # type: ignore[call-arg]
     await llm.prompt(stage, 1_000)  # type: ignore[call-arg]
     await llm.prompt(stage.files)  # type: ignore[arg-type]
     llm.prompt(stage)  # type: ignore[unused-coroutine]
