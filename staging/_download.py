@@ -1,4 +1,4 @@
-"""One attachment becomes one file, or an error that says why not: redirects, limits, retries, resume.
+"""Make one attachment one file, or say why not.
 
 Theory of operation. A download is a few attempts at one thing: a part file that holds the first bytes of one version of
 one representation. An attempt follows the redirects, judges the response before its body, and appends the body to the
@@ -91,7 +91,7 @@ class Terms(NamedTuple):
 
 
 async def download(attachment: Attachment, target: Target, terms: Terms, turn: Turn, progress: Progress) -> StagedFile:
-    """Fetch `target`, which the policy has admitted, and return the staged file; or leave nothing behind.
+    """Fetch `target`, which the policy has admitted, and return the staged file or leave nothing behind.
 
     Raises:
         RejectedError: if a redirect, the size or a budget is refused.
@@ -296,7 +296,7 @@ class _Transfer:
             raise DownloadError("interrupted", "the server resumed with other bytes", status=206, retryable=True)
 
     async def _restart(self) -> None:
-        """Forget what has come: the next bytes belong to another version, or to the beginning."""
+        """Forget what has come, since the next bytes are the first ones."""
         await self._on_disk(self.part.restart)
         self._reservation.settle(0)
         self.clock.await_peer()
@@ -315,7 +315,7 @@ class _Transfer:
     # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _receive(self, response: Response) -> memoryview:
-        """Append the body to the part file, but for its last bytes, which are returned: naming it writes them too."""
+        """Append the body to the part file, but for its last bytes, which are returned."""
         length = self._version.length
         room = BUFFER if length is None else min(BUFFER, max(length - self.part.size, 1))
         buffer, filled = memoryview(bytearray(room)), 0
@@ -347,7 +347,7 @@ class _Transfer:
         self._progress(size, length)
 
     def _check_size(self, size: int) -> None:
-        """Let no truncated body pass: as many bytes as were declared, or claimed where nothing was declared.
+        """Let no body pass that has not the declared size or, where there is none, the claimed one.
 
         Nothing at all is never what was meant, unless nothing is what was claimed.
         """
@@ -377,7 +377,7 @@ class _Transfer:
         return safe_name(received) if received else None
 
     def _complete(self, unwritten: memoryview) -> StagedFile:
-        """Write the rest, judge what came, and give the complete file its name; for the thread."""
+        """Write the rest, judge what came, and give the complete file its name."""
         if self.part.size:
             self.part.append(unwritten)
             unwritten = unwritten[:0]
@@ -423,12 +423,12 @@ class _Transfer:
 
 
 def backoff(attempt: int, jitter: float) -> float:
-    """Return the seconds to wait after the `attempt`-th try: doubled each time, spread by `jitter` in [0, 1)."""
+    """Return the seconds to wait after the `attempt`-th try, spread by `jitter` in [0, 1)."""
     return float(min(BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF) * (0.5 + jitter))
 
 
 def display_name(attachment: Attachment) -> str:
-    """Return a name that is safe on one line: the claimed one, else the URL's last part; of a link, the link."""
+    """Return a name that is safe on one line, the claimed one or the last part of the URL."""
     if attachment.kind in {"url", "embed"} and not attachment.name:
         return bare_url(str(attachment.url), limit=200) or attachment.kind
     claim = attachment.name or url_filename(str(attachment.url))

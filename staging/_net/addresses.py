@@ -17,7 +17,7 @@ from staging._text import one_line
 
 
 class _Block(NamedTuple):
-    """A row of a table: the first and last address as numbers, what lives there, and who says so."""
+    """A row of a table, with its first and last address as numbers."""
 
     first: int
     last: int
@@ -30,7 +30,7 @@ _Rows = tuple[tuple[str, str, str], ...]  # block, what lives there, and who say
 
 @functools.cache
 def _table(rows: _Rows) -> dict[int, tuple[_Block, ...]]:
-    """Return the rows by IP version, in order: where blocks overlap, the earlier row names the address.
+    """Return the rows by IP version, in order, since the earlier of two rows names an address.
 
     Parsed at the first question, since parsing takes a tenth of the time of ``import staging``.
     """
@@ -51,7 +51,7 @@ _NOWHERE = (
     ("::/128", "unspecified", "RFC 4291"),
     ("ff00::/8", "multicast", "RFC 4291"),
 )
-# Refused by every policy that does not name the address: whoever reads these holds the machine's credentials.
+# Refused by every policy that does not name the address, since they give out the credentials of the machine.
 _METADATA = (
     ("169.254.169.254/32", "cloud metadata", "AWS, Azure, Google, Oracle, OpenStack"),
     ("169.254.170.2/32", "cloud metadata", "AWS ECS"),
@@ -117,12 +117,12 @@ def _6to4(number: int) -> tuple[int, ...]:
 
 
 def _teredo(number: int) -> tuple[int, ...]:
-    """Return the server and the client; the client is stored inverted (RFC 4380 section 4)."""
+    """Return the server and the client, which is stored inverted (RFC 4380 section 4)."""
     return number >> 64 & 0xFFFF_FFFF, ~number & 0xFFFF_FFFF
 
 
 def _nat64_local(number: int) -> tuple[int, ...]:
-    """Return the readings for prefixes of 96, 48, 56 and 64 bits (RFC 6052 section 2.2); a zero is no address.
+    """Return the readings for prefixes of 96, 48, 56 and 64 bits that are no zero (RFC 6052 section 2.2).
 
     Only the network knows which of them it uses. Octet 8 is never a part of the IPv4 address, hence the squeeze.
     """
@@ -132,7 +132,7 @@ def _nat64_local(number: int) -> tuple[int, ...]:
 
 
 class _Embedding(NamedTuple):
-    """A form of IPv6 address that carries IPv4 addresses: those whose bits under `mask` equal `value`."""
+    """A form of IPv6 address that carries IPv4 addresses."""
 
     value: int
     mask: int
@@ -181,7 +181,7 @@ def _embedded(address: IPv4Address | IPv6Address) -> Iterator[tuple[_Embedding, 
 
 
 def why_not_public(address: IPv4Address | IPv6Address) -> str | None:
-    """Return in words why an address is not a public unicast host; None if it is one."""
+    """Return in words why an address is not a public unicast host, or None."""
     if block := _block_of(_SPECIAL, address):
         return block
     if address.version == 4:
@@ -192,7 +192,7 @@ def why_not_public(address: IPv4Address | IPv6Address) -> str | None:
 
 
 def why_never(address: IPv4Address | IPv6Address, named: tuple[str, ...]) -> str | None:
-    """Return in words why not even a private policy admits an address; None if it does. `named` are its hosts."""
+    """Return in words why not even a private policy that names these hosts admits an address, or None."""
     for one in (address, *(carried for _, carried in _embedded(address))):
         block = _block_of(_NOWHERE, one) or (None if str(one) in named else _block_of(_METADATA, one))
         if block:

@@ -55,7 +55,7 @@ class Version(NamedTuple):
 
 
 def text(value: bytes | None) -> str:
-    """Return a field's value as text without space around it; empty for none."""
+    """Return a field's value as text without space around it, which is empty for none."""
     return (value or b"").decode("latin-1").strip()
 
 
@@ -85,7 +85,7 @@ def status_error(status: int) -> DownloadError:
 
 
 def retry_after(value: str, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3); None for none or garbage.
+    """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3), or None.
 
     Args:
         value: delta-seconds or an HTTP date.

@@ -24,7 +24,7 @@ class Release(Protocol):
 
 
 class FramedResponse:
-    """A `Response` on a connection of ours: its body exactly as framed, and never more than was declared."""
+    """A `Response` on a connection of ours, whose body is exactly as framed."""
 
     __slots__ = (
         "_chunks", "_complete", "_head", "_kept", "_left", "_on_step", "_release", "_stream",

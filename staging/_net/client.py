@@ -57,7 +57,7 @@ def require_client(client: Any) -> None:
 
 
 def through(client: AsyncClient) -> Send:
-    """Return the way through a caller's client: unread, unfollowed, and without its credentials on other origins."""
+    """Return the way through a caller's client, which follows nothing and keeps its credentials to their origin."""
     make = type(client.build_request("GET", "http://localhost/"))
 
     async def send(request: Request) -> Response:
@@ -74,7 +74,7 @@ def through(client: AsyncClient) -> Send:
 
 
 class _Response:
-    """A `Response` of somebody else's transport."""
+    """A `Response` of the caller's own client."""
 
     def __init__(self, response: Any) -> None:
         self.status: int = response.status_code
@@ -124,7 +124,7 @@ def _is_of_the_family(kind: type, *names: str) -> bool:
 
 
 def _translated(error: Exception) -> StagingError:
-    """Say what a caller's own client ran into; its words may hold a URL, so only the kind is told."""
+    """Say what a caller's own client ran into, without its words, which may hold a URL."""
     if isinstance(error, StagingError):
         return error  # the client was given a transport that knows us
     kind = type(error)

@@ -1,4 +1,4 @@
-"""From an origin to a connected stream: resolve, judge every address, connect, agree on TLS.
+"""Connect to an origin, at an address that was judged.
 
 Theory of operation. A host name is resolved once, and the addresses that are judged are the addresses that are dialled.
 Between check and connect there is no second look-up that an attacker's name server could answer differently (DNS
@@ -50,7 +50,7 @@ async def dial(
     resolver: "Resolver",
     on_step: Callable[[str], None] = lambda _: None,
 ) -> Stream:
-    """Connect to `origin` at an address that `policy` admits; within `CONNECT_TIMEOUT`, or not at all.
+    """Connect to `origin` at an address that `policy` admits, within `CONNECT_TIMEOUT`.
 
     Args:
         origin: whom to connect to.
@@ -61,7 +61,7 @@ async def dial(
 
     Raises:
         RejectedError: if any address of the host is not admitted; no socket was opened.
-        DownloadError: ``connect``, if the name does not resolve, nobody answers, or TLS cannot be trusted or set up.
+        DownloadError: ``connect``, if the name does not resolve, no host answers, or TLS cannot be trusted or set up.
         WorkspaceError: ``storage``, if there is no descriptor or thread for it.
     """
     doing = f"resolve the name {origin}"
@@ -82,12 +82,12 @@ async def dial(
 
 
 def look_up(host: str, port: int) -> Sequence[tuple[Any, ...]]:
-    """Ask the system's resolver; blocks. The one place where a name becomes addresses (tests put their own here)."""
+    """Ask the system's resolver, and block. This is the one place where a name becomes addresses."""
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 class _Question:
-    """A look-up under way, and what came of it: an answer, an error, or neither after a cancellation."""
+    """A look-up under way, with its answer or its error, or neither after a cancellation."""
 
     __slots__ = ("answer", "ended", "error")
 
@@ -98,14 +98,14 @@ class _Question:
 
 
 class Resolver:
-    """Looks a name up once for all that dial it at the same time: a batch from one host is one query and one thread."""
+    """Looks a name up once for all that dial it at the same time."""
 
     def __init__(self) -> None:
         self._questions: dict[Origin, _Question] = {}
         self._threads = _LookUpThreads()
 
     async def addresses(self, origin: Origin) -> Sequence[Address]:
-        """Return all addresses of the origin's host, families alternating; nothing is kept.
+        """Return all addresses of the origin's host, families alternating, and keep nothing.
 
         Raises:
             DownloadError: ``connect``, if the name does not resolve.
@@ -193,7 +193,7 @@ class _LookUpThreads:
 
 
 def _looked_up(origin: Origin) -> Sequence[tuple[Any, ...]]:
-    """Return the resolver's answer; for a thread."""
+    """Ask the resolver from a thread."""
     try:
         return look_up(origin.host, origin.port)
     except OSError as error:
@@ -201,7 +201,7 @@ def _looked_up(origin: Origin) -> Sequence[tuple[Any, ...]]:
 
 
 def _address(family: Any, target: Any) -> Address:
-    """Return one answer, if it is one; ValueError, TypeError or IndexError if not."""
+    """Return one answer, or raise ValueError, TypeError or IndexError if it is none."""
     if family not in {socket.AF_INET, socket.AF_INET6} or not 0 < int(target[1]) < 65536:
         raise ValueError("not an internet address")
     ip_address(str(target[0]).partition("%")[0])  # the policy judges the zone
@@ -209,7 +209,7 @@ def _address(family: Any, target: Any) -> Address:
 
 
 def vet(addresses: Sequence[Address], policy: UrlPolicy) -> Sequence[Address]:
-    """Return `addresses` if every one is admitted: a mixed answer refuses the host.
+    """Return `addresses` if every one is admitted, since a mixed answer refuses the host.
 
     Raises:
         RejectedError: ``private_address``, for the first that is not.
@@ -223,7 +223,7 @@ def vet(addresses: Sequence[Address], policy: UrlPolicy) -> Sequence[Address]:
 
 
 async def connect(addresses: Sequence[Address], origin: Origin) -> socket.socket:
-    """Return a connected socket: of the first address that answers, the others being tried meanwhile (RFC 8305)."""
+    """Return a socket that is connected to the address that answers first (RFC 8305)."""
     if len(addresses) == 1:
         return await _only(addresses[0], origin)
     race = _Race()
@@ -245,7 +245,7 @@ async def _only(address: Address, origin: Origin) -> socket.socket:
 
 
 class _Race:
-    """Attempts at several addresses; the first success ends it."""
+    """Attempts at several addresses, ended by the first success."""
 
     def __init__(self) -> None:
         self.winner: socket.socket | None = None
@@ -306,14 +306,14 @@ _PROXIES = ("HTTPS_PROXY", "https_proxy", "ALL_PROXY", "all_proxy", "HTTP_PROXY"
 
 
 def _unconnected(origin: Origin, detail: str, *, retryable: bool, limit: float | None = None) -> DownloadError:
-    """Return the error, with what a user behind a proxy needs to read; nothing else is asked of the environment."""
+    """Return the error, with what a user behind a proxy needs to read."""
     name = next((name for name in _PROXIES if os.environ.get(name)), None)
     hint = f"{name} is set and not used: give client=httpx.AsyncClient(proxy=...)" if name else ""
     return DownloadError("connect", detail, hint=hint, host=origin.host, retryable=retryable, limit=limit)
 
 
 async def _secure(sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> Stream:
-    """Agree with the peer on keys, and believe its certificate; or close the socket."""
+    """Agree with the peer on keys and believe its certificate, or close the socket."""
     stream = Stream(sock, origin)
     try:
         stream = secure = TlsStream(sock, origin, context)

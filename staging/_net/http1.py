@@ -1,4 +1,4 @@
-"""HTTP/1.1 without I/O: the bytes of a request, the head of a response, and the framing of a chunked body.
+"""Read and write HTTP/1.1 without any I/O.
 
 Theory of operation. A head is collected until its blank line has come, and is no larger than `MAX_HEAD` however the
 network cuts it. An ordinary head is then recognised by one regular expression, narrower than the grammar, which saves a
@@ -19,7 +19,7 @@ from staging._net.urls import Origin, Target
 MAX_HEAD: Final = 32_768  # bytes of a response head, of a chunk's first line or of trailers; a larger one is a bomb
 MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); endless ones are an attack
 MAX_OVERHEAD: Final = 524_288  # bytes of framing beyond the data: 100,000 chunks of one byte; what is more is an attack
-MAX_CHUNK: Final = 2**62  # bytes of one chunk; a larger number is an attack on somebody's integers
+MAX_CHUNK: Final = 2**62  # bytes of one chunk; a larger number is an attack on integers
 LINES_PER_TURN: Final = 128  # tiny chunks cost some microseconds each, and the other tasks get their turn
 _NO_BODY = frozenset({204, 304})  # whatever they declare (RFC 9112 section 6.3)
 _MAX_DIGITS = 18  # of a length that fits 64 bits
@@ -103,7 +103,7 @@ class Head(NamedTuple):
 
 
 def ordinary_head(data: bytes) -> Head | None:
-    """Return the head that `data` begins with if it is an ordinary one; None leaves it to `HeadReader`.
+    """Return the head that `data` begins with if it is an ordinary one, or None for `HeadReader` to try.
 
     Ordinary is narrower than RFC 9112: complete, HTTP/1.1, a final status with a body, plain lines, no folding, one
     Content-Length of digits, no Transfer-Encoding. Nearly all heads are.
@@ -227,7 +227,7 @@ class Chunks:
 
     @property
     def pending(self) -> bool:
-        """Whether bytes were received that are not used yet; behind the end, more than belongs to this response."""
+        """Whether bytes were received that are not used yet."""
         return self._at < len(self._data)
 
     def feed(self, data: bytes) -> None:
@@ -236,7 +236,7 @@ class Chunks:
         self._at = 0
 
     def take(self, view: memoryview) -> int:
-        """Move data into `view`; return the number of bytes, 0 if more is needed or the body has ended.
+        """Move data into `view` and return the number of bytes, which is 0 if more is needed or the body has ended.
 
         Raises:
             DownloadError: ``protocol``, if the framing is malformed or outweighs the data.
@@ -255,7 +255,7 @@ class Chunks:
         return count
 
     def _take_line(self) -> bool:
-        """Read the framing that comes next; return whether it was there."""
+        """Read the framing that comes next and return whether it was there."""
         line = self._next.match(self._data, self._at)
         if line is None:
             self._require_begun()

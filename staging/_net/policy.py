@@ -42,7 +42,7 @@ if TYPE_CHECKING:
 
 @dataclass(frozen=True, slots=True)
 class UrlPolicy(metaclass=Readable):
-    """What may be contacted. Only what is named here, or public, is: by URL, by redirect and by address.
+    """What may be contacted, by URL, by redirect and by address.
 
     Make one with `discord`, `only` or `public`; `dataclasses.replace` changes a field.
 
@@ -80,7 +80,7 @@ class UrlPolicy(metaclass=Readable):
 
     @classmethod
     def discord(cls) -> Self:
-        """Return the policy for Discord's attachments: https, port 443, its two hosts and nothing else."""
+        """Return the policy for Discord's attachments, which is https on port 443 of its two hosts."""
         return cls.only(*DISCORD_HOSTS)
 
     @classmethod
@@ -134,7 +134,7 @@ class UrlPolicy(metaclass=Readable):
         return parsed(url, _admitted(self, match["scheme"].lower(), match["host"].lower(), match["port"]))
 
     def check_address(self, ip: str | IPv4Address | IPv6Address) -> None:
-        """Return if this policy admits the address: a public unicast one, or with `private` nearly any.
+        """Return if this policy admits the address, which is a public unicast one or, with `private`, nearly any.
 
         Args:
             ip: one answer of a resolver, or the host of a URL. A zone id is refused: it names an interface of this
@@ -206,7 +206,7 @@ class UrlPolicy(metaclass=Readable):
 
 @functools.lru_cache(maxsize=256)
 def _admitted(policy: UrlPolicy, scheme: str, host: str, port: str | None) -> Origin:
-    """Return the origin if the policy admits it; what it admits is remembered, what it refuses is judged anew."""
+    """Return the origin if the policy admits it, and remember that."""
     found = Origin(scheme, host.strip("[]"), int(port or DEFAULT_PORTS[scheme]))
     policy._check_scheme_and_port(scheme, found.port)  # noqa: SLF001  # the policy's own method, apart for the memory
     policy._check_host(host)  # noqa: SLF001  # the same
@@ -214,7 +214,7 @@ def _admitted(policy: UrlPolicy, scheme: str, host: str, port: str | None) -> Or
 
 
 def plain_target(policy: UrlPolicy, url: str) -> Target | None:
-    """Return what to dial and to ask for, if the URL is a plain one: as `target`, in a tenth of the time.
+    """Return what to dial and to ask for if the URL is a plain one, in a tenth of the time of `target`.
 
     A plain URL is its own normal form, so the grammar alone reads it. None leaves every other to `target`.
 
@@ -229,7 +229,7 @@ def plain_target(policy: UrlPolicy, url: str) -> Target | None:
 
 
 def target(policy: UrlPolicy, url: str) -> Target:
-    """Return what to dial and to ask for, if the policy admits it: what the client's parser makes of the URL.
+    """Return what to dial and to ask for, as the client's parser reads the URL, if the policy admits it.
 
     Loads that parser, so the event loop does not call this.
 
@@ -240,7 +240,7 @@ def target(policy: UrlPolicy, url: str) -> Target:
 
 
 def next_target(policy: UrlPolicy, current: Target, location: bytes) -> Target:
-    """Return where a redirect leads, if the policy admits that; for a thread, like `target`.
+    """Return where a redirect leads if the policy admits that. For a thread, like `target`.
 
     Raises:
         RejectedError: as `UrlPolicy.check_redirect`.
@@ -259,7 +259,7 @@ def _shown(host: str) -> str:
 
 
 def _items(field: str, values: Any) -> tuple[Any, ...]:
-    """Return a field's values as a tuple; a lone string is a mistake that would be taken for its letters."""
+    """Return a field's values as a tuple, but refuse a lone string, whose letters it would be."""
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise ValueError(f"{field} must be a tuple, not {values!r}")  # noqa: TRY004  # the contract says ValueError
     items = tuple(values)
@@ -269,7 +269,7 @@ def _items(field: str, values: Any) -> tuple[Any, ...]:
 
 
 def _host_pattern(value: Any) -> str:
-    """Return a host pattern as hosts are compared: lower case, A-labels, the shortest form of an address."""
+    """Return a host pattern in the form in which hosts are compared."""
     with contextlib.suppress(AttributeError, TypeError, ValueError):
         if ":" in value:
             return str(literal(value if value.startswith("[") else f"[{value}]"))
@@ -288,7 +288,7 @@ def _host_pattern(value: Any) -> str:
 
 
 def _a_labels(name: str) -> str:
-    """Return a name that is not ASCII in the form in which it is resolved (RFC 5890); ValueError if it has none."""
+    """Return a name that is not ASCII in the form in which it is resolved (RFC 5890)."""
     import httpx  # noqa: PLC0415  # see the theory of operation
 
     try:

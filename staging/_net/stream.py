@@ -18,7 +18,7 @@ import anyio
 from staging._errors import DownloadError
 from staging._net.urls import Origin
 
-CHUNK = 65_536  # bytes received at once where nobody has a better buffer
+CHUNK = 65_536  # bytes received at once where there is no better buffer
 MIN_RAW, MAX_RAW = 65_536, 262_144  # bytes asked of the kernel at once, under TLS; a stream keeps as much memory
 _READS = 32  # records in one turn: a quarter of a megabyte in full ones, and little work in tiny ones
 _SHARE = 32  # of the bytes under TLS, one in so many is data at least; in records of one byte it is one in 23
@@ -30,7 +30,7 @@ class FloodError(ConnectionAbortedError):
 
 
 class Stream:
-    """Bytes to and from one peer. Reading never blocks: 0 is the end, None is nothing yet."""
+    """Bytes to and from one peer. Reading never blocks. 0 is the end, and None is nothing yet."""
 
     __slots__ = ("_sock", "origin")
 
@@ -50,7 +50,7 @@ class Stream:
             return None
 
     def receive_now(self, size: int) -> bytes | None:
-        """Receive some of what is there, up to `size` bytes; as `read_now`, but b"" is the end.
+        """Receive up to `size` bytes of what is there, where b"" is the end.
 
         Raises:
             OSError: as `read_now`.
@@ -61,7 +61,7 @@ class Stream:
             return None
 
     async def readinto(self, view: memoryview) -> int:
-        """Wait for the next bytes and read them into `view`; 0 is the end.
+        """Wait for the next bytes and read them into `view`, where 0 is the end.
 
         Raises:
             OSError: as `read_now`.
@@ -72,7 +72,7 @@ class Stream:
                 return count
 
     async def receive(self, size: int) -> bytes:
-        """Return the next bytes, b"" at the end; a fast peer does not keep the loop to itself.
+        """Return the next bytes, where b"" is the end. A fast peer does not keep the loop to itself.
 
         Raises:
             OSError: as `read_now`.
@@ -101,7 +101,7 @@ class Stream:
                 await anyio.wait_writable(self._sock)
 
     def silent(self) -> bool:
-        """Whether an idle connection is as it should be: open, and with nothing to say (RFC 9112 section 9.3)."""
+        """Whether an idle connection is open and has nothing to say (RFC 9112 section 9.3)."""
         try:
             self._sock.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -111,7 +111,7 @@ class Stream:
         return False
 
     def close(self) -> None:
-        """Close at once; nothing is waited for."""
+        """Close at once, without waiting for anything."""
         self._sock.close()
 
 
@@ -162,11 +162,11 @@ class TlsStream(Stream):
         return None
 
     def _make_up(self, count: int) -> None:
-        """Let data excuse what came without any: `_SHARE` bytes for each of its own."""
+        """Let each byte of data excuse `_SHARE` bytes that came without any."""
         self._overhead = max(0, self._overhead - _SHARE * count)
 
     def _fetch(self) -> bool:
-        """Hand OpenSSL what the kernel has; return whether that was anything.
+        """Hand OpenSSL what the kernel has, and return whether that was anything.
 
         Raises:
             OSError: as `read_now`. OpenSSL has asked for more, so there was no close_notify before this end: what it

@@ -1,4 +1,4 @@
-"""Trust: the process's own TLS context, the handshake's errors in words."""
+"""Decide whom TLS trusts, and say why a handshake failed."""
 
 import contextlib
 import functools
@@ -44,7 +44,7 @@ def tls_fault(error: OSError | ValueError) -> str:
 
 
 async def default_tls() -> ssl.SSLContext:
-    """Return the process's TLS context; built once, in a thread, since that takes tens of milliseconds.
+    """Return the process's TLS context, which a thread builds once in tens of milliseconds.
 
     Raises:
         DownloadError: ``connect``, if the system's trust store cannot be read.

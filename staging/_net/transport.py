@@ -1,4 +1,4 @@
-"""HTTP/1.1 GET: the seam to the network, the pool of connections, one exchange.
+"""Send GET requests over HTTP/1.1, on connections that are kept for the next one.
 
 Theory of operation. One exchange is one request and one response on one connection. Connections that have said all they
 had to say go back to the pool, a dictionary keyed by origin. Before one is used again it must be silent. A server may
@@ -28,7 +28,7 @@ MAX_IDLE: Final = 32
 
 
 class Response(Protocol):
-    """What came back: the head, and a body that is unread.
+    """What came back, with the body unread.
 
     It must be closed: a body that was read to its end gives its connection back, any other ends it.
 
@@ -49,7 +49,7 @@ class Response(Protocol):
         ...
 
     async def readinto(self, view: memoryview) -> int:
-        """Read body bytes, undecoded, into `view`; return their number, at least one, or 0 at the end of the body.
+        """Read undecoded body bytes into `view` and return their number, which is 0 only at the end of the body.
 
         Raises:
             DownloadError: ``size_mismatch`` if the peer ended a declared body early, ``interrupted`` if the connection
@@ -67,7 +67,7 @@ Send = Callable[[Request], Awaitable[Response]]
 
 
 class Transport:
-    """A GET-only client: connects where `policy` admits it, keeps connections warm, hands out unread bodies.
+    """A client for GET alone that connects where its policy admits it and keeps connections warm.
 
     Args:
         policy: judges every address before it is dialled.
@@ -82,7 +82,7 @@ class Transport:
         self._closed = False
 
     async def send(self, request: Request) -> FramedResponse:
-        """Send the request; return the response with its body unread.
+        """Send the request and return the response with its body unread.
 
         Raises:
             RejectedError: if the host resolves to an address that is not admitted.
@@ -120,7 +120,7 @@ class Transport:
         return f"<Transport: {'closed' if self._closed else f'idle connections: {idle or 0}'}>"
 
     def _warm(self, origin: Origin) -> Stream | None:
-        """Take the youngest idle connection that still lives; close those that do not."""
+        """Take the youngest idle connection that still lives, and close those that do not."""
         waiting = self._idle.get(origin, ())
         while waiting:
             since, stream = waiting.pop()
@@ -130,7 +130,7 @@ class Transport:
         return None
 
     async def _dial(self, request: Request) -> Stream:
-        """Connect; without a free descriptor, once more with those of the idle connections."""
+        """Connect, if need be with the descriptors of the idle connections."""
         origin, on_step = request.target.origin, request.on_step
         try:
             return await dial(origin, self._policy, self._tls, self._resolver, on_step)
@@ -173,7 +173,7 @@ async def answer(stream: Stream, on_step: Callable[[str], None], *, used: bool) 
             before.
     """
     data = None
-    while data is None:  # nobody answers at once: to look first would be in vain
+    while data is None:  # no server answers at once, so a first look would be in vain
         await stream.readable()
         data = stream.receive_now(CHUNK)
     if not data or (used and data[:5] != b"HTTP/"[: len(data)]):

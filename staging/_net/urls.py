@@ -1,4 +1,4 @@
-"""URLs as text: one narrow grammar, and what the client's parser makes of the same text.
+"""Read URLs by one narrow grammar, and again by the client's parser.
 
 Theory of operation. Several parsers read one URL, and each difference between two of them is a way in. So a URL is not
 repaired and not interpreted. Its authority must match a grammar in which all parsers agree, and the client's own parser
@@ -62,7 +62,7 @@ DISCORD_HOSTS = ("cdn.discordapp.com", "media.discordapp.net")
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port: what connections and credentials are keyed by (RFC 6454 section 4); never an address.
+    """Scheme, host and port, by which connections and credentials are kept (RFC 6454 section 4).
 
     The host is in lower case and without brackets, the port is never left out.
     """
@@ -88,7 +88,7 @@ class Target(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """Host and port as the Host field has them: without the scheme's own port (RFC 9110 section 7.2)."""
+        """Host and port as the Host field has them, without the scheme's own port (RFC 9110 section 7.2)."""
         scheme, host, port = self.origin
         host = f"[{host}]" if ":" in host else host
         return host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
@@ -190,7 +190,7 @@ def _nowhere(fault: str) -> RejectedError:
 
 
 def joined(current: "httpx.URL", location: str) -> "str | httpx.URL":
-    """Return the absolute form of a reference; only a path, query or fragment is resolved, the rest stands as it is."""
+    """Return the absolute form of a reference, of which only a path, query or fragment is resolved."""
     if location.startswith("//"):
         return f"{current.scheme}:{location}"
     if ":" in re.split("[/?#]", location, maxsplit=1)[0]:  # RFC 3986 section 4.2: a colon here can only end a scheme
