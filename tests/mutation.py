@@ -582,7 +582,13 @@ LIFE = [
         f"{SCOPE} {STAGE}",
     ),
     Sabotage("leaving stops the sweep", "_resources.py", "        self.sweep.stop()\n", "", SCOPE),
-    Sabotage("a failed file does not count for max_files", "_batch.py", "            ledger.taken -= 1\n", "", SCOPE),
+    Sabotage(
+        "a failed file does not count for max_files",
+        "_batch.py",
+        "        except BaseException:\n            ledger.taken -= 1\n",
+        "        except BaseException:\n",
+        SCOPE,
+    ),
     Sabotage(
         "a failed download gives its bytes back",
         "_batch.py",
@@ -597,7 +603,7 @@ LIFE = [
         "",
         FAIR,
     ),
-    Sabotage("the last progress is told", "_batch.py", "                        progress.flush()\n", "", FAIR),
+    Sabotage("the last progress is told", "_batch.py", "                    progress.flush()\n", "", FAIR),
     Sabotage(
         "refresh counts in the deadline",
         "_batch.py",
@@ -642,6 +648,14 @@ LIFE = [
         "        self.settle(size)",
         FAIR,
     ),
+    Sabotage(
+        "the workspace of a stage is its group's",
+        "_stage.py",
+        "resources.root, resources.group)",
+        "resources.root, None)",
+        GROUP,
+    ),
+    Sabotage("an area gives its files to the group", "_area.py", "            group=group,\n", "", GROUP),
 ]
 
 SABOTAGES = [*DISK, *LIFE]
