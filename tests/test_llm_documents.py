@@ -100,6 +100,11 @@ DOCUMENTS = {
              comments=f"<w:comments {W}><w:comment w:id='0' w:author='Rita'>{p('delete it')}</w:comment></w:comments>"),
         "clause[comment 0]\n\n[comment 0 by Rita: delete it]", "1 comment",
     ),
+    "comment at a place": (
+        word("<w:p><w:r><w:t>here</w:t></w:r><w:r><w:commentReference w:id='3'/></w:r></w:p>",
+             comments=f"<w:comments {W}><w:comment w:id='3'>{p('why')}</w:comment></w:comments>"),
+        "here[comment 3]\n\n[comment 3: why]", "1 comment",
+    ),
     "text box once": (word(p("Body") + SHAPE), "Body\n\nBOXWORD", ""),
     "deleted text": (word("<w:p><w:r><w:t>keep</w:t></w:r><w:del><w:r><w:delText>GONE</w:delText></w:r></w:del></w:p>"),
                      "keep", "1 tracked deletion left out"),

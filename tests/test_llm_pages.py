@@ -242,6 +242,8 @@ RTF = {
     "header": (rb"{\rtf1 {\header ACME\par}body\par}", "[header: ACME]\n\nbody"),
     "hidden": (rb"{\rtf1 a{\v obey}b}", "ab"),
     "heading": (rb"{\rtf1 \outlinelevel0 Scope\par\pard text\par}", "# Scope\n\ntext"),
+    "heading with a number": (rb"{\rtf1 \pard\outlinelevel1 {\listtext\pard\plain 1.\tab}Scope\par}", "## 1. Scope"),
+    "list": (rb"{\rtf1 {\listtext\pard\plain \'b7\tab}one\par}", "- one"),
     "picture and unknown": (rb"{\rtf1 a{\pict 89504e47}{\*\unknown data}b}", "ab"),
     "binary": (b"{\\rtf1 a\\bin3 }}}b}", "ab"),
 }

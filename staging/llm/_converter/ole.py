@@ -66,6 +66,7 @@ def read_word(source: IO[bytes], out: Output) -> None:
     main = stream(ole, "WordDocument")
     if len(main) < 0x1AA or int.from_bytes(main[:2], "little") != _SIGNATURE:
         out.refuse(BROKEN)
+    out.remark("headings and hidden text are not told apart from the rest")
     flags = int.from_bytes(main[10:12], "little")
     if flags & 0x0100:
         out.refuse(ENCRYPTED)

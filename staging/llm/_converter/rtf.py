@@ -164,6 +164,8 @@ class _Document:
         elif group.kind == "fldrslt":
             self._add(markdown.link(words, self._target) if self._target else "".join(group.words))
             self._target = ""
+        elif group.kind == "listtext":
+            self._add("- " if len(words) == 1 and not words.isalnum() else f"{words} " if words else "")
         elif group.kind == "atnauthor":
             self._author = markdown.one_line(words)
         elif group.kind == "shptxt" and words:
@@ -212,7 +214,7 @@ class _Document:
             self._end_row()
         elif (
             word in _DESCRIBING
-            or word in {"fldrslt", "footnote", "annotation", "atnauthor", "shptxt"}
+            or word in {"fldrslt", "footnote", "annotation", "atnauthor", "shptxt", "listtext"}
             or word in _EDGES
         ):
             self._aside_group(word)
@@ -229,7 +231,7 @@ class _Document:
     def _plain(self, word: str) -> None:
         if word == "plain":
             self._group.hidden = False
-        else:
+        elif self._group.kind == "text":
             self._in_table = False
             self._heading = 0
 

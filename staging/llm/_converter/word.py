@@ -47,6 +47,7 @@ class _Document:
         self._folder = main.rpartition("/")[0]
         self.numbering = Numbering(package, self._folder)
         self.counts: Counter[str] = Counter()
+        self._marked: set[str] = set()
 
     def write(self) -> None:
         """Write every part once: headers, body, notes, comments, footers."""
@@ -97,6 +98,13 @@ class _Document:
                 author = markdown.one_line(attribute(comment, "author"))
                 by = f" by {author}" if author else ""
                 self._out.text(f"\n[comment {attribute(comment, 'id')}{by}: {words}]\n")
+
+    def mark_comment(self, comment: str) -> str:
+        """Return the mark of a comment at its place, once: it has an end, a reference, or both."""
+        if comment in self._marked:
+            return ""
+        self._marked.add(comment)
+        return f"[comment {comment}]"
 
     def chunk(self, relation: Relation | None) -> str:
         """Return a document of another kind that Word would have merged when it opened this one."""
@@ -257,7 +265,7 @@ class _Inline:
             self._document.counts["deleted"] += any(True for _ in element.iter("w:delText"))
             return ""
         if tag == "w:commentRangeEnd":
-            return f"[comment {attribute(element, 'id')}]"
+            return self._document.mark_comment(attribute(element, "id"))
         if tag == "w:sdt":
             return self.words(element)
         return "" if tag in _LEFT_OUT else self.words(element)
@@ -273,7 +281,7 @@ class _Inline:
         struck = is_on(properties.find("w:strike")) or is_on(properties.find("w:dstrike"))
         return f"~~{words}~~" if struck and words.strip() else words
 
-    def _piece(self, element: Element) -> str:  # noqa: PLR0911  # one line for each kind
+    def _piece(self, element: Element) -> str:  # noqa: C901, PLR0911  # one line for each kind
         tag = element.tag
         if tag == "w:fldChar":
             return self._field(element)
@@ -287,6 +295,8 @@ class _Inline:
             return _BREAKS[tag]
         if tag == "w:sym":
             return _symbol(attribute(element, "char"))
+        if tag == "w:commentReference":
+            return self._document.mark_comment(attribute(element, "id"))
         if tag in {"w:footnoteReference", "w:endnoteReference"}:
             return f"[^{'e' * (tag == 'w:endnoteReference')}{attribute(element, 'id')}]"
         if tag in {"w:drawing", "w:pict", "w:object", "mc:AlternateContent"}:
