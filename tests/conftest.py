@@ -33,7 +33,6 @@ if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what run
     signal.signal(signal.SIGINT, signal.default_int_handler)  # and every command tested here would inherit it
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
-CORPORA = Path(os.environ.get("STAGING_CORPORA") or Path(__file__).resolve().parents[2] / "shared" / "corpora")
 
 
 def _eager_loop() -> asyncio.AbstractEventLoop:
@@ -152,11 +151,3 @@ def nothing_left() -> Iterator[None]:
     left = {n: t for n, t in _descriptors().items() if descriptors.get(n) != t and "/proc" not in t}
     assert not left, f"the test left descriptors open: {left}"
     assert _temporary() <= files, "the test left workspaces in the system's temporary directory"
-
-
-@pytest.fixture
-def corpora() -> Path:
-    """The folder of hostile examples; other people's data, so it is read from where it lies."""
-    if not CORPORA.is_dir():
-        pytest.skip(f"no corpora at {CORPORA}: the laws are still tested as properties")
-    return CORPORA

@@ -178,10 +178,10 @@ class HeadReader:
             event = http.next_event()
         except h11.RemoteProtocolError:  # its words are for programmers
             raise self._fault("a header field is malformed") from None
-        if type(event) is h11.Response:
+        if isinstance(event, h11.Response):
             return self._judged(event)
         self._informational += 1
-        final = type(event) is not h11.InformationalResponse or event.status_code == 101
+        final = not isinstance(event, h11.InformationalResponse) or event.status_code == 101
         if final or self._informational > MAX_INFORMATIONAL:
             raise self._fault("the final response never came")
         return None
