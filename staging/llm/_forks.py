@@ -22,11 +22,13 @@ import anyio.lowlevel
 
 from staging._errors import WorkspaceError
 from staging._threads import in_thread, outlast
+from staging.llm._converter.output import BEGUN
 from staging.llm._files import UnreadableError
 from staging.llm._frames import BROKE, Frames
 
 _PIECE = 65_536
 _PIPE_BYTES = 262_144  # so that a reader that is ahead need not wait for the loop
+_UNBEGUN_SECONDS = 0.2  # for a server that may be loading libraries to see that a job is no longer wanted
 _KILLED_SECONDS = 5.0  # for a killed converter to be gone; the server itself goes after that
 
 
@@ -117,7 +119,7 @@ async def run_forked(
             if not line.over:
                 line.cut()
                 with contextlib.suppress(UnreadableError):
-                    await outlast(line.status, seconds=_KILLED_SECONDS)
+                    await outlast(line.status, seconds=_KILLED_SECONDS if line.begun else _UNBEGUN_SECONDS)
 
 
 class _Line:
@@ -169,11 +171,18 @@ class _Line:
         with contextlib.suppress(OSError):
             self._socket.shutdown(socket.SHUT_WR)
 
+    @property
+    def begun(self) -> bool:
+        """Whether the server has said that the converter is there."""
+        with contextlib.suppress(OSError):
+            self._told += self._socket.recv(1) if not self._told else b""
+        return bool(self._told)
+
     async def status(self) -> int:
         """Wait until the converter is gone, and return its exit status."""
         while not self.over:
             try:
-                piece = self._socket.recv(4 - len(self._told) or 1)
+                piece = self._socket.recv(_PIECE)
             except BlockingIOError:
                 await anyio.wait_readable(self._socket)
                 continue
@@ -181,9 +190,10 @@ class _Line:
                 piece = b""
             self._told += piece
             self.over = not piece
-        if len(self._told) < 4:
+        told = self._told.removeprefix(BEGUN)
+        if len(told) != 4:
             raise UnreadableError(BROKE)  # the server itself is gone
-        return int.from_bytes(self._told[:4], "big", signed=True)
+        return int.from_bytes(told, "big", signed=True)
 
     @property
     def _socket(self) -> socket.socket:

@@ -11,6 +11,7 @@ TEXT, REMARK, DATA, REFUSAL = b"t", b"r", b"d", b"x"
 HEADER_BYTES = 5
 MAX_CHARS = 4_000_000  # characters of text that one file may give
 MAX_REMARK = 300  # characters
+BEGUN = b"+"  # on the line of a job: its process is there
 CANNOT_FORK = 1_000_000  # a status that no process has; the error number is added
 PIECE = 16_384  # characters of text in a frame
 

@@ -20,7 +20,7 @@ import warnings
 from dataclasses import dataclass
 from typing import NoReturn
 
-from staging.llm._converter.output import CANNOT_FORK
+from staging.llm._converter.output import BEGUN, CANNOT_FORK
 from staging.llm._converter.sandbox import Sandbox, library_folders
 from staging.llm._converter.tasks import load, run
 
@@ -96,6 +96,11 @@ class Server:
         line = socket.socket(fileno=number)
         with contextlib.suppress(Exception):  # a library that does not load is the child's failure
             load(job["task"])
+        if _is_cut(line):  # while it waited, or while the libraries were loaded
+            line.close()
+            os.close(source)
+            os.close(pipe)
+            return True
         try:
             gc.freeze()  # what is here now is shared with the children, and no collection of theirs touches it
             pid = os.fork()
@@ -105,6 +110,8 @@ class Server:
             if pid == 0:
                 self._convert(job, source, pipe)
             self._watch(_Child(pid, os.pidfd_open(pid), line))
+            with contextlib.suppress(OSError):  # the parent no longer listens
+                line.send(BEGUN, socket.MSG_DONTWAIT)
         finally:
             os.close(source)
             os.close(pipe)
@@ -157,6 +164,13 @@ def _kill(pid: int) -> None:
     for kill in (os.killpg, os.kill):  # it may not have its group yet
         with contextlib.suppress(ProcessLookupError, PermissionError):
             kill(pid, signal.SIGKILL)
+
+
+def _is_cut(line: socket.socket) -> bool:
+    """Whether the parent no longer wants what the line is for."""
+    events = select.poll()
+    events.register(line, select.POLLRDHUP)
+    return bool(events.poll(0))
 
 
 def _tell(line: socket.socket, status: int) -> None:
