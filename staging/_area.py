@@ -24,12 +24,24 @@ SWEEP_SECONDS = 10.0  # for which the start of an application waits for the swee
 
 
 class _Holdings:
-    """What an area owns, besides its stages, which own themselves."""
+    """What an area owns and lends to its stages, and which stages have it."""
 
     def __init__(self) -> None:
         self.resources: Resources | None = None
+        self.stages: set[AttachmentStage] = set()  # those that have been entered, and have not ended
+        self.over = False
+
+    async def lend(self, stage: AttachmentStage) -> Resources:
+        if self.over or self.resources is None:
+            raise StageClosedError("the area is closed")
+        self.stages.add(stage)
+        return self.resources
+
+    def take_back(self, stage: AttachmentStage) -> None:
+        self.stages.discard(stage)
 
     def drop(self) -> None:
+        self.over = True
         if self.resources is not None:
             self.resources.close()
 
@@ -80,7 +92,6 @@ class StagingArea(Scope):
         )
         self._mine = _Holdings()
         super().__init__(self._mine)
-        self._stages: set[AttachmentStage] = set()  # those that have been entered, and have not ended
 
     async def __aenter__(self) -> Self:
         """Make and sweep the root.
@@ -99,35 +110,13 @@ class StagingArea(Scope):
 
     async def _leave(self, calls: tuple[Call, ...]) -> None:
         """Close the stages that live, all at once, and the connections."""
+        self._mine.over = True
         for call in calls:
             await call.ended.wait()
         async with anyio.create_task_group() as group:
-            for stage in list(self._stages):
+            for stage in list(self._mine.stages):
                 group.start_soon(stage.aclose)
         self._mine.drop()
-
-    async def lend(self, stage: AttachmentStage) -> Resources:
-        """Let a stage of this area have what is shared, and close it with the area.
-
-        Args:
-            stage: is being entered; stages call this, and programs have no need to.
-
-        Raises:
-            StageClosedError: if the area is not open.
-        """
-        resources = self._mine.resources
-        if self._state != "open" or resources is None:
-            raise StageClosedError("the area is closed")
-        self._stages.add(stage)
-        return resources
-
-    def take_back(self, stage: AttachmentStage) -> None:
-        """Know a stage no more, which has ended.
-
-        Args:
-            stage: was lent the resources of this area.
-        """
-        self._stages.discard(stage)
 
     def stage(
         self,
@@ -154,7 +143,7 @@ class StagingArea(Scope):
         """
         self._must_be_open()
         return AreaStage(
-            self,
+            self._mine,
             max_mb=max_mb,
             limits=self._options.limits if limits is None else limits,
             policy=self._options.policy,
@@ -174,7 +163,7 @@ class StagingArea(Scope):
         assert resources is not None  # noqa: S101  # what an open area has
         done = resources.counters
         return AreaStats(
-            stages_open=len(self._stages),
+            stages_open=len(self._mine.stages),
             downloads_running=resources.turns.running,
             downloads_waiting=resources.turns.waiting,
             bytes_held=resources.budget.used,
@@ -195,5 +184,7 @@ class StagingArea(Scope):
             raise AttributeError(f"an area has no {name!r}{hint}", name=name, obj=self)
 
     def __repr__(self) -> str:
-        where = "" if self._mine.resources is None else f": {len(self._stages)} stages in {self._mine.resources.root}"
+        where = (
+            "" if self._mine.resources is None else f": {len(self._mine.stages)} stages in {self._mine.resources.root}"
+        )
         return f"<StagingArea {self._state}{where if self._state == 'open' else ''}>"

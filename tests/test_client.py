@@ -170,7 +170,7 @@ class SyncShape:
 @pytest.mark.parametrize("given", [
     httpx.Client, httpx2.Client, httpx.AsyncClient, SyncShape(), object(), "client", 7, print,
     types.SimpleNamespace(send=None, aclose=None, build_request=None),
-], ids=repr)  # fmt: skip
+], ids=lambda given: getattr(given, "__qualname__", type(given).__name__))  # fmt: skip
 def test_what_is_no_client_is_refused_at_construction(scope, given):
     with pytest.raises(TypeError, match=r"client must be an open httpx.AsyncClient; this is .* \(one of httpx2"):
         scope(client=given)

@@ -20,34 +20,26 @@ MB = 1_048_576
 # ── turns ────────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 
-async def one_after_the_other(limit, demands):
-    """Let each line ask for so many turns at once; return the lines in the order in which they were served."""
-    turns = Turns(limit)
-    served, gate = [], anyio.Event()
-
-    async def work(name, line):
-        async with Turn(line, Reservation()):
-            served.append(name)
-            await gate.wait()
-
-    async with anyio.create_task_group() as group:
-        for name, wanted in demands.items():
-            line = Line(turns)
-            for _ in range(wanted):
-                group.start_soon(work, name, line)
-                await anyio.lowlevel.checkpoint()
-        for _ in range(10):
-            await anyio.lowlevel.checkpoint()
-        running = len(served)
-        gate.set()
-    assert turns.running == turns.waiting == 0
-    return running, "".join(served)
-
-
 async def test_turns_go_round_robin_over_the_stages_that_wait():
-    running, served = await one_after_the_other(2, {"a": 6, "b": 2, "c": 1})
-    assert running == 2
-    assert served == "aa" + "abcab" + "aa"
+    turns, served = Turns(1), []
+    async with anyio.create_task_group() as group:
+
+        async def work(name, line):
+            async with Turn(line, Reservation()):
+                served.append(name)
+                await anyio.lowlevel.checkpoint()
+
+        async with Turn(Line(turns), Reservation()):
+            for name, wanted in (("a", 6), ("b", 2), ("c", 1)):
+                line = Line(turns)
+                for _ in range(wanted):
+                    waiting = turns.waiting
+                    group.start_soon(work, name, line)
+                    while turns.waiting == waiting:
+                        await anyio.lowlevel.checkpoint()
+            assert (turns.running, turns.waiting) == (1, 9)
+    assert "".join(served) == "abcabaaaa"
+    assert (turns.running, turns.waiting) == (0, 0)
 
 
 @pytest.mark.parametrize("cancelled", ["waiting", "granted"])
