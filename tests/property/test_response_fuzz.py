@@ -303,9 +303,10 @@ def wholes(peer, size):
     while (response := _response(rest, peer.end)) is not None:
         status, fields, body, rest = response
         known = "content-length" in fields
+        words = {word.strip(" \t") for word in fields.get("content-encoding", "").lower().split(",")}
         if (
-            status == 200
-            and fields.get("content-encoding", "").lower() in {"", "identity"}
+            status in {200, 203}
+            and (words <= {"", "identity"} or size == len(body))  # of the claimed size, it is what was sent
             and len(body) <= LIMITS.max_bytes
             and (known or size in {None, len(body)})
         ):
