@@ -8,7 +8,8 @@ from llm_stage import stage_of, staged_file
 
 from staging import Attachment, llm
 from staging.llm._converter import text as texts
-from staging.llm._converter.text import Cleaner, decide, detect, looks_like_text
+from staging.llm._converter.clean import Cleaner
+from staging.llm._converter.text import decide, detect, looks_like_text
 from staging.llm._files import UnreadableError
 from staging.llm.extract import Excerpt, text_of
 

@@ -15,8 +15,9 @@ from staging._claims.kinds import OCTETS
 from staging._models import StagedFile
 from staging._text import one_line
 from staging._threads import in_thread
+from staging.llm._converter.clean import Cleaner
 from staging.llm._converter.output import MAX_CHARS
-from staging.llm._converter.text import Cleaner, Encoding, codec_of_label, decide, looks_like_text, text_pieces
+from staging.llm._converter.text import Encoding, codec_of_label, decide, looks_like_text, text_pieces
 from staging.llm._files import UnreadableError, reading, staged
 from staging.llm._kinds import PROTECTED, Reader, extension, is_plain, reader_of
 from staging.llm._process import convert
