@@ -1,4 +1,7 @@
-"""Words about the outcomes for the model and for the person in the chat, which no sender can forge."""
+"""Words about the outcomes for the model and for the chat.
+
+No sender can forge them.
+"""
 
 import os
 import re
@@ -30,7 +33,9 @@ def context(
     paths: bool = True,
     path_map: Mapping[StrPath, StrPath] | None = None,
 ) -> str:
-    r"""Return the block that tells a model what was attached, one entry for each outcome.
+    r"""Return the block that tells a model what was attached.
+
+    It has one entry for each outcome.
 
     Whatever the names, descriptions, types, URLs, paths and details contain, the block is the header and exactly as
     many entries as there are outcomes, every line of this grammar (RFC 5234), without a line break at the end::
@@ -89,7 +94,10 @@ def _entry(number: int, outcome: Outcome, urls: Urls, places: _Places | None) ->
 
 
 def contradicted_claim(outcome: Outcome) -> str | None:
-    """Return the claimed type, else that of the claimed name, if there is a file and its bytes contradict it."""
+    """Return the claim that the file's bytes contradict, or None.
+
+    It is the claimed type, or else that of the claimed name. It is None if there is no file.
+    """
     if not isinstance(outcome, StagedFile):
         return None
     attachment = outcome.attachment
@@ -128,7 +136,10 @@ def _downloaded(outcome: Outcome) -> str:
 
 
 def shown_url(attachment: Attachment, *, full: bool = False) -> str:
-    """Return the URL as one line, or nothing for none and for one that has the bytes in itself."""
+    """Return the URL as one line, or an empty text.
+
+    It is empty where there is no URL, and where the URL has the bytes in itself.
+    """
     if is_data_url(attachment.url):
         return ""
     return one_line(attachment.url, limit=2000) if full else bare_url(attachment.url)
@@ -152,12 +163,12 @@ _EXTENSIONS = frozenset({"apk", "bak", "bat", "bin", "dat", "db", "dll", "dmg", 
 
 
 def notice(outcomes: Sequence[Outcome]) -> str:
-    """Return what to tell the person in the chat, or nothing if all went well.
+    """Return what to tell the person in the chat.
 
-    Staged files that are not what they claim to be are named too. Safe to send as it is: at most 400 characters on one
-    line, no mention, no markup, no link that unfurls, no secret. In a name, characters that a chat may act on are
-    replaced by ones that look like them, and so are all dots but that of a usual extension: ``evil.com`` is a link in
-    some chats. Links, embeds and what `accept` left out do not count.
+    It is empty if all went well. Staged files that are not what they claim to be are named too. Safe to send as it is:
+    at most 400 characters on one line, no mention, no markup, no link that unfurls, no secret. In a name, characters
+    that a chat may act on are replaced by ones that look like them, and so are all dots but that of a usual extension:
+    ``evil.com`` is a link in some chats. Links, embeds and what `accept` left out do not count.
     """
     wanted = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
     complaints = [complaint(outcome) for outcome in wanted if isinstance(outcome, Failure)]
@@ -170,13 +181,19 @@ def notice(outcomes: Sequence[Outcome]) -> str:
 
 
 def sentence(complaints: Sequence[str], wanted: int, *, limit: int = _MAX_NOTICE) -> str:
-    """Return the complaints about some of `wanted` attachments as one sentence of bounded length."""
+    """Return the complaints about attachments as one sentence.
+
+    There were `wanted` attachments. The sentence has at most `limit` characters.
+    """
     start = f"{len(complaints)} of {wanted} attachments could not be used: "
     return _joined(start, complaints, limit) if complaints else ""
 
 
 def _joined(start: str, complaints: Sequence[str], limit: int) -> str:
-    """Return as many of the complaints as there is room for, the first at least, and the number of the others."""
+    """Return as many of the complaints as there is room for.
+
+    The first is always there. The others are counted at the end.
+    """
     text = start + complaints[0]
     for shown, more in enumerate(complaints[1:], 1):
         if len(text) + len(more) > limit - 30:

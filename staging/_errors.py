@@ -1,8 +1,8 @@
 """Errors, and the closed list of reasons.
 
-An error carries its facts as fields: the limit, the size, the host, the status. Words are made where somebody reads
-them. `detail` is for anybody's eyes, the sender's too. What only a programmer can act on is `hint`: it goes to the log,
-and into tracebacks as a note.
+An error carries its facts as fields: the limit, the size, the host, the status. They become words where they are
+shown. `detail` may be shown to all people, the sender included. `hint` is what only a programmer can act on. It goes to
+the log, and into tracebacks as a note.
 """
 
 from typing import Any, Literal, NamedTuple
@@ -126,7 +126,9 @@ class RejectedError(_ReasonedError, ValueError):
 
 
 class DownloadError(_ReasonedError):
-    """Says that the network, the status or the body was not what a download needs.
+    """Says that the server or the network did not deliver the file.
+
+    The connection, the status or the body was not what a download needs.
 
     Args:
         reason: one word of the closed list `Reason`; `Failure` says what each means.
@@ -178,9 +180,15 @@ class WorkspaceError(_ReasonedError, OSError):
 
 
 class StageClosedError(StagingError, RuntimeError):
-    """Says that a stage or an area was used outside its scope or in a forked child, or entered twice."""
+    """Says that a stage or an area cannot be used now.
+
+    It was used outside its scope or in a forked child, or it was entered twice.
+    """
 
 
 def too_large(limit: int, size: int | None = None) -> RejectedError:
-    """Return the error for a file over the limit; `size` is None where it is not known."""
+    """Return the error for a file over the limit.
+
+    `size` is None where it is not known.
+    """
     return RejectedError("too_large", describe_limit(size, limit), limit=limit, size=size)

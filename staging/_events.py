@@ -24,7 +24,9 @@ class Started(metaclass=Readable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Progress(metaclass=Readable):
-    """Tells that bytes are coming in, at most about ten times a second for each file.
+    """Tells that bytes are coming in.
+
+    It comes at most about ten times a second for each file.
 
     Attributes:
         attachment: what is downloaded.
@@ -39,7 +41,9 @@ class Progress(metaclass=Readable):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Finished(metaclass=Readable):
-    """Tells that an attachment has its outcome, the refused and skipped ones too.
+    """Tells that an attachment has its outcome.
+
+    It comes for the refused and skipped ones too.
 
     Attributes:
         outcome: what became of it.
@@ -73,7 +77,7 @@ class Throttle:
         self._next = float("-inf")
 
     def ready(self, now: float) -> bool:
-        """Tell whether enough time has passed since the last time this was true."""
+        """Tell whether enough time has passed since this was last true."""
         if now < self._next:
             return False
         self._next = now + PROGRESS_INTERVAL

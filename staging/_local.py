@@ -1,8 +1,10 @@
-"""Bytes, ``data:`` URLs, open files, uploads and files of this machine, which need no network.
+"""Stage attachments that need no network.
+
+They are bytes, ``data:`` URLs, open files, uploads and files of this machine.
 
 Theory of operation. It is a download without a server: the same limits, names, types and outcomes. Everything that may
-block runs in a thread. An object's own `read` gets one of its own, since it may hang for reasons that are not the
-disk's. A path is opened, copied and closed by one function in one thread, so no descriptor can be lost between the two;
+block runs in a thread. An object's own `read` gets a separate thread, since it may hang longer than a disk does. A
+path is opened, copied and closed by one function in one thread, so no descriptor can be lost between the two;
 a copy that is given up ends with its next piece, because the part file takes no more.
 """
 
@@ -32,12 +34,15 @@ _PIECE = 8 * 1_048_576  # bytes that are copied at once
 
 
 def is_local(attachment: Attachment) -> bool:
-    """Tell whether the bytes are here already, or come from an object of the caller's."""
+    """Tell whether an attachment needs no network.
+
+    Its bytes are here already, or come from an object of the caller's.
+    """
     return not attachment.url.strip() or attachment.data is not None or is_data_url(attachment.url)
 
 
 def identity(attachment: Attachment) -> Hashable:
-    """Return what is equal for attachments that are the same file.
+    """Return a key that is equal for attachments of the same file.
 
     A stream can only be read once, so the same object is read once.
     """
@@ -49,7 +54,7 @@ def identity(attachment: Attachment) -> Hashable:
 
 
 async def stage_local(attachment: Attachment, terms: Terms, turn: Turn, progress: Progress) -> StagedFile:
-    """Stage what `is_local`, or leave nothing behind.
+    """Stage an attachment that `is_local`, or leave nothing behind.
 
     Raises:
         RejectedError: if it is over a limit or a budget, or cannot be read as bytes.
@@ -217,7 +222,7 @@ def _takes_size(read: Callable[..., Any]) -> bool:
         inspect.signature(read).bind(1)
     except TypeError:
         return False
-    except ValueError:  # of some built-in ones nobody wrote it down
+    except ValueError:  # some built-in functions have no signature
         return True
     return True
 

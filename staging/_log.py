@@ -19,7 +19,7 @@ _log = logging.getLogger("staging")
 
 
 def log(level: int, template: str, *values: object, error: BaseException | None = None, **facts: Any) -> None:
-    """Write one record, whatever handlers and filters do.
+    """Write one record, and ignore what handlers and filters raise.
 
     Args:
         level: of `logging`.
@@ -47,7 +47,7 @@ def log_batch(outcomes: Sequence[Outcome], label: str = "") -> None:
 
 
 def log_outcome(outcome: Outcome, label: str = "") -> None:
-    """Warn of a failure, and of a staged file that is not what it claims to be."""
+    """Warn of a failure, or of a file that contradicts its claim."""
     name, url = one_line(outcome.name), shown_url(outcome.attachment)
     facts: Mapping[str, Any] = {"label": label, "name": name, "url": url}
     if isinstance(outcome, Failure):

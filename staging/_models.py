@@ -1,6 +1,6 @@
-"""Values for what was asked for, what became of it, and the numbers that bound it.
+"""Values for attachments, their outcomes and the limits of a stage.
 
-All of them are frozen, and checked when they are made: one that exists can be used.
+All of them are frozen. They are checked when they are made, so one that exists can be used.
 """
 
 import inspect
@@ -121,7 +121,7 @@ _NO_HEADERS: Mapping[str, str] = _ReadOnly()
 
 
 def checked_headers(headers: Any) -> Mapping[str, str]:
-    """Return request headers that can be sent and that nobody changes any more.
+    """Return a read-only copy of request headers that can be sent.
 
     Raises:
         TypeError: if they are no mapping of text to text.
@@ -147,7 +147,7 @@ def _checked_data(data: Any) -> bytes:
 
 
 def is_size(value: Any) -> bool:
-    """Tell whether this is a number of bytes that a file can have."""
+    """Tell whether this is a size in bytes that a file can have."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE
 
 
@@ -159,7 +159,10 @@ def _require_size(value: Any) -> None:
 
 
 def _shown(value: Any) -> str:
-    """Return what a person recognises a wrong value by, without the secrets of a text."""
+    """Return a wrong value as an error message shows it.
+
+    The secrets of a text are left out.
+    """
     if isinstance(value, float) or (isinstance(value, int) and abs(value) <= MAX_SIZE):
         return repr(value)
     if isinstance(value, str):
@@ -169,7 +172,10 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome(metaclass=Readable):
-    """Holds the attachment as it was claimed, and a display name that is safe on one line."""
+    """Holds the attachment and a display name on one safe line.
+
+    The attachment is as it was claimed.
+    """
 
     attachment: Attachment
     name: str
@@ -185,7 +191,11 @@ class _Outcome(metaclass=Readable):
         return None
 
     def as_dict(self) -> dict[str, Any]:
-        """Return the caller's own mapping, or `url`, `filename` and `type`, plus `local_path` and `downloaded`."""
+        """Return the outcome as a dictionary.
+
+        It has what the caller's own mapping has, or else `url`, `filename` and `type`. `local_path` and `downloaded`
+        are added.
+        """
         own = _own_keys(self.attachment.source)
         if own is None:
             own = {"url": self.attachment.url, "filename": self.name, "type": self.attachment.kind}
@@ -195,15 +205,15 @@ class _Outcome(metaclass=Readable):
 def _own_keys(source: Any) -> dict[str, Any] | None:
     try:
         return dict(source) if isinstance(source, Mapping) else None
-    except Exception:  # noqa: BLE001  # somebody else's mapping
+    except Exception:  # noqa: BLE001  # a foreign mapping may raise anything
         return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class StagedFile(_Outcome):
-    """The complete file is at `path`, under a final name that no half-written file ever had.
+    """An attachment whose complete file is at `path`.
 
-    It is a path itself: ``open(file)`` and ``Path(file)`` work.
+    No half-written file ever had that name. It is a path itself: ``open(file)`` and ``Path(file)`` work.
 
     Attributes:
         attachment: what was asked for, as it was claimed.
@@ -219,7 +229,7 @@ class StagedFile(_Outcome):
 
     @property
     def downloaded(self) -> bool:
-        """Tell that the bytes are on disk."""
+        """Return True, since the bytes are on disk."""
         return True
 
     @property
@@ -238,7 +248,7 @@ class StagedFile(_Outcome):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Failure(_Outcome):
-    """The attachment is not there, and why.
+    """An attachment that was not staged, and the reason.
 
     Attributes:
         attachment: what was asked for, as it was claimed.
@@ -285,7 +295,9 @@ def failure(attachment: Attachment, name: str, error: StagingError) -> Failure:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Skipped(_Outcome):
-    """The attachment was not wanted, so it has neither a file nor a failure.
+    """An attachment that was not wanted.
+
+    It has neither a file nor a failure.
 
     Attributes:
         attachment: what was asked for, as it was claimed.
@@ -301,7 +313,9 @@ Outcome = StagedFile | Failure | Skipped
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Limits(metaclass=Readable):
-    """The numbers of a stage. Every ``max_`` is inclusive, a MB is 1,048,576 bytes, times are in seconds.
+    """The numbers that limit a stage.
+
+    Every ``max_`` is inclusive. One MB is 1,048,576 bytes. Times are in seconds.
 
     Args:
         max_mb: MB of one file; more fails with ``too_large``, before the body if a size is known.
@@ -339,23 +353,23 @@ class Limits(metaclass=Readable):
 
     @property
     def max_bytes(self) -> int:
-        """`max_mb` in bytes."""
+        """Return `max_mb` in bytes."""
         return to_bytes(self.max_mb)
 
     @property
     def max_total_bytes(self) -> int:
-        """`max_total_mb` in bytes."""
+        """Return `max_total_mb` in bytes."""
         return to_bytes(self.max_total_mb)
 
     @property
     def min_free_bytes(self) -> int:
-        """`min_free_mb` in bytes."""
+        """Return `min_free_mb` in bytes."""
         return to_bytes(self.min_free_mb)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AreaStats(metaclass=Readable):
-    """What an area is doing now, and what it has done since its start.
+    """What an area does now, and what it did since its start.
 
     Attributes:
         stages_open: stages that are entered and not left.
@@ -386,12 +400,18 @@ class AreaStats(metaclass=Readable):
 
 
 def to_bytes(mb: float) -> int:
-    """Return megabytes as a whole number of bytes, and infinity as the largest size there is."""
+    """Return megabytes as a whole number of bytes.
+
+    Infinity becomes the largest size there is.
+    """
     return sys.maxsize if math.isinf(mb) else int(mb * MB)
 
 
 def require_number(name: str, value: Any, *, zero: bool) -> None:
-    """Raise ValueError, naming the field, unless `value` is a number above zero (or zero, if `zero`)."""
+    """Raise ValueError unless `value` is a number above zero.
+
+    The message names the field. With `zero`, zero is allowed too.
+    """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, not {value!r}")  # noqa: TRY004  # the contract says ValueError
     if math.isnan(value) or value < 0 or (value == 0 and not zero):

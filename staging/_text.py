@@ -1,4 +1,7 @@
-"""Words for people, logs and prompts, on one line, without secrets and without what acts on a terminal."""
+"""Make words safe for people, logs and prompts.
+
+They are on one line, without secrets, and without characters that act on a terminal.
+"""
 
 import re
 
@@ -42,7 +45,10 @@ def one_line(text: str, *, limit: int = 300) -> str:
 
 
 def quoted(name: str) -> str:
-    r"""Return `name` in single quotes, as one printable line in which no character closes them."""
+    r"""Return `name` in single quotes, as one printable line.
+
+    No character of the name closes the quotes.
+    """
     escaped = one_line(name).replace("\\", "\\\\").replace("'", "\\'")
     return f"'{escaped}'"
 
@@ -50,8 +56,9 @@ def quoted(name: str) -> str:
 def bare_url(url: str, *, limit: int = 2000) -> str:
     """Return `url` without what carries secrets, as one printable line.
 
-    Query, fragment and userinfo go, also where the URL is malformed, and so do the secrets that some services put into
-    a path: a bot's token at Telegram, the tokens of webhooks, a server's session. Of a ``data:`` URL the data go.
+    Query, fragment and userinfo are left out, also where the URL is malformed. So are the secrets that some services
+    put into a path: a bot's token at Telegram, the tokens of webhooks, a server's session. Of a ``data:`` URL the data
+    are left out.
     """
     if ordinary := _ordinary(url):
         return one_line(ordinary[0], limit=limit)
@@ -103,7 +110,10 @@ def _without_secrets(url: str, looked_at: slice) -> str:
 
 
 def format_size(size: float) -> str:
-    """Return a number of bytes as a person writes it, such as ``61.2 MB``, in units of 1,024."""
+    """Return a number of bytes as a person writes it.
+
+    An example is ``61.2 MB``. The units are powers of 1,024.
+    """
     if size == 1:
         return "1 byte"
     value, unit = float(size), 0
@@ -114,10 +124,12 @@ def format_size(size: float) -> str:
 
 
 def describe_limit(size: int | None, limit: int) -> str:
-    """Return the line for what is over a limit, with both numbers told apart.
+    """Return the line for what is over a limit.
+
+    The two numbers in it never look the same.
 
     Args:
-        size: bytes that there are; None: more than the limit, but nobody knows how many.
+        size: bytes that there are; None if all that is known is that they are too many.
         limit: bytes that are allowed.
     """
     allowed = format_size(limit)

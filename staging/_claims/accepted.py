@@ -1,4 +1,7 @@
-"""Types that a caller wants, judged by the claim, and again by the bytes."""
+"""Leave out types that a caller does not want.
+
+A type is judged twice, by the claim before the download and by the bytes after it.
+"""
 
 import re
 from collections.abc import Sequence
@@ -14,7 +17,9 @@ _PATTERN = re.compile(r"(?:\*|[\w!#$&^.+-]+)/(?:\*|[\w!#$&^.+-]+)", re.ASCII)
 
 
 class Accepted:
-    """Media types that are wanted, each perhaps with a ``*`` in place of its second half.
+    """The media types that a caller wants.
+
+    A ``*`` may stand in place of the second half.
 
     Args:
         types: ``image/*``, ``application/pdf``, and so on.
@@ -33,15 +38,18 @@ class Accepted:
         self.types = tuple(_checked(each) for each in given)
 
     def excludes(self, attachment: Attachment) -> bool:
-        """Tell whether the claimed type, else the extension, is known and not wanted."""
+        """Tell whether an attachment claims a type that is not wanted.
+
+        Without a claimed type, the extension is the claim. An unknown one excludes nothing.
+        """
         claim = _claim(attachment)
         return claim is not None and not self._has(claim)
 
     def admits(self, staged: StagedFile) -> bool:
-        """Tell whether a file is wanted, by its bytes or by a claim that they do not contradict.
+        """Tell whether a file is wanted.
 
-        The bytes of many an honest file show less than its sender knows: a table is ``text/plain``, and sound in an
-        MP4 is ``video/mp4``.
+        Its bytes decide, or a claim that they do not contradict. The bytes of many an honest file show less than its
+        sender knows: a table is ``text/plain``, and sound in an MP4 is ``video/mp4``.
         """
         if self._has(staged.media_type):
             return True

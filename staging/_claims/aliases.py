@@ -1,7 +1,7 @@
 """Media types that go by several names, or that one container serves.
 
-Each row stands under the name that the comparison uses. An honest sender writes any of them: the registered one, the
-one before it was registered, the one of a browser, of a desktop, of ``file``.
+Each row stands under the name that the comparison uses. Honest senders write any of the names: the registered one, an
+older one, or the one that a browser, a desktop or ``file`` uses.
 """
 
 from staging._claims.kinds import DOC, GZIP, HTML, JSON, MP3, MSG, OLE, PDF, PPT, SVG, XLS, XML, ZIP
@@ -197,6 +197,9 @@ ALIASES = {alias: name.lower() for name, aliases in _NAMES.items() for alias in 
 
 
 def canonical(media_type: str) -> str:
-    """Return the one name that stands for a type and its aliases, in lower case and without parameters."""
+    """Return the one name for a type and its aliases.
+
+    It is in lower case and without parameters.
+    """
     bare = media_type.partition(";")[0].strip().lower()
     return ALIASES.get(bare, bare)

@@ -1,6 +1,7 @@
 """Sound without a container, told by its frames.
 
-Eleven set bits prove nothing. So a header counts only if another header of the same stream stands where it says.
+A frame begins with eleven set bits, which other data have too. So a header counts only if another header of the same
+stream stands where the first one says.
 """
 
 import re
@@ -74,7 +75,10 @@ def _sound_in(tail: bytes) -> str:
 
 
 def _frames(data: bytes, at: int, read: Callable[[bytes], tuple[int, bytes]]) -> int:
-    """Return how many frames of one stream follow each other at `at`, `_CHAIN` at most."""
+    """Count the frames of one stream that follow each other at `at`.
+
+    It counts to `_CHAIN` at most.
+    """
     size, stream = read(data[at : at + 7])
     count = 0
     while size and count < _CHAIN:
@@ -97,9 +101,10 @@ _HERTZ = (44_100, 48_000, 32_000)
 
 
 def _mpeg_frame(header: bytes) -> tuple[int, bytes]:
-    """Return the size of the MPEG audio frame that begins here, and what all frames of its stream share.
+    """Return the size of the MPEG audio frame that begins here.
 
-    ISO 11172-3, 2.4.1.3, and 13818-3 for versions 2 and 2.5. The size is 0 if no frame begins here.
+    The second value is what all frames of its stream share. The size is 0 if no frame begins here. The rules are those
+    of ISO 11172-3, 2.4.1.3, and of 13818-3 for versions 2 and 2.5.
     """
     if len(header) < 4 or header[0] != 0xFF or header[1] & 0xE0 != 0xE0:
         return 0, b""
@@ -117,7 +122,10 @@ def _mpeg_frame(header: bytes) -> tuple[int, bytes]:
 
 
 def _adts_frame(header: bytes) -> tuple[int, bytes]:
-    """Return the size of the AAC frame that begins here, and the fixed part of its header (ISO 13818-7, 6.2)."""
+    """Return the size of the AAC frame that begins here.
+
+    The second value is the fixed part of its header (ISO 13818-7, 6.2). The size is 0 if no frame begins here.
+    """
     if len(header) < 7 or header[0] != 0xFF or header[1] & 0xF6 != 0xF0 or header[2] >> 2 & 15 > 12:
         return 0, b""
     size = (header[3] & 3) << 11 | header[4] << 3 | header[5] >> 5
@@ -125,7 +133,10 @@ def _adts_frame(header: bytes) -> tuple[int, bytes]:
 
 
 def _is_ac3(head: bytes) -> bool:
-    """Tell whether a second AC-3 frame with the same sample rate and version follows (ETSI TS 102 366, 4.3)."""
+    """Tell whether a second AC-3 frame follows.
+
+    It must have the sample rate and the version of the first (ETSI TS 102 366, 4.3).
+    """
     at = head.find(b"\x0b\x77", 128)
     while 0 <= at < 4000:
         if head[at + 4 : at + 5] and (head[at + 4] ^ head[4]) & 0xC0 == 0 and head[at + 5 : at + 6] == head[5:6]:
@@ -135,7 +146,10 @@ def _is_ac3(head: bytes) -> bool:
 
 
 def _is_flac_frame(header: bytes) -> bool:
-    """Tell whether a FLAC frame begins here, by its header's own CRC-8 (RFC 9639 section 9.1)."""
+    """Tell whether a FLAC frame begins here.
+
+    The CRC-8 in its header decides (RFC 9639 section 9.1).
+    """
     if len(header) < 16 or header[0] != 0xFF or header[1] not in {0xF8, 0xF9}:
         return False
     block, rate, channels, bits = header[2] >> 4, header[2] & 15, header[3] >> 4, header[3] >> 1 & 7
@@ -146,7 +160,10 @@ def _is_flac_frame(header: bytes) -> bool:
 
 
 def _coded_length(first: int) -> int:
-    """Return the bytes of a number that is coded like UTF-8, by its first byte."""
+    """Return how many bytes a number has, by its first byte.
+
+    The number is coded like UTF-8.
+    """
     return next((n for n, (mask, lead) in _LEADS.items() if first & mask == lead), 16)
 
 

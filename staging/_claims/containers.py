@@ -1,6 +1,6 @@
-"""Containers for sound and film, told by what they say they hold.
+"""Tell sound from film in the containers that hold both.
 
-One container serves both. Where its tracks are seen, they decide; else the brand does; else it is called a film.
+Where the tracks are seen, they decide. Otherwise the brand does. Without either, the file is called a film.
 """
 
 import re
@@ -39,7 +39,10 @@ _ASF_FILM = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
 
 
 def type_of_iso(head: bytes, tail: bytes) -> str:
-    """Return the type of an ISO base media file (ISO 14496-12, 4.3) by its brands and tracks."""
+    """Return the type of an ISO base media file.
+
+    Its brands and its tracks decide (ISO 14496-12, 4.3).
+    """
     size, major = struct.unpack_from(">I4x4s", head.ljust(12, b"\0"))
     end = min(size, len(head), 16 + 4 * _MOST_BRANDS)
     brands = {head[at : at + 4] for at in range(16, end - 3, 4)}
@@ -57,7 +60,10 @@ def type_of_iso(head: bytes, tail: bytes) -> str:
 
 
 def _tracks(head: bytes, tail: bytes) -> set[bytes]:
-    """Return what all tracks of the movie are, or nothing if one may lie outside of what is seen."""
+    """Return what all tracks of the movie are.
+
+    The result is empty if a track may lie outside of what is seen.
+    """
     start = head.find(b"moov")
     if start >= 4:
         size = int.from_bytes(head[start - 4 : start])
@@ -69,13 +75,19 @@ def _tracks(head: bytes, tail: bytes) -> set[bytes]:
 
 
 def type_of_matroska(head: bytes, _: bytes) -> str:
-    """Return the type of a WebM or Matroska file by its DocType and the codecs of its tracks."""
+    """Return the type of a WebM or Matroska file.
+
+    Its DocType and the codecs of its tracks decide.
+    """
     name = "webm" if _DOC_TYPE.match(head) else "matroska"
     return f"audio/{name}" if set(_CODEC.findall(head)) == {b"A"} else f"video/{name}"
 
 
 def type_of_ogg(head: bytes, _: bytes) -> str:
-    """Return the type of an Ogg file by its codecs, whose first pages stand in front (RFC 5334)."""
+    """Return the type of an Ogg file by its codecs.
+
+    Their first pages stand at the begin of the file (RFC 5334).
+    """
     first = head[:600]
     return "video/ogg" if _OGG_FILM.search(first) else "audio/ogg" if _OGG_SOUND.search(first) else "application/ogg"
 
@@ -86,7 +98,10 @@ def type_of_asf(head: bytes, _: bytes) -> str:
 
 
 def is_transport_stream(head: bytes) -> bool:
-    """Tell whether sync bytes stand at each packet's begin (ISO 13818-1, 2.4.3.2), with or without a time code."""
+    """Tell whether each packet begins with the sync byte.
+
+    A packet has 188 bytes (ISO 13818-1, 2.4.3.2), 192 with a time code in front, or 204 with check bytes behind.
+    """
     return any(_is_packed(head[offset::size]) for size, offset in _PACKETS)
 
 

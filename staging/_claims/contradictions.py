@@ -1,4 +1,4 @@
-"""A claimed media type against the observed one.
+"""Compare a claimed media type with the observed one.
 
 An honest claim is never contradicted, however old, informal or general its name is. So each rule here makes an
 exception for what honest programs write.
@@ -101,13 +101,13 @@ _HONEST: dict[str, frozenset[str]] = {
 
 
 def contradicts(claimed: str | None, observed: str, name: str = "") -> bool:
-    """Tell whether the bytes show the claim to be wrong in a way that a person wants to know.
+    """Tell whether the bytes show that the claim is wrong.
 
-    Parameters, case and aliases do not count, nor do two names of one container (``audio/mp4``, ``video/quicktime``).
-    A claim that says nothing is no claim: then the extension of the name is one. What is more precise than the
-    observation can be is not contradicted: any text against ``text/plain``, an unknown format against the zip, the XML
-    or the JSON that it is made of. A web page contradicts every claim but text for reading. Unknown
-    bytes contradict only a type that is always recognised.
+    Only a difference that a person wants to know of counts. Parameters, case and aliases do not count, nor do two names
+    of one container (``audio/mp4``, ``video/quicktime``). A claim that says nothing is no claim. Then the extension of
+    the name is the claim. A claim that is more precise than an observation can be is not contradicted: any text against
+    ``text/plain``, an unknown format against the zip, the XML or the JSON that it is made of. A web page contradicts
+    every claim but text for reading. Unknown bytes contradict only a type that is always recognised.
 
     Args:
         claimed: what the sender or a server says: any text at all.
@@ -125,7 +125,9 @@ def contradicts(claimed: str | None, observed: str, name: str = "") -> bool:
 
 
 def refuted_claim(claimed: str | None, observed: str, name: str = "") -> str | None:
-    """Return the claim that the bytes contradict, which may be that of the name.
+    """Return the claim that the bytes contradict, or None.
+
+    It is the claimed type, or else the type of the name.
 
     Args:
         claimed: as for `contradicts`.
@@ -138,10 +140,10 @@ def refuted_claim(claimed: str | None, observed: str, name: str = "") -> str | N
 
 
 def kind_shown(claimed: str | None, observed: str, name: str = "") -> Kind:
-    """Return the kind to call a file by, which is the observed one where the bytes decide.
+    """Return the kind to call a file by.
 
-    Where one container holds sound as well as film and its tracks were not seen, or where the bytes show nothing, an
-    honest claim decides.
+    It is the observed kind where the bytes decide. Where one container holds sound as well as film and its tracks were
+    not seen, or where the bytes show nothing, an honest claim decides.
 
     Args:
         claimed: as for `contradicts`.
@@ -166,7 +168,10 @@ def _claim(claimed: str | None, name: str) -> str:
 
 
 def _is_kin(claim: str, seen: str) -> bool:
-    """Tell whether both are documents of one program, or one is the container of the other."""
+    """Tell whether a claimed and an observed type are related.
+
+    Both are documents of one program, or one is the container of the other.
+    """
     if claim in _PACKAGES:  # OLE: behind a password, and seen in part
         kind, shown = _kind_of_document(claim), _kind_of_document(seen)
         return seen in {ZIP, OLE, ENCRYPTED} or kind == shown or _WITHOUT_MACROS.get(kind) == shown
@@ -208,7 +213,10 @@ _WITHOUT_MACROS = {  # LibreOffice writes such files: the name allows macros, an
 
 
 def _is_unlike(claim: str, seen: str) -> bool:
-    """Tell whether a claim that no signature can prove is at odds with something that was recognised."""
+    """Tell whether a claim does not fit the recognised format.
+
+    The claim is of a type that has no signature.
+    """
     readable = claim.startswith(("text/", "message/")) or claim in _TEXTUAL
     if seen == HTML:
         return not readable or claim in _DATA

@@ -1,4 +1,4 @@
-"""URLs that have their bytes in themselves (RFC 2397), read as browsers do.
+"""Read ``data:`` URLs (RFC 2397) as browsers do.
 
 The rules are those of https://fetch.spec.whatwg.org/#data-urls and of forgiving-base64 decode in
 https://infra.spec.whatwg.org.
@@ -30,7 +30,9 @@ def name_of(url: str) -> str | None:
 
 
 def decode(url: str, limit: int) -> bytes:
-    """Return the bytes of a URL that has them in itself, and block meanwhile.
+    """Return the bytes that a ``data:`` URL has in itself.
+
+    It blocks while it decodes.
 
     Args:
         url: begins with ``data:``, in any case.
@@ -58,7 +60,10 @@ def decode(url: str, limit: int) -> bytes:
 
 
 def _base64(text: bytes) -> bytes:
-    """Decode as browsers do, with space anywhere, and with padding or none."""
+    """Decode base64 as browsers do.
+
+    White space may stand anywhere, and padding may be left out.
+    """
     text = text.translate(None, _SPACE).rstrip(b"=")
     try:
         return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)

@@ -1,4 +1,7 @@
-"""Read the names that servers claim, in a ``Content-Disposition`` header or in the URL itself."""
+"""Read the file names that servers claim.
+
+They stand in a ``Content-Disposition`` header or in the URL itself.
+"""
 
 import binascii
 import re
@@ -15,7 +18,7 @@ from staging._text import last_segment
 def url_filename(url: str) -> str | None:
     """Return the last path segment of `url`, percent-decoded, or None.
 
-    Never raises on text. Query and fragment are not looked at: signatures have no place in a name. Bytes that are
+    It never raises on text. Query and fragment are left out, since a name must hold no signature. Bytes that are
     not UTF-8 are read as windows-1252. The result still has to pass through `safe_name`: ``%2F`` is a slash by now.
     """
     segment = last_segment(url)
@@ -66,7 +69,9 @@ _CHARSETS = {
 
 
 def disposition_filename(header: bytes) -> str | None:
-    """Return the file name that a ``Content-Disposition`` value claims, or None. Never raises, in linear time.
+    """Return the file name that a ``Content-Disposition`` value claims, or None.
+
+    It never raises, and takes linear time.
 
     In order: ``filename*`` in UTF-8 or ISO-8859-1 (RFC 6266 section 4.3, RFC 8187), continuations (RFC 2231 section
     3; a gap ends them, and so does a repeated number), ``filename``, and last ``filename*`` in another charset or in
@@ -126,7 +131,10 @@ def _plain(value: str) -> str | None:
 
 
 def _extended(parameter: _Parameter, *, odd: bool = False) -> str | None:
-    """Return an extended value that is as RFC 8187 has it, or with `odd` one that is not."""
+    """Return the name in an extended value (RFC 8187), or None.
+
+    With `odd` it is the name in a value that RFC 8187 does not allow.
+    """
     charset, mark, text = _split_extended(parameter.value)
     if not mark:  # `filename*=b`: meant as a plain one
         return _plain(parameter.value)
@@ -169,7 +177,10 @@ def _in_order(segments: dict[int, tuple[str, str]]) -> Iterator[tuple[str, str]]
 
 
 def _split_extended(value: str) -> tuple[str, str, str]:
-    """Split ``charset'language'text``, of which some leave out one mark."""
+    """Split ``charset'language'text`` into charset, mark and text.
+
+    Some servers leave out one mark.
+    """
     charset, mark, rest = value.partition("'")
     language, second, text = rest.partition("'")
     return charset, mark, text if second else language
@@ -180,7 +191,10 @@ def _octets(text: str) -> bytes | None:
 
 
 def _words(value: str) -> str | None:
-    """Decode RFC 2047 words. White space after one does not count. One broken word voids the value."""
+    """Decode RFC 2047 words.
+
+    White space after a word does not count. One broken word makes the whole value unusable.
+    """
     text, after_word = "", False
     for token in _TOKEN.findall(value):
         if token.startswith("=?"):
@@ -230,7 +244,10 @@ def _guess(octets: bytes) -> str:
 
 
 def _repaired(text: str) -> str:
-    """Return text that a server read as ISO-8859-1 and encoded once more as what it was before."""
+    """Return text as it was before a second encoding.
+
+    The server read UTF-8 as ISO-8859-1 or windows-1252, and encoded it once more.
+    """
     for codec in ("latin-1", "cp1252"):
         with suppress(UnicodeError):
             return text if text.isascii() else text.encode(codec).decode()

@@ -1,4 +1,7 @@
-"""Any claim in, one lawful path component out, unique within a stage."""
+"""Make one safe path component of any claimed name.
+
+It is unique within a stage.
+"""
 
 import re
 from unicodedata import category, normalize
@@ -24,17 +27,23 @@ _REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))  # two of them make one f
 
 
 def safe_name(claimed: str | None, *, fallback: str = "attachment") -> str:
-    r"""Return one usable path component for any claim, hostile or absent. Never raises on text.
+    r"""Return one usable path component for any claim, hostile or absent.
 
-    The result is never empty, ``.`` or ``..``; it is printable (no control, format, bidi, zero-width, surrogate,
-    private-use or unassigned character, no space but U+0020) and NFC; it has no separator and none of
-    ``<>:"|?*`$';&``; it is no Windows device name, with or without extension; it has no leading ``-``, ``.``, ``~``
-    or space and no trailing dot or space; and it is at most 150 bytes of UTF-8, cut between user-perceived characters
-    with the extension kept. A name that is all this already comes back unchanged, so the function is idempotent.
+    It never raises on text. The result has these properties:
 
-    Of a path, by either separator family, the last non-empty component counts. Invisible characters vanish, other
-    spaces and line breaks become a space (a model or a shell cannot retype U+202F), what is left of the forbidden
-    becomes ``_``, a device name gets a ``_`` in front (as in Chromium).
+    * It is never empty, ``.`` or ``..``.
+    * It is NFC and printable: no control, format, bidi, zero-width, surrogate, private-use or unassigned character, and
+      no space but U+0020.
+    * It has no separator and none of ``<>:"|?*`$';&``.
+    * It is no Windows device name, with or without extension.
+    * It has no leading ``-``, ``.``, ``~`` or space, and no trailing dot or space.
+    * It is at most 150 bytes of UTF-8. A longer name is cut between user-perceived characters and keeps its extension.
+
+    A name that has all of them already comes back unchanged, so the function is idempotent.
+
+    Of a path, with slashes or backslashes, the last component that is not empty counts. Invisible characters are
+    removed. Other spaces and line breaks become a space, since a model or a shell cannot retype U+202F. Other forbidden
+    characters become ``_``. A device name gets a ``_`` in front (as in Chromium).
 
     Sources: CWE-22, CVE-2021-42574 (bidi), Microsoft's "Naming Files, Paths, and Namespaces" (device
     names, COM¹ included), UAX 15 and UAX 29. NFC comes before the filter because it makes ``;`` of U+037E and a
@@ -75,7 +84,11 @@ def _fit(name: str) -> str:
 
 
 def _split_extension(name: str) -> tuple[str, str]:
-    """Split off the extension with its dot and a ``.tar``, if it is of 1 to 16 characters without a space."""
+    """Split a name into its stem and its extension.
+
+    The extension keeps its dot, and a ``.tar`` in front is part of it. With a space or more than 16 characters it is
+    none.
+    """
     stem, _, suffix = name.rpartition(".")
     if not stem or not 0 < len(suffix) <= _LONGEST_EXTENSION or " " in suffix:
         return name, ""
@@ -85,7 +98,10 @@ def _split_extension(name: str) -> tuple[str, str]:
 
 
 def _shorten(text: str, room: int) -> str:
-    """Return the head of `text` that fits into `room` bytes and ends where a user-perceived character ends."""
+    """Return the head of `text` that fits into `room` bytes.
+
+    It ends where a user-perceived character ends.
+    """
     longest = len(text.encode()[:room].decode(errors="ignore"))
     end = longest
     while 0 < end < len(text) and _is_joined(text, end):
@@ -103,11 +119,11 @@ def _is_joined(text: str, index: int) -> bool:
 
 
 def with_extension(name: str, media_type: str) -> str:
-    """Return the name with the extension of the observed type, if it has none of its own.
+    """Return the name with the extension of the observed type.
 
-    Programs that are handed a path open it by its extension. ``.bin`` and its kind say nothing, and neither do digits
-    (``Screenshot at 10.30.15``), so a picture, a film, a sound or a PDF gets its own behind them. Text keeps the name
-    that it has: ``README``, ``Makefile``.
+    A name whose own extension says something is returned unchanged. Programs that are handed a path open it by its
+    extension. ``.bin`` and its kind say nothing, and neither do digits (``Screenshot at 10.30.15``), so a picture, a
+    film, a sound or a PDF gets its own behind them. Text keeps the name that it has: ``README``, ``Makefile``.
 
     Args:
         name: a result of `safe_name`.
@@ -127,7 +143,7 @@ _VAGUE = frozenset(
 
 
 class UniqueNames:
-    """Names that never meet on any file system.
+    """Makes names that differ on every file system.
 
     They are unique under case folding and canonical equivalence.
 
@@ -136,7 +152,7 @@ class UniqueNames:
     equal names takes linear time in all. Numbered names obey the laws of `safe_name`.
 
     The key is coarser than any one system's rule: ext4, APFS and HFS+ fold case and normalise, NTFS and FAT compare
-    upper case, where ``ı`` meets ``I``.
+    upper case, where ``ı`` equals ``I``.
     """
 
     def __init__(self) -> None:
@@ -144,7 +160,9 @@ class UniqueNames:
         self._next: dict[str, int] = {}
 
     def claim(self, name: str) -> str:
-        """Return `name`, or its first numbered form that is free, and take it.
+        """Return `name`, or its first numbered form that is free.
+
+        That name is taken from then on.
 
         Args:
             name: a result of `safe_name`.

@@ -1,4 +1,4 @@
-"""Pictures whose first bytes leave open which of several formats they are."""
+"""Tell apart the picture formats that share their first bytes."""
 
 import re
 import struct
@@ -39,7 +39,10 @@ _FRAME = re.compile(rb"[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xda\xf7]", re.DOTAL
 
 
 def still_of_brands(major: bytes, compatible: set[bytes]) -> str | None:
-    """Return the type of a picture in an ISO base media file, or None where the brands name none."""
+    """Return the type of a picture in an ISO base media file.
+
+    It is None where the brands name no picture.
+    """
     if known := _STILL.get(major):
         return known
     if major not in _GENERAL:
@@ -48,7 +51,10 @@ def still_of_brands(major: bytes, compatible: set[bytes]) -> str | None:
 
 
 def type_of_jpeg(head: bytes, _: bytes) -> str:
-    """Return the type of a JPEG or JPEG-LS file, which differ in the start of frame (ITU-T T.87, C.1.1)."""
+    """Return the type of a JPEG or JPEG-LS file.
+
+    They differ in the start of frame (ITU-T T.87, C.1.1).
+    """
     at = 2
     while head.startswith(b"\xff", at) and at + 4 <= len(head):
         marker = head[at + 1 : at + 2]
@@ -59,21 +65,28 @@ def type_of_jpeg(head: bytes, _: bytes) -> str:
 
 
 def type_of_jp2(head: bytes, _: bytes) -> str:
-    """Return the type of a file of the JPEG 2000 family by its brand (ISO 15444-1, I.5.2)."""
+    """Return the type of a file of the JPEG 2000 family.
+
+    Its brand decides (ISO 15444-1, I.5.2).
+    """
     return _JPEG_2000.get(head[20:24], JP2) if head[16:20] == b"ftyp" else JP2
 
 
 def type_of_codestream(head: bytes, _: bytes) -> str:
-    """Return the type of a bare JPEG 2000 codestream, where the marker CAP names part 15 (its annex A.3)."""
+    """Return the type of a bare JPEG 2000 codestream.
+
+    The marker CAP names part 15 of the standard, or does not (ISO 15444-15, A.3).
+    """
     size = int.from_bytes(head[4:6])
     capabilities = int.from_bytes(head[8 + size : 12 + size])
     return _JPHC if head.startswith(b"\xff\x50", 4 + size) and capabilities & 1 << 17 else _J2C
 
 
 def type_of_tiff(head: bytes, _: bytes) -> str:
-    """Return the type of a TIFF file, as which several makers store raw photos.
+    """Return the type of a TIFF file.
 
-    A raw photo's first picture is a preview, and the photo hangs below it (TIFF 6.0, and its technical note 1).
+    Several makers store raw photos in such a file. A raw photo's first picture is a preview, and the photo hangs below
+    it (TIFF 6.0, and its technical note 1).
     """
     if head.startswith((b"II*\0\x10\0\0\0CR", b"MM\0*\0\0\0\x10CR")):
         return _CR2
@@ -87,7 +100,10 @@ def type_of_tiff(head: bytes, _: bytes) -> str:
 
 
 def _first_directory(head: bytes) -> dict[int, bytes]:
-    """Return tags and values of the first directory, as far as they lie in the head."""
+    """Return tags and values of the first directory.
+
+    What lies behind the head is left out.
+    """
     order = "<" if head.startswith(b"II") else ">"
     if len(head) < 8 or head[2:4] not in {b"*\0", b"\0*"}:
         return {}

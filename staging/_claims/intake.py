@@ -1,12 +1,12 @@
-"""Intake makes an `Attachment` of whatever a chat library calls one.
+"""Make an `Attachment` of anything that a chat library calls one.
 
-Theory of operation. A source is something that is one attachment (a URL, something with a URL, bytes, a path, an
-object with `read`), something that contains others (a message, an iterable), or nothing (None). What is none of these
-is the caller's mistake where it is an argument itself. Inside something else it was a platform or a sender who put it
-there, so it becomes an attachment too: one that `unusable` has the reason for, and that fails with it.
+Theory of operation. A source is one of three things. It is one attachment (a URL, something with a URL, bytes, a path,
+an object with `read`), or it contains others (a message, an iterable), or it is nothing (None). Anything else is the
+caller's mistake where it is an argument itself. Inside something else, a platform or a sender put it there. So it
+becomes an attachment too, which fails with the reason that `unusable` gives.
 
-Paths are taken from the caller alone. What is found inside a mapping or a message was perhaps written by the sender, so
-a path in there is a text like any other.
+Paths are taken from the caller alone. What is found inside a mapping or a message may have been written by the sender,
+so a path in there is a text like any other.
 """
 
 import io
@@ -108,18 +108,18 @@ def _taken(source: Any, *, trusted: bool) -> tuple[Attachment | None, Iterable[A
         found = source if isinstance(source, Attachment) else _single(source, trusted=trusted)
         parts = None if found else _parts(source)
         return (found or claimed(source, ""), ()) if parts is None else (None, parts)
-    except Exception:  # noqa: BLE001  # somebody else's object may raise from anything, `__class__` even
+    except Exception:  # noqa: BLE001  # a foreign object may raise from anything, `__class__` even
         return Attachment("", source=_Broken()), ()
 
 
 class _Broken:
-    """Stands for what raised when it was looked at."""
+    """Stands for a source that raised when it was read."""
 
 
 def _is(source: Any, kinds: Any) -> bool:
     try:
         return isinstance(source, kinds)
-    except Exception:  # noqa: BLE001  # somebody else's `__class__`
+    except Exception:  # noqa: BLE001  # a foreign `__class__` may raise anything
         return False
 
 
@@ -139,7 +139,10 @@ def _single(source: Any, *, trusted: bool) -> Attachment | None:
 
 
 def _of_path(source: "os.PathLike[Any]", *, trusted: bool) -> Attachment:
-    """Return an attachment whose source is a path, or its text where it was inside something else."""
+    """Return an attachment whose source is a path.
+
+    Of a path inside something else, the source is only its text.
+    """
     path = os.fsdecode(source)
     own = read(source, "attachment")  # of a staged file of another stage
     media_type = own.media_type if isinstance(own, Attachment) else None
@@ -149,7 +152,10 @@ def _of_path(source: "os.PathLike[Any]", *, trusted: bool) -> Attachment:
 
 
 def _of_reader(source: Any) -> Attachment | None:
-    """Return an attachment whose source has `read`, or is an upload with a `file` that has (aiohttp)."""
+    """Return an attachment whose source has `read`, or None.
+
+    Of an upload, the `file` may have it (aiohttp).
+    """
     if reader_of(source) is None:
         return None
     found = claimed(source, "")
@@ -158,13 +164,16 @@ def _of_reader(source: Any) -> Attachment | None:
 
 
 def reader_of(source: Any) -> Any:
-    """Return the object that has `read`, which is `source` or its `file`, or None."""
+    """Return `source` or its `file` if it has `read`, or None."""
     holders = (source, read(source, "file"))
     return next((each for each in holders if callable(read(each, "read")) and not isinstance(each, Mapping)), None)
 
 
 def path_of(attachment: Attachment) -> str | None:
-    """Return the path of a file on this machine that the caller gave, or None."""
+    """Return the path that the caller gave, or None.
+
+    It is the path of a file on this machine.
+    """
     return os.fsdecode(attachment.source) if isinstance(attachment.source, os.PathLike) else None
 
 
@@ -172,7 +181,10 @@ def path_of(attachment: Attachment) -> str | None:
 
 
 def _is_list(source: Any) -> bool:
-    """Tell whether this is only a number of things, unlike a model of pydantic's, which has fields."""
+    """Tell whether this is an iterable of sources.
+
+    A model of pydantic's is iterable too, but it has fields.
+    """
     return (
         isinstance(source, Iterable)
         and not isinstance(source, Mapping | str)
@@ -182,7 +194,10 @@ def _is_list(source: Any) -> bool:
 
 
 def _parts(source: Any) -> Iterable[Any] | None:
-    """Return what a source without a URL of its own contains, or None if it is not a container."""
+    """Return what a source contains, or None if it is no container.
+
+    The source has no URL of its own.
+    """
     resolved = _resolved(source)
     if resolved is not None:
         return resolved
@@ -194,7 +209,10 @@ def _parts(source: Any) -> Iterable[Any] | None:
 
 
 def _is_message(source: Any) -> bool:
-    """Tell whether this is a message, by its lists, which some platforms leave out when they are empty."""
+    """Tell whether this is a message.
+
+    Its lists show it. Some platforms leave them out when they are empty.
+    """
     if any(read(source, key, _ABSENT) is not _ABSENT for key in ("attachments", "message_snapshots")):
         return True
     if not isinstance(source, Mapping):
@@ -203,7 +221,10 @@ def _is_message(source: Any) -> bool:
 
 
 def _resolved(source: Any) -> Iterable[Any] | None:
-    """Return the attachments of an interaction's options, or None if this is no interaction."""
+    """Return the attachments of an interaction's options, or None.
+
+    It is None if this is no interaction.
+    """
     data = read(source, "data")
     holder = read(data, "resolved") if isinstance(data, Mapping) else read(source, "resolved")
     attachments = read(holder, "attachments")
@@ -223,12 +244,18 @@ def _message_parts(message: Any) -> list[Any]:
 
 
 def _is_preview(part: Any) -> bool:
-    """Tell whether this is Slack's preview of a link, which is among a message's attachments and is no file."""
+    """Tell whether this is Slack's preview of a link.
+
+    It is among a message's attachments, and it is no file.
+    """
     return isinstance(part, Mapping) and isinstance(read(part, "fallback"), str) and of_claims(part) is None
 
 
 def _telegram_parts(message: Any) -> list[Any]:
-    """Return the one file of a message, and of the sizes of a photo the last, which is the largest."""
+    """Return the one file of a message.
+
+    A photo is a list of sizes. The last one counts, which is the largest.
+    """
     found = next((file for key in _TELEGRAM_KEYS if (file := read(message, key))), None)
     return [found[-1] if isinstance(found, list | tuple) else found]
 
@@ -238,23 +265,26 @@ def _has_attachments(source: Any) -> bool:
 
 
 def _several(value: Any) -> Iterable[Any]:
-    """Return what a message has of something; hikari has UNDEFINED for what it was not told."""
+    """Return the entries of a list or a mapping in a message.
+
+    Anything else has none. It may be UNDEFINED, which hikari puts where it was told nothing.
+    """
     if isinstance(value, Mapping):  # resolved attachments have their number as the key
         try:
             return list(value.values())
-        except Exception:  # noqa: BLE001  # somebody else's mapping
+        except Exception:  # noqa: BLE001  # a foreign mapping may raise anything
             return ()
     return value if isinstance(value, Iterable) and not isinstance(value, str | bytes) else ()
 
 
 def _items(several: Iterable[Any]) -> Iterator[Any]:
-    """Yield what there is, and in place of what cannot be iterated something that fails."""
+    """Yield the entries, and a broken one where the iteration fails."""
     if isinstance(several, types.GeneratorType):  # the caller's own code: its mistakes are the caller's to see
         yield from several
         return
     try:
         yield from several
-    except Exception:  # noqa: BLE001  # somebody else's iterator
+    except Exception:  # noqa: BLE001  # a foreign iterator may raise anything
         yield _Broken()
 
 
@@ -264,7 +294,8 @@ def _items(several: Iterable[Any]) -> Iterator[Any]:
 def unusable(attachment: Attachment) -> RejectedError | None:
     """Return why there is nothing to fetch, or None if there is something.
 
-    A mapping's headers that cannot be sent are not left out in silence: a missing token looks like a missing right.
+    Headers of a mapping that cannot be sent are a reason too. If they were left out, a missing token would look like a
+    missing permission.
     """
     source = attachment.source
     if attachment.url.strip():
@@ -278,7 +309,7 @@ def unusable(attachment: Attachment) -> RejectedError | None:
         if not isinstance(source, Mapping | str) and reader_of(source) is not None:
             return None
         return _absent(source)
-    except Exception:  # noqa: BLE001  # somebody else's object
+    except Exception:  # noqa: BLE001  # a foreign object may raise anything
         return _absent(_Broken())
 
 
@@ -292,7 +323,10 @@ def _unsendable(attachment: Attachment) -> RejectedError | None:
 
 
 def _absent(source: Any) -> RejectedError:
-    """Return the error for a source that has no file, in words that fit the platform it is from."""
+    """Return the error for a source that has no file.
+
+    Its words fit the platform that the source is from.
+    """
     if isinstance(source, _Broken):
         return RejectedError("invalid", "its description cannot be read")
     state = next((why for key in ("mode", "file_access") if (why := _GONE.get(read_text(source, key) or ""))), None)
@@ -305,7 +339,10 @@ def _absent(source: Any) -> RejectedError:
 
 
 def _described(source: Any) -> str:
-    """Return what a programmer recognises a source by, without its values, which may be secrets."""
+    """Return words by which a programmer recognises a source.
+
+    Its values are left out, since they may be secrets.
+    """
     if isinstance(source, str):
         return "a blank text" if not source.strip() else "a path inside something else"
     if _is(source, Number):
@@ -322,5 +359,5 @@ def _described(source: Any) -> str:
 def _keys(source: Mapping[Any, Any]) -> list[str]:
     try:
         return [key for key in source if isinstance(key, str)]
-    except Exception:  # noqa: BLE001  # somebody else's mapping
+    except Exception:  # noqa: BLE001  # a foreign mapping may raise anything
         return []

@@ -1,4 +1,4 @@
-"""Media types by name, the kinds they belong to, and the extensions that stand for them.
+"""Media types by name, with their kinds and extensions.
 
 The tables are fixed. `mimetypes` reads files of the machine, and answers differently on each.
 """
@@ -192,10 +192,10 @@ def media_type_of_name(name: str) -> str | None:
 
 
 def extension_for(media_type: str) -> str:
-    """Return the usual extension of a type with its dot, or nothing where it has none.
+    """Return the usual extension of a type with its dot.
 
-    Text has none. ``README``, ``Makefile`` and ``LICENSE`` are whole names, and another extension would change what
-    tools make of them.
+    It is empty where the type has none. Text has none, since ``README``, ``Makefile`` and ``LICENSE`` are whole names:
+    an extension would change what tools make of them.
 
     Args:
         media_type: a type in any case, with or without parameters.

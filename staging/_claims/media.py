@@ -14,7 +14,7 @@ The rules are those of the WHATWG MIME Sniffing standard (https://mimesniff.spec
 of section 7 are not needed. Departures from it:
 
 * Names are the registered ones where the standard keeps an old one: ``application/gzip`` (RFC 6713),
-  ``application/vnd.rar``, ``video/matroska`` (RFC 9559); ``audio/wav`` and ``image/bmp`` as everybody writes them.
+  ``application/vnd.rar``, ``video/matroska`` (RFC 9559); ``audio/wav`` and ``image/bmp`` as most programs write them.
 * A signature counts only if a binary data byte is near. A text that begins with ``BM``, ``ID3`` or ``GIF89a`` is no
   picture, and a model's provider answers 400 for ever to a wrong one. PDF, PostScript and RTF may be text throughout.
 * Of the tags in section 7.1, only those that every page has make a page. A browser guesses at what it is about to
@@ -86,16 +86,19 @@ _TRIANGLE = 50
 
 
 def wants_tail(head: bytes) -> bool:
-    """Tell whether `observe` can say more of a file with this head when it also gets the last `TAIL_BYTES`."""
+    """Tell whether `observe` can say more with the file's end.
+
+    The end is the last `TAIL_BYTES`.
+    """
     return len(head) >= HEAD_BYTES and _TRAILED.match(head) is not None
 
 
 def observe(head: bytes, tail: bytes = b"") -> str:
     """Return the media type that the bytes show, one of `OBSERVABLE`.
 
-    Never raises, and has no parameters. The same for every longer head: what lies behind `HEAD_BYTES` is not looked
-    at. An empty file is ``text/plain``, as in section 7.1 of the standard: it holds no binary data byte, and an
-    empty text is what a reader can do with it.
+    It never raises, and the type has no parameters. What lies behind `HEAD_BYTES` is not looked at, so every longer
+    head has the same type. An empty file is ``text/plain``, as in section 7.1 of the standard. It holds no binary data
+    byte, and readers can treat it as an empty text.
 
     Args:
         head: the first `HEAD_BYTES` of the file, or all of it if it is shorter.
@@ -117,11 +120,11 @@ def observe(head: bytes, tail: bytes = b"") -> str:
 
 
 def text_charset(head: bytes) -> str | None:
-    """Return the Python codec that decodes this text and takes its mark off, or None if none is certain.
+    """Return the Python codec of this text, or None if none is certain.
 
-    ``utf-8`` (ASCII included), ``utf-8-sig``, ``utf-16`` or ``utf-32``, or ``utf-16-le`` and ``utf-16-be`` without a
-    mark. A head that is cut within a character is still text; a whole file that ends within one is not. Other
-    encodings carry no mark of their own, and none is guessed.
+    The codec takes the text's mark off. It is ``utf-8`` (ASCII included), ``utf-8-sig``, ``utf-16`` or ``utf-32``, or
+    without a mark ``utf-16-le`` or ``utf-16-be``. A head that is cut within a character is still text. A whole file
+    that ends within one is not. Other encodings carry no mark of their own, and none is guessed.
 
     Args:
         head: as for `observe`.
@@ -142,7 +145,10 @@ def _signed(head: bytes, tail: bytes) -> str | None:
 
 @functools.cache
 def _signature() -> re.Pattern[bytes]:
-    """Return all signatures as one expression, which takes some milliseconds of the first file's thread."""
+    """Return all signatures as one expression.
+
+    To compile it takes some milliseconds, in the thread of the first file.
+    """
     return re.compile(b"|".join(b"(?:%b)()" % pattern for pattern, _ in SIGNATURES), re.DOTALL)
 
 
@@ -171,7 +177,10 @@ def _unsigned(head: bytes, *, cut: bool) -> str:
 
 
 def _is_old_tar(head: bytes) -> bool:
-    """Tell whether the first header of an archive without a magic adds up (the tar format of Unix version 7)."""
+    """Tell whether this is a tar archive without a signature.
+
+    The checksum of its first header decides (the tar format of Unix version 7).
+    """
     field = head[148:156].strip(b" \0")
     if len(head) < 512 or not field.isdigit() or b"8" in field or b"9" in field:
         return False
@@ -179,7 +188,10 @@ def _is_old_tar(head: bytes) -> bool:
 
 
 def _is_stl(head: bytes, *, cut: bool) -> bool:
-    """Tell whether triangles of 50 bytes follow a header of 84, each with no attributes, as all writers leave them."""
+    """Tell whether this is a binary STL model.
+
+    Triangles of 50 bytes follow a header of 84 bytes. None has attributes, since no program writes any.
+    """
     count = int.from_bytes(head[80:84], "little")
     seen = (len(head) - 84) // _TRIANGLE
     ends = head[84 + 48 : 84 + _TRIANGLE * seen : _TRIANGLE] + head[84 + 49 : 84 + _TRIANGLE * seen : _TRIANGLE]

@@ -1,7 +1,8 @@
-"""Documents inside an OLE compound file ([MS-CFB]), told by the streams below its root.
+"""Tell which document an OLE compound file ([MS-CFB]) is.
 
-The directory lies anywhere. In the head or the tail it is read as the tree that it is, because a letter may hold a
-workbook. Where it lies between them, the first sector tells the common formats by their own signatures.
+The streams below its root decide. Their directory may lie anywhere in the file. Where it lies in the head or the tail,
+it is read as the tree that it is, because a letter may hold a workbook. Where it lies between them, the first sector
+tells the common formats by their own signatures.
 """
 
 import struct
@@ -54,7 +55,10 @@ class _Entry(NamedTuple):
 
 
 def type_of_ole(head: bytes, tail: bytes) -> str:
-    """Return the type of the document that the streams make, or the compound file that it is."""
+    """Return the type of the document that the streams make.
+
+    Other files are only a compound file (`OLE`).
+    """
     for part, at in _places(head, tail):
         if entries := _directory(part, at):
             return _type_of(entries, head)
@@ -62,7 +66,10 @@ def type_of_ole(head: bytes, tail: bytes) -> str:
 
 
 def _places(head: bytes, tail: bytes) -> Iterator[tuple[bytes, int]]:
-    """Yield where the directory may be, by the header or by the last root in the tail."""
+    """Yield the places where the directory may be.
+
+    It is where the header says, or at the last root in the tail.
+    """
     sector, shift = int.from_bytes(head[48:52], "little"), int.from_bytes(head[30:32], "little")
     if shift <= _LARGEST_SECTOR:
         yield head, (sector + 1) << shift
@@ -84,7 +91,10 @@ def _by_first_sector(head: bytes) -> str:
 
 
 def _directory(part: bytes, at: int) -> list[_Entry]:
-    """Return the entries from the root on, as far as they follow each other in the part."""
+    """Return the entries of the directory from the root on.
+
+    They are read as long as they follow each other in the part.
+    """
     entries = list[_Entry]()
     if not part.startswith(_ROOT, max(at, 0)):
         return entries
@@ -99,7 +109,10 @@ def _directory(part: bytes, at: int) -> list[_Entry]:
 
 
 def _children(entries: list[_Entry]) -> set[str]:
-    """Return the names directly below the root, or nothing if a branch of their tree is not seen."""
+    """Return the names directly below the root.
+
+    The result is empty if a branch of their tree is not seen.
+    """
     names, open_ends, seen = set[str](), [entries[0].child], set[int]()
     while open_ends:
         number = open_ends.pop()

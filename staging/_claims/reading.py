@@ -1,8 +1,8 @@
-"""Claims of one source, read through one narrow door.
+"""Read the claims of one source.
 
-Theory of operation. `read` takes a key of a mapping or an attribute of an object, and nothing at all if that raises.
-Every claim then passes a check of its own form, and one that fails it counts as not made. So no metadata can raise, and
-what reaches an `Attachment` has the declared types.
+Theory of operation. Everything is read by `read`, which takes a key of a mapping or an attribute of an object, and a
+default if that raises. Then the form of every claim is checked. A claim of a wrong form counts as not made. So no
+metadata can raise, and what reaches an `Attachment` has the declared types.
 """
 
 import re
@@ -43,17 +43,23 @@ _SNOWFLAKE = re.compile("[0-9]{1,20}")
 
 
 def read(source: Any, key: str, default: Any = None) -> Any:
-    """Return a key of a mapping or an attribute of an object, or `default` if that raises."""
+    """Return a key of a mapping or an attribute of an object.
+
+    It is `default` if there is none, or if that raises.
+    """
     if type(source) is dict:  # as nearly every payload is: reading one takes two thirds of the time
         return source.get(key, default)
     try:
         return source.get(key, default) if isinstance(source, Mapping) else getattr(source, key, default)
-    except Exception:  # noqa: BLE001  # somebody else's property or mapping may raise anything: then there is no claim
+    except Exception:  # noqa: BLE001  # a foreign property or mapping may raise anything: then there is no claim
         return default
 
 
 def read_text(source: Any, *keys: str) -> str | None:
-    """Return the first of the keys that is text and not blank, as exactly `str`."""
+    """Return the first text among the keys that is not blank.
+
+    It is exactly `str`, and no subclass of it.
+    """
     return next((text for key in keys if (text := _plain(read(source, key)))), None)
 
 
@@ -64,13 +70,19 @@ def _plain(value: Any) -> str | None:
 
 
 def of_url(source: Any) -> Attachment | None:
-    """Return what a URL refers to, or None if it is blank or cannot be read."""
+    """Return what a URL refers to, or None.
+
+    It is None if the URL is blank or cannot be read.
+    """
     url = _url_text(source)
     return None if url is None else _attachment(source, url, name=None, media_type=None)
 
 
 def of_claims(source: Any) -> Attachment | None:
-    """Return what a mapping or an object with a URL claims, or an embed, or None."""
+    """Return what a mapping or an object claims, or None.
+
+    It must have a URL, or be an embed.
+    """
     url = _url(source)
     embed = _is_embed(source) or (url is None and _is_inline(source))
     return None if url is None and not embed else claimed(source, url or "", embed=embed)
@@ -93,7 +105,7 @@ def claimed(source: Any, url: str, *, embed: bool = False) -> Attachment:
 def _attachment(
     source: Any, url: str, *, name: str | None, media_type: str | None, kind: Kind | None = None, **claims: Any
 ) -> Attachment:
-    """Return an attachment, with what the URL says where nothing else claims it."""
+    """Return an attachment, completed by what its URL says."""
     if is_data_url(url):
         media_type = media_type or _checked_media_type(data_urls.media_type_of(url))
         name = name or data_urls.name_of(url)
@@ -105,14 +117,17 @@ def _attachment(
 
 
 def is_url_object(value: Any) -> bool:
-    """Tell whether this is a URL object, by the name of its class, since they share no base class."""
+    """Tell whether this is a URL object.
+
+    The name of its class decides, since such classes share no base class.
+    """
     return type(value).__name__ in {"URL", "Url", "AnyUrl", "HttpUrl", "AnyHttpUrl"} and not isinstance(value, str)
 
 
 def _url_text(value: Any) -> str | None:
     try:
         return _plain(str(value) if is_url_object(value) else value)
-    except Exception:  # noqa: BLE001  # somebody else's __str__
+    except Exception:  # noqa: BLE001  # a foreign `__str__` may raise anything
         return None
 
 
@@ -140,7 +155,10 @@ def _is_source(value: Any) -> bool:
 
 
 def _telegram_url(source: Any) -> str | None:
-    """Return `file_path` where a client library has made a URL of the Bot API's relative path."""
+    """Return `file_path` if it is a URL, or None.
+
+    The Bot API's own path is relative. Some client libraries make a URL of it.
+    """
     path = read_text(source, "file_path")
     return path if path and path.lower().startswith(("https://", "http://")) else None
 
@@ -156,14 +174,20 @@ def _sticker_url(source: Any) -> str | None:
 
 
 def _is_embed(source: Any) -> bool:
-    """Tell whether this is an embed, by the class of an object or the `type` of a payload."""
+    """Tell whether this is an embed.
+
+    Of an object the class decides, of a payload the `type`.
+    """
     if isinstance(source, Mapping):
         return _claimed_kind(source) == "embed"
     return type(source).__name__ == "Embed"
 
 
 def _is_inline(source: Any) -> bool:
-    """Tell whether this is a part of a message that has its contents in itself, such as a card of Teams."""
+    """Tell whether this part of a message contains its contents.
+
+    A card of Teams is such a part.
+    """
     named = read_text(source, "contentType", "content_type") is not None
     return named and read(source, "content") is not None and not callable(read(source, "read"))
 
@@ -215,7 +239,7 @@ def headers_of(source: Any) -> Mapping[str, str]:
         return _NO_HEADERS
     try:
         own = dict(headers)
-    except Exception:  # noqa: BLE001  # somebody else's mapping
+    except Exception:  # noqa: BLE001  # a foreign mapping may raise anything
         own = {}
     return checked_headers(own)
 

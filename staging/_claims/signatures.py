@@ -28,14 +28,20 @@ PROGRAMS = frozenset({PORTABLE, _DOS, _CLASS, _MACH})
 
 
 def _type_of_exe(head: bytes, _: bytes) -> str:
-    """Return the type of a program of Windows or DOS, by the newer header to which the older one points."""
+    """Return the type of a program of Windows or DOS.
+
+    The older header points to the newer one, which decides.
+    """
     at = int.from_bytes(head[60:64], "little")
     seen = len(head) >= 64 and at <= len(head) - 4
     return _DOS if seen and not head.startswith(b"PE\0\0", at) else PORTABLE
 
 
 def _type_of_cafebabe(head: bytes, _: bytes) -> str:
-    """Return the type of a Java class or of Apple's universal program, which holds fewer than 32 others."""
+    """Return the type of a Java class or an Apple universal program.
+
+    Both begin alike. A universal program holds fewer than 32 others.
+    """
     return _MACH if int.from_bytes(head[4:8]) < 32 else _CLASS
 
 

@@ -1,4 +1,4 @@
-"""Whether a web page came in place of the file that was meant.
+"""Tell whether a web page came in place of the file.
 
 Sign-in pages, consent pages and error pages come with status 200: https://github.com/slackapi/bolt-js/issues/2585,
 https://github.com/slackapi/deno-slack-sdk/issues/285, https://github.com/OfficeDev/Microsoft-Teams-Samples/issues/1314.
@@ -24,10 +24,11 @@ _PAGE = re.compile(rb"(?:\s|<!--.*?-->|<\?xml[^>]*+>)*?<(?:!doctype\s+html|html)
 def substituted(
     head: bytes, observed: str, size: int, *, media_type: str | None, name: str, claimed: int | None
 ) -> bool:
-    """Return whether a page came where neither claim nor name says page, and at least one of them says something.
+    """Tell whether a web page came where none was claimed.
 
-    A text may begin with a tag and be no page: a README, a chat log. So where a text is claimed, only what begins as a
-    whole document is a page. A file of just the claimed size is what was meant, whatever it is.
+    Something must be claimed of the file, and neither the type nor the name may say page. A text may begin with a tag
+    and be no page: a README, a chat log. So where a text is claimed, only what begins as a whole document is a page. A
+    file of just the claimed size is what was meant, whatever it is.
 
     Args:
         head: the file's first bytes.

@@ -1,7 +1,7 @@
-"""Tell what a text is, and its character set as far as it is certain.
+"""Tell what a text is, and in which character set.
 
-The bytes that make a file binary, and white space, are those of the WHATWG MIME Sniffing standard, section 3
-(https://mimesniff.spec.whatwg.org).
+The character set is only told where it is certain. The bytes that make a file binary, and white space, are those of the
+WHATWG MIME Sniffing standard, section 3 (https://mimesniff.spec.whatwg.org).
 """
 
 import codecs
@@ -47,7 +47,7 @@ _json_value = json.JSONDecoder(strict=True).raw_decode
 
 
 def is_binary(data: bytes) -> bool:
-    """Tell whether a byte is among the data that text does not have."""
+    """Tell whether there is a byte that text does not have."""
     return bool(data.translate(None, _NOT_BINARY))
 
 
@@ -59,13 +59,19 @@ def codec_of_mark(head: bytes) -> str | None:
 
 
 def codec_of_width(head: bytes) -> str | None:
-    """Return the codec of UTF-16 without a mark, if all of the head is Western text in it."""
+    """Return the codec of UTF-16 without a mark, or None.
+
+    All of the head must be Western text in it.
+    """
     even = head[: len(head) & ~1]
     return next((codec for pattern, codec in _WIDE if pattern.fullmatch(even)), None)
 
 
 def decode(head: bytes, codec: str, *, cut: bool) -> str | None:
-    """Return the text or None, where a head that is cut may end within a character."""
+    """Return the decoded text, or None if it does not decode.
+
+    A head that is `cut` may end within a character.
+    """
     try:
         return codecs.getincrementaldecoder(codec)().decode(head, final=not cut)
     except UnicodeError:
@@ -82,10 +88,11 @@ def as_utf8(head: bytes) -> bytes:
 
 
 def markup(text: bytes) -> str | None:
-    """Return the type of what begins with a tag, or None if it is source like any other.
+    """Return the type of what begins with a tag, or None.
 
-    A page has a doctype or one of the elements that every page has, at its begin. Of the tags in section 7.1 of the
-    standard only those count: ``<h1>``, ``<div>`` and their kind begin README files, components and chat logs.
+    It is None for source code and other text. A page has a doctype or one of the elements that every page has, at its
+    begin. Of the tags in section 7.1 of the standard only those count: ``<h1>``, ``<div>`` and their kind begin README
+    files, components and chat logs.
     """
     prolog = _PROLOG.match(text)
     root = prolog.end() if prolog else 0
@@ -100,7 +107,10 @@ def markup(text: bytes) -> str | None:
 
 
 def is_json(text: bytes, *, cut: bool) -> bool:
-    """Tell whether the text is one JSON object or array (RFC 8259), or the beginning of one where the head is cut."""
+    """Tell whether the text is one JSON object or array (RFC 8259).
+
+    Of a head that is `cut`, the beginning of one is enough.
+    """
     decoded = decode(text[:_GLANCE] if cut else text, "utf-8", cut=cut)
     if decoded is None:
         return False

@@ -1,4 +1,6 @@
-"""Documents inside a zip (APPNOTE section 4.3), told by the list of its members and what two of them declare.
+"""Tell which document a zip (APPNOTE section 4.3) is.
+
+The list of its members decides, and what two of them declare.
 
 An Office Open XML package names the type of its main part in ``[Content_Types].xml`` (ECMA-376 part 2). An OpenDocument
 file and an e-book name theirs in ``mimetype`` (ODF 1.3 part 2, 3.3; EPUB OCF 3.3, 4.3). Both members stand at either
@@ -69,7 +71,10 @@ def type_of_zip(head: bytes, tail: bytes) -> str:
 
 
 def _declared(head: bytes, tail: bytes) -> str | None:
-    """Return the known type that ``mimetype`` states, or else the manifest of an OpenDocument file."""
+    """Return the known type that a member declares, or None.
+
+    The member is ``mimetype``, or else the manifest of an OpenDocument file.
+    """
     for part in (head, tail):
         for content, whole in _members(part, b"mimetype"):
             known = [name for name in _DECLARED if content.startswith(name)]
@@ -83,7 +88,10 @@ def _declared(head: bytes, tail: bytes) -> str | None:
 
 
 def _office(head: bytes, tail: bytes, names: set[bytes]) -> str | None:
-    """Return the type of an Office Open XML package by its main part, or else by its folders."""
+    """Return the type of an Office Open XML package, or None.
+
+    Its main part decides, or else its folders.
+    """
     for part in (head, tail):
         for content, _ in _members(part, b"[Content_Types].xml"):
             for match in _CONTENT_TYPE.finditer(content):
@@ -112,7 +120,10 @@ def _program(names: set[bytes], folded: set[bytes]) -> str:
 
 
 def _first_names(head: bytes) -> set[bytes]:
-    """Return the members' names from local headers, up to the first whose length is not known beforehand."""
+    """Return the members' names from the local headers.
+
+    It ends at the first member whose length is not known beforehand.
+    """
     names, at = set[bytes](), 0
     while head.startswith(b"PK\3\4", at) and at + _LOCAL.size <= len(head):
         flags, _, size, name, extra = _LOCAL.unpack_from(head, at)
@@ -125,7 +136,10 @@ def _first_names(head: bytes) -> set[bytes]:
 
 
 def _last_names(tail: bytes) -> set[bytes]:
-    """Return the members' names from as much of the central directory as the tail holds."""
+    """Return the members' names from the central directory.
+
+    Only the part of it that lies in the tail is read.
+    """
     names, end = set[bytes](), tail.rfind(b"PK\5\6")
     if not 0 <= end <= len(tail) - _END.size:
         return names
@@ -140,9 +154,10 @@ def _last_names(tail: bytes) -> set[bytes]:
 
 
 def _members(part: bytes, name: bytes) -> list[tuple[bytes, bool]]:
-    """Return what the members of this name begin with, as far as their local headers lie in the part.
+    """Return the first bytes of each member of this name.
 
-    A member that was stored in a stream has no length. Then more follows it, and the second value is False.
+    Its local header must lie in the part. A member that was stored in a stream has no length. Then more follows it, and
+    the second value is False.
     """
     found = list[tuple[bytes, bool]]()
     at = part.find(name)

@@ -18,7 +18,7 @@ from staging._text import format_size
 
 
 class Bars:
-    """Show a bar for each download under way, and one for all of them.
+    """Show a bar for each running download, and one for all.
 
     They are gone when it is over.
 

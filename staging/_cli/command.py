@@ -70,8 +70,9 @@ def _descriptors_of(directory: Path) -> list[int]:
 def _expanded(command: Sequence[str], paths: Sequence[Path]) -> list[str]:
     """Return the command with its files.
 
-    Its first word stays, since what was sent is not to be executed. No other braces than ``{}`` and ``--option={}``
-    mean anything: they are in the code of shells, of jq and of Python, where a name that a stranger chose is not to be.
+    Its first word stays as it is, since a file that was sent must not be executed. Only ``{}`` and ``--option={}`` are
+    replaced. Other braces belong to the code of shells, of jq and of Python, and no name that a stranger chose may get
+    into that code.
     """
     arguments = [command[0]]
     for word in command[1:]:
@@ -92,7 +93,10 @@ def why_not_found(command: str) -> OSError | None:
 
 
 def cannot_start(command: str, error: OSError) -> int:
-    """Say why the command cannot be started, and return the exit code that shells use for it."""
+    """Say why the command cannot be started.
+
+    The result is the exit code that shells use for it.
+    """
     if isinstance(error, FileNotFoundError):
         complain(f"{command}: command not found")
         return 127

@@ -1,9 +1,9 @@
-"""Keep what `staging get` downloaded, under names without power.
+"""Keep what `staging get` downloaded, under harmless names.
 
-A folder of downloads is opened by people, and some names act there by themselves on Windows: a shortcut runs what it
-points to, desktop.ini dresses the folder up, and an extension that is a class identifier gives the file another type
-(CVE-2010-2568, CVE-2017-8464; browsers rename these too). They get an underscore at the end, on every system: the
-folder may be a share.
+People open a folder of downloads, and some names act there by themselves on Windows. A shortcut runs what it points to,
+desktop.ini changes the look of the folder, and an extension that is a class identifier gives the file another type
+(CVE-2010-2568, CVE-2017-8464; browsers rename these too). They get an underscore at the end. They get it on every
+system, since the folder may be a share.
 """
 
 import re
@@ -38,7 +38,10 @@ def disarmed(name: str) -> str:
 
 
 async def keep_all(stage: AttachmentStage, order: Order) -> int:
-    """Keep what arrived, telling of each as it happens, so that an interrupt leaves nothing unsaid."""
+    """Keep what arrived, and report each file at once.
+
+    So every file that was kept before an interrupt has been reported.
+    """
     into = order.into or Path()
     if stage.files:
         await anyio.Path(into).mkdir(parents=True, exist_ok=True)

@@ -1,6 +1,7 @@
-"""Turn arguments into an order, or refuse them with one line and exit code 2.
+"""Turn arguments into an order, or refuse them.
 
-An order is a frozen value. Everything that can be known to be wrong before the first download is refused here.
+A refusal is one line and exit code 2. An order is a frozen value. Everything that can be known to be wrong before the
+first download is refused here.
 """
 
 import argparse
@@ -50,12 +51,15 @@ class Order:
 
     @property
     def sources(self) -> list[object]:
-        """What the stage is to download."""
+        """Return what the stage is to download."""
         return [{"url": url, "headers": self.headers} if self.headers else url for url in self.urls]
 
 
 class _Parser(argparse.ArgumentParser):
-    """Says what is wrong in one line, and writes as everything here does."""
+    """Says what is wrong in one line.
+
+    It writes by the functions of `output`, as everything here does.
+    """
 
     def __init__(self, **texts: str) -> None:
         super().__init__(**texts, formatter_class=argparse.RawDescriptionHelpFormatter, allow_abbrev=False)  # type: ignore[arg-type]
@@ -203,7 +207,7 @@ def _text(value: str) -> str:
 def _headers(parser: _Parser, values: Sequence[str]) -> Mapping[str, str]:
     """Return the fields of `--header` and of the environment.
 
-    What is wrong is said without a value.
+    An error message never shows a value.
     """
     headers: dict[str, str] = {}
     try:
@@ -254,7 +258,10 @@ def _url(value: str) -> str:
 
 @contextmanager
 def _as_usage_error() -> Iterator[None]:
-    """Let the parser tell the words of a `ValueError`, which it would replace by its own."""
+    """Let the parser show the words of a `ValueError`.
+
+    It would replace them by its own.
+    """
     try:
         yield
     except ValueError as error:
@@ -283,9 +290,9 @@ def _media_type(text: str) -> str:
 
 
 def _directory(text: str) -> Path:
-    """Return the path if files may be put there, or it may be made.
+    """Return the path of a directory that can take files.
 
-    After gigabytes it is too late to say no.
+    It exists, or it can be made. This is checked here, since after the download it would be too late.
     """
     try:
         path = Path(_text(text)).absolute()

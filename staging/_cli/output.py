@@ -1,6 +1,6 @@
 """Print results, errors and progress.
 
-Here and in `bars` is the only place that prints. Results go to standard output and everything else to standard error.
+Only this module and `bars` print. Results go to standard output and everything else to standard error.
 Both are written past Python's buffers, so a reader that goes away is noticed where it happens and not at the
 interpreter's exit. What a sender wrote goes through `one_line` first, which escapes what acts on a terminal. No URL is
 shown with its query, which carries secrets.
@@ -68,7 +68,10 @@ def _is_plain_https(url: str) -> bool:
 
 
 def _record(outcome: Outcome) -> dict[str, Any]:
-    """Return what is known of an outcome, without the secrets of its URL and its headers."""
+    """Return what is known of an outcome.
+
+    The secrets of its URL and its headers are left out.
+    """
     record = {
         "name": outcome.name,
         "url": bare_url(outcome.attachment.url),
@@ -87,7 +90,10 @@ def _record(outcome: Outcome) -> dict[str, Any]:
 
 
 def open_display(*, quiet: bool, count: int) -> AbstractContextManager[Show | None]:
-    """Return what shows the events, which is bars on a terminal that can, and else lines."""
+    """Return what shows the events.
+
+    On a terminal that can show them it is bars, and otherwise lines.
+    """
     if quiet:
         return nullcontext()
     if _is_for_bars(sys.stderr):
@@ -99,7 +105,10 @@ def open_display(*, quiet: bool, count: int) -> AbstractContextManager[Show | No
 
 
 def _is_for_bars(stream: IO[str] | None) -> bool:
-    """Tell whether this is a terminal that can move its cursor, on which no other program is at work."""
+    """Tell whether bars can be drawn on this stream.
+
+    It must be a terminal that can move its cursor, and no other program may be at work on it.
+    """
     if stream is None or not stream.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
         return False
     with suppress(OSError, AttributeError):  # not the terminal that controls us; Windows has none
@@ -148,7 +157,7 @@ def print_line(text: str) -> None:
 def _write(stream: IO[str] | None, line: bytes) -> None:
     """Write a line past Python's buffers.
 
-    A reader that is gone is no reason to stop working.
+    If the reader has gone away, the work goes on.
     """
     if stream is None:  # closed by the caller; its descriptor may be anything by now
         return

@@ -1,4 +1,4 @@
-"""Carry an order out, from the first signal that can be received to the exit code.
+"""Carry out an order, from the arguments to the exit code.
 
 Theory of operation. An order is carried out inside one cancel scope, beside one task that receives the signals. While
 attachments are downloaded a signal cancels that scope, and the stage removes everything on the way out. While the
@@ -79,7 +79,7 @@ async def _perform(order: Order) -> int:
 
 
 class _Job:
-    """One order, from the first signal that can be received to the exit code."""
+    """Carries out one order, and receives the signals meanwhile."""
 
     def __init__(self, order: Order) -> None:
         self._order = order
@@ -105,7 +105,7 @@ class _Job:
     async def _attempt(self) -> int:
         """Stage, and do what is to be done.
 
-        An error is one line and 1, and no `ExceptionGroup` comes of it.
+        An error is shown as one line, and the exit code is 1. No `ExceptionGroup` is raised.
         """
         order = self._order
         async with AsyncExitStack() as stack:
@@ -178,7 +178,10 @@ class _Job:
 
 
 def _is_in_foreground() -> bool:
-    """Tell whether a terminal's Ctrl-C goes to this process group, which the command is a member of."""
+    """Tell whether a terminal's Ctrl-C goes to this process group.
+
+    The command is a member of the group.
+    """
     with suppress(OSError):
         terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
         try:

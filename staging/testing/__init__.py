@@ -1,4 +1,6 @@
-"""A scriptable hostile CDN on loopback, to test what a program does with downloads that go wrong.
+"""A scriptable hostile CDN on loopback, for tests.
+
+With it a test sees what a program does with downloads that go wrong.
 
 `FakeCDN` is a real HTTP/1.1 server that serves what it is told and misbehaves as it is told, on asyncio and trio::
 

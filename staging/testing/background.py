@@ -1,4 +1,6 @@
-"""Run a server in a task that belongs to the event loop and not to the task that starts it.
+"""Run a server in a task that belongs to the event loop.
+
+It does not belong to the task that starts it.
 
 A task group may be left only by the task that entered it, and its cancel scope nests in that task's others. Fixtures
 enter in one task and leave in another: pytest-asyncio runs the two halves of a fixture so. A task of the loop's own has
@@ -32,7 +34,9 @@ class Background:
         self._task = self._start()
 
     async def stop(self) -> None:
-        """Cancel the function and wait for its end, whatever cancels the caller meanwhile.
+        """Cancel the function and wait for its end.
+
+        It waits to the end even if the caller is cancelled meanwhile.
 
         Raises:
             Exception: what ended the function before its time.

@@ -93,16 +93,19 @@ class Hold:
         self._released = anyio.Event()
 
     async def stand(self) -> None:
-        """Stand at the gate until it is released, as the reply does."""
+        """Wait until `release` is called, as the reply does."""
         self._reached.set()
         await self._released.wait()
 
     async def reached(self) -> None:
-        """Return once a reply stands at the gate."""
+        """Return once a reply is held."""
         await self._reached.wait()
 
     def release(self) -> None:
-        """Let this reply go on, and every later one with the same gate pass."""
+        """Let the held reply go on.
+
+        Later replies with the same `Hold` are not held any more.
+        """
         self._released.set()
 
 
@@ -214,13 +217,14 @@ class Request:
 
     @property
     def path(self) -> str:
-        """The target without its query."""
+        """Return the target without its query."""
         return self.target.partition("?")[0]
 
     def header(self, name: str) -> str | None:
-        """Return the value of the field `name`, in any case of its letters.
+        """Return the value of the header field `name`.
 
-        Several are joined by a comma. None: it was not sent.
+        Capital and small letters are equal in it. Several values are joined by a comma. It is None if the field was
+        not sent.
         """
         values = [value for key, value in self.headers if key.lower() == name.lower()]
         return ", ".join(values) if values else None

@@ -76,7 +76,10 @@ def _own_fields(reply: Reply, status: int, size: int) -> _Fields:
 
 
 def _select(reply: Reply, request: Request) -> tuple[int, bytes, _Fields]:
-    """Return status, body and fields of the range that was asked for, or of the whole (RFC 9110, 14.2)."""
+    """Return the status, the body and the fields of the answer.
+
+    The body is the range that was asked for, or the whole (RFC 9110, 14.2).
+    """
     strong = reply.etag is not None and reply.etag.startswith('"')
     if reply.status != 200 or not strong or Endless() in reply.faults:
         return reply.status, reply.body, []
@@ -91,7 +94,10 @@ def _select(reply: Reply, request: Request) -> tuple[int, bytes, _Fields]:
 
 
 def _is_framed(fields: _Fields, size: int) -> bool:
-    """Return whether the client knows where the body ends, and gets that far."""
+    """Tell whether the client can read the body to its end.
+
+    It must know where the body ends, and the body must reach that place.
+    """
     values = [(name.lower(), value) for name, value in fields]
     lengths = [value for name, value in values if name == b"content-length"]
     told = lengths and all(value.isdigit() and float(value) <= size for value in lengths)
@@ -99,7 +105,7 @@ def _is_framed(fields: _Fields, size: int) -> bool:
 
 
 def _persists(request: Request) -> bool:
-    """Return whether another request may follow.
+    """Tell whether another request may follow.
 
     After one with a body none may, for the body is not read.
     """
@@ -109,7 +115,7 @@ def _persists(request: Request) -> bool:
 
 
 def plan(message: Message) -> Iterator[Step]:
-    """Yield what is sent, and between that what happens, in order."""
+    """Yield the bytes to send, and what happens between them."""
     head, body = message.head, message.body
     if not message.faults and len(body) < SLICE:
         yield head + body  # one packet for a small file
@@ -139,7 +145,10 @@ def _plan_body(message: Message, drip: Drip | None, stops: list[Stop]) -> Iterat
 
 
 def _in_body(stops: list[Stop], end: float) -> list[tuple[float, Stop]]:
-    """Return the stops that lie in the body, with the number of body bytes before each, in order."""
+    """Return the stops that lie in the body, in order.
+
+    With each stands the number of body bytes before it.
+    """
     placed: list[tuple[float, Stop]] = []
     for stop in stops:
         if isinstance(stop.at, int):
@@ -150,7 +159,10 @@ def _in_body(stops: list[Stop], end: float) -> list[tuple[float, Stop]]:
 
 
 def _cut(data: bytes, start: int, end: float, size: int) -> Iterator[memoryview]:
-    """Yield the bytes from `start` to `end` of `data`, or of its endless repetition, `size` at a time, uncopied."""
+    """Yield the bytes from `start` to `end` of `data`.
+
+    A piece has `size` bytes at most, and is no copy. Beyond its end `data` begins again.
+    """
     data = data or (b"\0" if end > 0 else b"")
     supply = memoryview(data * (2 + size // len(data)) if end > len(data) else data)
     while start < end:

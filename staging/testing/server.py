@@ -73,8 +73,8 @@ class FakeCDN:
     async def __aenter__(self) -> Self:
         """Listen.
 
-        From now on `url` and `policy` are good. No step of it can be cancelled, so that a server is either not begun or
-        will be left.
+        From now on `url` and `policy` can be used. No step of this can be cancelled, so a server that has begun is
+        always left again.
         """
         self._changed = anyio.Event()  # of this loop
         self._contexts = self._make_contexts()
@@ -99,7 +99,7 @@ class FakeCDN:
     @classmethod
     @contextlib.contextmanager
     def in_thread(cls, **options: Any) -> Iterator[Self]:
-        """Run one in a thread with an event loop of its own.
+        """Run a server in a thread with an event loop of its own.
 
         It is for tests without a loop, and for tests of other processes. Everything but the coroutines may be called as
         usual; use `call` for those and for `Hold.release`.
@@ -116,7 +116,9 @@ class FakeCDN:
     _portal: anyio.from_thread.BlockingPortal | None = None
 
     def call(self, function: Callable[..., Any], *args: Any) -> Any:
-        """Call a function, or run a coroutine function to its end, in the server's thread.
+        """Call a function in the server's thread and return its result.
+
+        A coroutine function is run to its end.
 
         Args:
             function: such as ``cdn.requested`` or ``hold.release``.
@@ -130,9 +132,10 @@ class FakeCDN:
         return self._portal.call(function, *args)
 
     def url(self, path: str = "/", *, host: str | None = None) -> str:
-        """Return the full URL of `path`, percent-encoded where it must be, at `host` or its own.
+        """Return the full URL of `path`.
 
-        A full URL, as a proxy is asked for it, comes back as it is.
+        It is percent-encoded where it must be. Its host is `host`, or else the server's own. A full URL, as a proxy is
+        asked for it, comes back as it is.
         """
         if _key(path) == path and path[:1] != "/":
             return path
@@ -141,19 +144,22 @@ class FakeCDN:
 
     @property
     def policy(self) -> UrlPolicy:
-        """A policy that admits this server, and nothing else."""
+        """Return a policy that admits this server, and nothing else."""
         return UrlPolicy.only(self.host, *self._names, schemes=(self._scheme,), ports=(self.port,), private=True)
 
     @functools.cached_property
     def client_tls(self) -> ssl.SSLContext:
-        """A client's TLS context that trusts this process's throw-away authority, and no other."""
+        """Return a TLS context for a client of this server.
+
+        It trusts this process's throw-away authority, and no other.
+        """
         context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
         _authority().configure_trust(context)
         return context
 
     @property
     def open_connections(self) -> int:
-        """How many connections are open now."""
+        """Return how many connections are open now."""
         return len(self._open)
 
     def serve(self, path: str, body: bytes, *faults: Fault, **options: Any) -> str:
@@ -168,7 +174,9 @@ class FakeCDN:
         return self.script(path, Reply(body, *faults, **options))
 
     def file(self, name: str, body: bytes, *faults: Fault, **options: Any) -> str:
-        """Serve a file, with the media type of its name's extension, and return the URL.
+        """Serve a file and return the URL.
+
+        Its media type is that of its name's extension.
 
         Args:
             name: the last and only part of the path, percent-encoded where it must be.
@@ -192,9 +200,9 @@ class FakeCDN:
         return self.serve(path, body, *faults, status=status, headers={"Location": location})
 
     def script(self, path: str, *replies: Script) -> str:
-        """Answer requests for `path` with one reply after the other, and return the URL.
+        """Answer requests for `path` with one reply after the other.
 
-        The last reply stays.
+        The result is the URL. The last reply stays.
 
         Args:
             path: as for `serve`.
@@ -204,7 +212,10 @@ class FakeCDN:
         return self.url(path)
 
     async def requested(self, path: str | None = None, *, times: int = 1) -> None:
-        """Return once there were `times` requests for `path` (as for `serve`), or for anything."""
+        """Return once there were `times` requests for `path`.
+
+        A path is as for `serve`. Without one, all requests count.
+        """
         await self._until(lambda: len(self._requests_for(path)) >= times)
 
     async def disconnected(self, path: str | None = None) -> None:
@@ -345,5 +356,5 @@ def _server_context(name: str, fault: str) -> ssl.SSLContext:
         with warnings.catch_warnings():
             warnings.simplefilter("ignore", DeprecationWarning)  # that it is deprecated is the point
             context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
-        context.set_ciphers("DEFAULT:@SECLEVEL=0")  # or OpenSSL would not speak it to anyone
+        context.set_ciphers("DEFAULT:@SECLEVEL=0")  # without this OpenSSL refuses TLS 1.0
     return context

@@ -59,13 +59,19 @@ class Wire:
         await self.truncate()
 
     async def truncate(self) -> None:
-        """Send FIN, and wait for the client to close, which raises `anyio.EndOfStream`."""
+        """Send FIN and wait for the client to close.
+
+        When it does, `anyio.EndOfStream` is raised.
+        """
         self._socket.shutdown(socket.SHUT_WR)
         while True:  # a close with unread bytes would become a reset, and take the sent ones with it
             await Wire.receive(self)
 
     async def reset(self) -> None:
-        """Close with RST (a linger time of 0), once the client's side has all that was sent."""
+        """Close with RST (a linger time of 0).
+
+        Before that, everything that was sent has reached the client's side.
+        """
         while _unsent(self._socket):  # noqa: ASYNC110  # the kernel has no event for this
             await anyio.sleep(0.001)
         linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
@@ -99,7 +105,7 @@ class TlsWire(Wire):
             left = left[await self._drive(self._tls.write, left) :]
 
     async def finish(self) -> None:
-        """Say farewell as TLS does, and then as TCP does."""
+        """Close the connection as TLS does, and then as TCP does."""
         with contextlib.suppress(*GONE):
             await self._drive(self._tls.unwrap)  # close_notify
         await self.truncate()
@@ -116,7 +122,10 @@ class TlsWire(Wire):
 
 
 def _unsent(sock: socket.socket) -> int:
-    """Return how many bytes wait in the kernel for room at the client (they would be lost with a reset)."""
+    """Return how many bytes wait in the kernel for the client.
+
+    A reset would lose them.
+    """
     if sys.platform != "linux":
         return 0
     siocoutqnsd = 0x894B  # linux/sockios.h: not sent yet; unlike SIOCOUTQ it does not wait for a delayed ACK
