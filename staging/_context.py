@@ -165,10 +165,10 @@ _EXTENSIONS = frozenset({"apk", "bak", "bat", "bin", "dat", "db", "dll", "dmg", 
 def notice(outcomes: Sequence[Outcome]) -> str:
     """Return what to tell the person in the chat.
 
-    It is empty if all went well. Staged files that are not what they claim to be are named too. Safe to send as it is:
-    at most 400 characters on one line, no mention, no markup, no link that unfurls, no secret. In a name, characters
-    that a chat may act on are replaced by ones that look like them, and so are all dots but that of a usual extension:
-    ``evil.com`` is a link in some chats. Links, embeds and what `accept` left out do not count.
+    It is empty if all went well. Staged files that are not what they claim to be are named too. The text is
+    safe to send as it is: at most 400 characters on one line, no mention, no markup, no link that unfurls, no secret.
+    In a name, characters that a chat may act on are replaced by ones that look like them. So are all dots but that of a
+    usual extension, since ``evil.com`` is a link in some chats. Links, embeds and what `accept` left out do not count.
     """
     wanted = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
     complaints = [complaint(outcome) for outcome in wanted if isinstance(outcome, Failure)]

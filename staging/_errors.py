@@ -112,7 +112,7 @@ class _ReasonedError(StagingError):
 
 
 class RejectedError(_ReasonedError, ValueError):
-    """Says that a policy or a limit of ours refuses the attachment.
+    """Says that a policy or a limit refuses the attachment.
 
     Args:
         reason: one word of the closed list `Reason`; `Failure` says what each means.
@@ -120,7 +120,7 @@ class RejectedError(_ReasonedError, ValueError):
         hint: what a programmer can do about it; empty if nothing.
         limit: the number that it went over: bytes, for ``too_many`` files.
         size: the bytes that it has, as far as they are known.
-        host: whom it would have contacted.
+        host: the host that it would have contacted.
         retryable: whether the same attachment may succeed later; None: as for most errors of this reason.
     """
 
@@ -138,7 +138,7 @@ class DownloadError(_ReasonedError):
         attempts: how many requests were made, the first included.
         limit: the number that it went over: seconds, bytes, or redirects.
         size: the bytes that came, where they are the matter.
-        host: whom it contacted.
+        host: the host that it contacted.
         retryable: whether the same request may succeed later; None: as for most errors of this reason.
     """
 

@@ -4,8 +4,8 @@ They are bytes, ``data:`` URLs, open files, uploads and files of this machine.
 
 Theory of operation. It is a download without a server: the same limits, names, types and outcomes. Everything that may
 block runs in a thread. An object's own `read` gets a separate thread, since it may hang longer than a disk does. A
-path is opened, copied and closed by one function in one thread, so no descriptor can be lost between the two;
-a copy that is given up ends with its next piece, because the part file takes no more.
+path is opened, copied and closed by one function in one thread, so no descriptor can be lost between the steps. A copy
+that is given up ends with its next piece, because the part file takes no more.
 """
 
 import inspect
@@ -150,7 +150,7 @@ class _Copy:
 
     async def _read_all(self, reader: Any) -> None:
         read, sized = _reading(reader)
-        await self._append(b"")  # makes the file: what is read afterwards cannot be lost for want of a descriptor
+        await self._append(b"")  # makes the file first: if no descriptor is free, nothing has been read and lost yet
         while True:
             wanted = min(BUFFER, self._terms.limits.max_bytes - self.part.size + 1)
             data = await self._read(read, (wanted,) if sized else ())

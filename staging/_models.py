@@ -87,7 +87,7 @@ class Attachment(metaclass=Readable):
     source: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        claims: tuple[tuple[str, Any], ...] = (  # annotations bind no caller
+        claims: tuple[tuple[str, Any], ...] = (  # a caller may ignore annotations
             ("name", self.name), ("media_type", self.media_type), ("description", self.description),
         )  # fmt: skip
         for name, claim in (("url", self.url), *claims):
@@ -213,7 +213,7 @@ def _own_keys(source: Any) -> dict[str, Any] | None:
 class StagedFile(_Outcome):
     """An attachment whose complete file is at `path`.
 
-    No half-written file ever had that name. It is a path itself: ``open(file)`` and ``Path(file)`` work.
+    No half-written file ever had that name. The object is a path itself: ``open(file)`` and ``Path(file)`` work.
 
     Attributes:
         attachment: what was asked for, as it was claimed.

@@ -10,7 +10,7 @@ _LONGEST_URL = 8000  # characters that are looked at; more are never shown
 
 # A URL as far as it goes, however malformed: any "scheme:", any slashes and spaces, the authority, the path.
 _PARTS = re.compile(r"([^:/\\@]*:)?([/\\\s]*)([^/\\]*)(.*)", re.DOTALL)
-# What nearly all are: their parts are where they seem to be, and nothing in the path needs a second look. 1 us, not 25.
+# Nearly all URLs are like this: their parts are where they seem to be, and the path has no secrets. 1 us, not 25.
 _ORDINARY = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]+)?((?:/(?!api/|webhookb2/)[\w.~+=,!()-]*)*)(?![^?#])", re.ASCII)
 _HOST = re.compile(r"(?:\[[^\]@]*\]|[^:@%\[\]]*)(?::[0-9]*)?")
 _INNER_USERINFO = re.compile(r"(:[/\\]+)[^/\\@]*@")  # of a URL in a path, as archives and proxies have them
@@ -117,7 +117,7 @@ def format_size(size: float) -> str:
     if size == 1:
         return "1 byte"
     value, unit = float(size), 0
-    while value >= 1000 and unit < len(_UNITS) - 1:  # 1000, not 1024: "1010 KB" reads worse than "1 MB"
+    while value >= 1000 and unit < len(_UNITS) - 1:  # 1000, not 1024: "1 MB" is easier to read than "1010 KB"
         value, unit = value / 1024, unit + 1
     number = f"{value:.1f}".removesuffix(".0")
     return f"{number} {_UNITS[unit]}"

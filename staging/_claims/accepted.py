@@ -48,7 +48,7 @@ class Accepted:
     def admits(self, staged: StagedFile) -> bool:
         """Tell whether a file is wanted.
 
-        Its bytes decide, or a claim that they do not contradict. The bytes of many an honest file show less than its
+        Its bytes decide, or a claim that they do not contradict. The bytes of an honest file may show less than its
         sender knows: a table is ``text/plain``, and sound in an MP4 is ``video/mp4``.
         """
         if self._has(staged.media_type):

@@ -21,7 +21,7 @@ SOUNDS = frozenset({MP3, AAC, AC3, FLAC, APE, TTA})
 
 _CHAIN = 3  # frames in a row, where the first byte may be anything
 _SYNC = re.compile(rb"\xff(?=[\xe2-\xe7\xf0-\xff][^\xff])")
-_TRIES = 400  # a hostile tail is all sync words
+_TRIES = 400  # limits the time for a hostile tail, which is full of sync words
 _MARKS = {b"fLaC": FLAC, b"MAC ": APE, b"TTA1": TTA}
 
 

@@ -86,7 +86,7 @@ def type_of_matroska(head: bytes, _: bytes) -> str:
 def type_of_ogg(head: bytes, _: bytes) -> str:
     """Return the type of an Ogg file by its codecs.
 
-    Their first pages stand at the begin of the file (RFC 5334).
+    Their first pages stand at the beginning of the file (RFC 5334).
     """
     first = head[:600]
     return "video/ogg" if _OGG_FILM.search(first) else "audio/ogg" if _OGG_SOUND.search(first) else "application/ogg"

@@ -44,7 +44,7 @@ _MEANINGLESS = frozenset({
 _RECOGNISED = frozenset(map(canonical, BY_BYTES))
 _PACKAGES = frozenset(map(canonical, ZIPPED))
 _OLE = frozenset(map(canonical, OLE_DOCUMENTS - {ENCRYPTED}))
-# Every honest file of these has its signature: what has none is something else.
+# Every honest file of these types has its signature. A file without it is of another type.
 _SURE = _PACKAGES | frozenset(map(canonical, (
     "image/png", "image/jpeg", "image/gif", "image/webp", "image/bmp", "image/tiff", "image/x-icon", "image/heic",
     "image/avif", "image/jp2", "image/vnd.adobe.photoshop", "video/mp4", "video/webm", "video/x-msvideo", "video/x-flv",
@@ -53,7 +53,7 @@ _SURE = _PACKAGES | frozenset(map(canonical, (
     "application/zstd", "application/vnd.sqlite3", "application/vnd.microsoft.portable-executable", "font/woff",
     "font/woff2", "application/wasm", "application/vnd.debian.binary-package", "application/x-rpm",
 )))  # fmt: skip
-# Other honest files of these are text: tables by the name of Excel, letters by that of Word, TypeScript by MPEG's.
+# Some honest files of these types are text: a table that is called Excel, a letter Word, TypeScript an MPEG film.
 _ALSO_TEXT = frozenset(map(canonical, (
     DOC, XLS, PPT, MSG, OLE, "video/mp2t", "model/stl", "application/x-bplist", "application/postscript",
     "audio/vnd.dts", "image/vnd.radiance", "image/x-portable-anymap", "application/fits", "application/x-archive",

@@ -27,11 +27,11 @@ def url_filename(url: str) -> str | None:
     return _guess(unquote_to_bytes(segment.encode(errors="replace"))) or None
 
 
-# Content-Disposition. RFC 6266 is what a server should send; browsers read far more, and so does this.
+# Content-Disposition. Servers should send what RFC 6266 says. Browsers read far more, and so does this module.
 
 # The value is handled as ISO-8859-1, where the last byte of a UTF-8 "à" is a space to `str`: hence ASCII throughout.
 # A quoted value ends at its first bare quote; if the text up to the semicolon ends in another (`""a" b"`), at that.
-# One that never ends swallows the rest. Possessive, because a long run of backslashes must cost linear time.
+# One that never ends takes all the rest. Possessive, because a long run of backslashes must cost linear time.
 _PARAMETER = re.compile(
     r"""(?P<key> [^;=]*+ )
         (?: = [ ]*+
@@ -54,8 +54,8 @@ _CHINESE = re.compile(rb"(?:[\0-\x7f]++|(?:[\xb0-\xd7][\xa1-\xfe]){2,}+)++")
 _TOKEN = re.compile(" +|[^ ]+")
 _ENCODED_WORD = re.compile(r"=\?([^?]++)\?(?:([bB])\?([^?]*+)|[qQ]\?((?:=[0-9A-Fa-f]{2}|[^=?])*+))\?=")
 
-# Charsets that are supersets of ASCII and nothing else, by all their names. Never the codec registry: it knows zlib,
-# rot13 and utf-7, and imports whatever module a sender names.
+# All names of charsets that are supersets of ASCII. The codec registry is never asked: it knows zlib, rot13 and utf-7,
+# and it imports any module that a sender names.
 _CODECS = (
     "ascii", "utf_8", "latin_1", *(f"iso8859_{part}" for part in range(2, 17) if part != 12),
     *(f"cp{page}" for page in range(1250, 1259)), "koi8_r", "koi8_u",

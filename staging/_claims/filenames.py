@@ -106,7 +106,7 @@ def _shorten(text: str, room: int) -> str:
     end = longest
     while 0 < end < len(text) and _is_joined(text, end):
         end -= 1
-    return text[: end or longest]  # one letter with fifty accents is cut somewhere all the same
+    return text[: end or longest]  # one letter with fifty accents has to be cut too
 
 
 def _is_joined(text: str, index: int) -> bool:

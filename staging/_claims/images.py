@@ -75,7 +75,7 @@ def type_of_jp2(head: bytes, _: bytes) -> str:
 def type_of_codestream(head: bytes, _: bytes) -> str:
     """Return the type of a bare JPEG 2000 codestream.
 
-    The marker CAP names part 15 of the standard, or does not (ISO 15444-15, A.3).
+    It is of part 15 of the standard if the marker CAP says so (ISO 15444-15, A.3).
     """
     size = int.from_bytes(head[4:6])
     capabilities = int.from_bytes(head[8 + size : 12 + size])

@@ -23,7 +23,7 @@ from staging._errors import RejectedError
 from staging._models import Attachment
 from staging._text import bare_url, one_line
 
-_MAX_DEPTH = 16  # deeper than any honest nesting; a list that contains itself must end
+_MAX_DEPTH = 16  # deeper than honest nesting goes; without it a list that contains itself would never end
 _ABSENT = object()
 
 _SNAPSHOT_KEYS = ("message_snapshots", "snapshots")  # the latter: py-cord
@@ -54,7 +54,7 @@ _FILE_PATH = "this is the Bot API's own path: give https://api.telegram.org/file
 def intake(*sources: Any) -> list[Attachment]:
     """Return the attachments that `sources` refer to, in their order.
 
-    No claim in them raises, however absurd.
+    No claim in them makes this raise.
 
     A source is one of
 
@@ -141,20 +141,20 @@ def _single(source: Any, *, trusted: bool) -> Attachment | None:
 def _of_path(source: "os.PathLike[Any]", *, trusted: bool) -> Attachment:
     """Return an attachment whose source is a path.
 
-    Of a path inside something else, the source is only its text.
+    If the path was inside something else, the source is only its text.
     """
     path = os.fsdecode(source)
     own = read(source, "attachment")  # of a staged file of another stage
     media_type = own.media_type if isinstance(own, Attachment) else None
     name = os.path.basename(path)  # noqa: PTH119  # a Path would be the caller's class
-    given = source if isinstance(source, Path) else Path(path)  # another's `__fspath__` is not asked twice
+    given = source if isinstance(source, Path) else Path(path)  # a foreign `__fspath__` is called once only
     return Attachment("", name=name or None, media_type=media_type, source=given if trusted else path)
 
 
 def _of_reader(source: Any) -> Attachment | None:
     """Return an attachment whose source has `read`, or None.
 
-    Of an upload, the `file` may have it (aiohttp).
+    In an upload, the `file` may have `read` (aiohttp).
     """
     if reader_of(source) is None:
         return None
@@ -279,7 +279,7 @@ def _several(value: Any) -> Iterable[Any]:
 
 def _items(several: Iterable[Any]) -> Iterator[Any]:
     """Yield the entries, and a broken one where the iteration fails."""
-    if isinstance(several, types.GeneratorType):  # the caller's own code: its mistakes are the caller's to see
+    if isinstance(several, types.GeneratorType):  # the caller's own code: the caller must see its mistakes
         yield from several
         return
     try:

@@ -47,7 +47,7 @@ def read(source: Any, key: str, default: Any = None) -> Any:
 
     It is `default` if there is none, or if that raises.
     """
-    if type(source) is dict:  # as nearly every payload is: reading one takes two thirds of the time
+    if type(source) is dict:  # nearly every payload is one: this way reading takes two thirds of the time
         return source.get(key, default)
     try:
         return source.get(key, default) if isinstance(source, Mapping) else getattr(source, key, default)
@@ -184,7 +184,7 @@ def _is_embed(source: Any) -> bool:
 
 
 def _is_inline(source: Any) -> bool:
-    """Tell whether this part of a message contains its contents.
+    """Tell whether this part of a message carries its own contents.
 
     A card of Teams is such a part.
     """

@@ -1,9 +1,10 @@
 """Bytes at fixed places, and the types that they stand for.
 
-A row holds an expression that is matched at the begin of the file, and the type, or a function of head and tail that
-tells which of several it is. Where the letters of a signature might begin a text, `media.observe` asks for a binary
-data byte besides. Sources are the standards that are named, and https://www.iana.org/assignments/media-types; where no
-name is registered, it is the one that ``file`` or the format's own program uses.
+A row holds an expression that is matched at the beginning of the file, and the type. In place of the type there may be
+a function of head and tail, which tells which of several types it is. Where the letters of a signature might begin a
+text, `media.observe` asks for a binary data byte besides. Sources are the standards that are named, and
+https://www.iana.org/assignments/media-types. Where no name is registered, it is the one that ``file`` or the format's
+own program uses.
 """
 
 from collections.abc import Callable

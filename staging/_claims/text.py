@@ -90,8 +90,8 @@ def as_utf8(head: bytes) -> bytes:
 def markup(text: bytes) -> str | None:
     """Return the type of what begins with a tag, or None.
 
-    It is None for source code and other text. A page has a doctype or one of the elements that every page has, at its
-    begin. Of the tags in section 7.1 of the standard only those count: ``<h1>``, ``<div>`` and their kind begin README
+    It is None for source code and other text. A page begins with a doctype or one of the elements that every page
+    has. Of the tags in section 7.1 of the standard only those count: ``<h1>``, ``<div>`` and the like begin README
     files, components and chat logs.
     """
     prolog = _PROLOG.match(text)

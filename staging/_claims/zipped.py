@@ -45,7 +45,7 @@ _LOCAL = struct.Struct("<6xHH8xI4xHH")  # flags, method, packed size, lengths of
 _CENTRAL = struct.Struct("<28xHHH12x")  # lengths of name, extra field and comment
 _END = struct.Struct("<12xI6x")  # bytes of the central directory
 _MOST = 65_536  # bytes of a member that are read: the list of types of a large presentation has as many
-_PLACES = 8  # where a member's name is looked for: more are a trick
+_PLACES = 8  # where a member's name is looked for; an honest file needs no more
 _CONTENT_TYPE = re.compile(rb"ContentType\s*=\s*[\"']([^\"'<>]{1,150})[\"']")
 _ROOT_ENTRY = re.compile(rb"<[^<>]*?full-path\s*=\s*[\"']/[\"'][^<>]*>")
 _MANIFEST = re.compile(rb"media-type\s*=\s*[\"'](application/vnd\.[\w.+-]{1,80})[\"']")

@@ -35,7 +35,7 @@ class Bars:
         self._all = self._drawn.add_task("", total=None, visible=count > 1)
 
     def __enter__(self) -> Callable[[Event], None]:
-        with suppress(OSError):  # the terminal may be gone: then the work matters, and how it ends
+        with suppress(OSError):  # the terminal may be gone; the work must go on without bars
             self._drawn.start()
         return self._show
 
@@ -104,7 +104,7 @@ _NUMBERS = (
     _Words(_rate, min_width=10, justify="right", no_wrap=True),
     _Words(_time_left, "progress.remaining", min_width=5, justify="right", no_wrap=True),
 )
-_LAYOUTS = {  # by the width from which on it fits: a number is better left out than cut in two
+_LAYOUTS = {  # by the least width that it needs: a number that would be cut in two is left out
     72: (_NAME, progress.BarColumn(bar_width=None), *_NUMBERS),
     50: (_NAME, *_NUMBERS),
     0: (_NAME, _SHARE),

@@ -168,7 +168,7 @@ def _order(
     return Order(
         urls=arguments.urls,
         temp_dir=arguments.temp_dir,
-        # each URL was asked for by hand: how many there are, their sum and their time is the caller's own decision
+        # each URL was asked for by hand: their number, their sum and their time are the caller's own decision
         limits=Limits(
             max_mb=arguments.max_mb,
             max_total_mb=math.inf,
@@ -207,7 +207,7 @@ def _text(value: str) -> str:
 def _headers(parser: _Parser, values: Sequence[str]) -> Mapping[str, str]:
     """Return the fields of `--header` and of the environment.
 
-    An error message never shows a value.
+    An error message shows none of their values.
     """
     headers: dict[str, str] = {}
     try:
@@ -216,7 +216,7 @@ def _headers(parser: _Parser, values: Sequence[str]) -> Mapping[str, str]:
             lines += _secret(value).splitlines() if value.startswith("@") else [value]
         for line in filter(str.strip, lines):
             field = _FIELD.fullmatch(line.strip())
-            if field is None:  # nor empty: what follows it unquoted would be taken for URLs, and shown
+            if field is None:  # nor empty: what follows it without quotes would be taken for URLs, and shown
                 raise ValueError("it must be 'NAME: VALUE', in quotes")  # noqa: TRY301  # told below, as all is
             headers[field[1]] = field[2]
     except ValueError as error:

@@ -129,7 +129,7 @@ def complain_of_leftovers(stage: AttachmentStage) -> None:
 
 def words(error: Exception) -> str:
     """Return an error as one line for a person."""
-    if isinstance(error, WorkspaceError):  # the library's word is for programmers
+    if isinstance(error, WorkspaceError):  # the name of the library's argument means nothing to a person at a terminal
         return re.sub(r"^temp_dir\b", "--temp-dir", error.detail)
     if isinstance(error, OSError) and not isinstance(error, StagingError) and error.strerror:
         return f"{error.filename}: {error.strerror}" if error.filename else error.strerror

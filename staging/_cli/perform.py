@@ -38,7 +38,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     Raises:
         SystemExit: with 2 for wrong usage, with 0 after a help text.
     """
-    logging.getLogger("staging").addHandler(logging.NullHandler())  # what it would tell is told here, once
+    logging.getLogger("staging").addHandler(logging.NullHandler())  # the command prints the same facts itself, once
     try:
         return _carry_out(list(sys.argv[1:] if argv is None else argv))
     except KeyboardInterrupt:  # before the signals are ours, after that, or on Windows
@@ -67,7 +67,7 @@ def _carry_out(argv: list[str]) -> int:
 
 
 def _sweep(root: str | None) -> int:
-    if root is not None and not os.path.lexists(root):  # a library call has nothing to do there; a person mistyped
+    if root is not None and not os.path.lexists(root):  # the library does nothing then, but a person has mistyped
         complain(f"cannot sweep {root}: there is no such directory")
         return 1
     print_line(str(sweep(tempfile.gettempdir() if root is None else root)))
@@ -171,7 +171,7 @@ class _Job:
         if number != signal.SIGINT:
             self._scope.deadline = min(self._scope.deadline, anyio.current_time() + GRACE)
         elif _is_in_foreground():
-            return  # the terminal has sent Ctrl-C to the command too; some take a second one for impatience
+            return  # the terminal has sent Ctrl-C to the command too; a second one would make some commands end at once
         self._handed_on = True
         with suppress(ProcessLookupError):
             self._process.send_signal(number)

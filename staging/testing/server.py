@@ -249,7 +249,7 @@ class FakeCDN:
                     client, _ = listener.accept()
                 except BlockingIOError:
                     await anyio.wait_readable(listener)
-                except OSError:  # out of descriptors, which is what some tests are about
+                except OSError:  # no descriptor is free, which some tests bring about
                     await anyio.sleep(0.02)
                 else:
                     self.connections += 1
@@ -354,7 +354,7 @@ def _server_context(name: str, fault: str) -> ssl.SSLContext:
     authority.issue_cert(subject, not_after=past).configure_cert(context)
     if fault == "tls1.0":
         with warnings.catch_warnings():
-            warnings.simplefilter("ignore", DeprecationWarning)  # that it is deprecated is the point
+            warnings.simplefilter("ignore", DeprecationWarning)  # the test asked for the deprecated TLS 1.0
             context.minimum_version = context.maximum_version = ssl.TLSVersion.TLSv1
         context.set_ciphers("DEFAULT:@SECLEVEL=0")  # without this OpenSSL refuses TLS 1.0
     return context
