@@ -148,7 +148,7 @@ async def open_resources(options: Options) -> Resources:
     Raises:
         WorkspaceError: if the root cannot be used, or there is no such group.
     """
-    root, group = await in_thread(_prepare, options, abandon=True)
+    root, group = await in_thread(_prepare, options)
     transport, counters = Transport(options.policy, options.tls), Counters()
     total = float("inf") if options.max_total_mb is None else options.max_total_mb
     return Resources(
