@@ -55,6 +55,15 @@ if uvloop is not None:
     anyio.run(anyio.sleep, 0, **ASYNCIO_LOOPS["uvloop"])  # libuv opens a pipe for the process, once
 
 
+@pytest.hookimpl(tryfirst=True)
+def pytest_cmdline_main(config: pytest.Config) -> None:
+    """Run the whole suite on every processor, if pytest-xdist is there; single files run as they are asked for."""
+    whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.collectonly
+    if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
+        config.option.numprocesses = max(2, os.cpu_count() or 1)
+        config.option.dist = "worksteal"
+
+
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
     """Run each coroutine test on asyncio (debug), asyncio with eager tasks, and trio."""
     if inspect.iscoroutinefunction(metafunc.function) or "loop_name" in metafunc.fixturenames:
