@@ -1,6 +1,7 @@
-"""`StagingArea`: the scope of an application. Opens what is worth sharing once, hands out stages.
+"""The scope of an application, from which its stages come.
 
-`_scope` says why it ends. Its stages end first: those that are being entered, too.
+`StagingArea` opens once what its stages share. `_scope` says why it ends. Its stages end first: those that are being
+entered, too.
 """
 
 import ssl

@@ -1,4 +1,4 @@
-"""One call of `download`: which attachment is fetched, in which turn, and what is told of it.
+"""One call of `download`, from the sources to the outcomes.
 
 Theory of operation. As many workers as the stage's limit allows take one attachment after the other. A worker refuses
 what can be refused unasked, waits for a turn, and fetches. Each result goes to its place in a list, so that outcomes
@@ -132,7 +132,10 @@ class Batch:
         self._passing: list[_Key] = []  # failures that may not last
 
     async def run(self) -> list[Outcome]:
-        """Return one outcome for each attachment, in order; what is not there by the deadline has failed."""
+        """Return one outcome for each attachment, in order.
+
+        An attachment that is not complete by the deadline is a failure.
+        """
         self._tools.ledger.results.append(self._results)
         with anyio.move_on_after(self._seconds):
             self._renewed = await self._refreshed()
@@ -260,7 +263,10 @@ class Batch:
                     return staged
 
     async def _refreshed(self) -> dict[str, str | None]:
-        """Return what to fetch in place of each expired link: its new URL, or None; all are asked for at once."""
+        """Return the new URL for each expired link, or None.
+
+        All are asked for at the same time.
+        """
         now = time.time()
         urls = dict.fromkeys(attachment.url for attachment in self._attachments if not is_local(attachment))
         expired = [url for url in urls if (end := expires_at(url)) is not None and end + EXPIRY_GRACE < now]

@@ -1,4 +1,6 @@
-"""Bytes that may still be used: counted as they come, given back when they go.
+"""Bytes that downloads may still use.
+
+They are counted as they arrive, and given back when they are deleted.
 
 Theory of operation. A server may declare what it likes, so a declared size takes nothing: a budget counts the bytes
 that are there. A download that cannot fit beside what is there is refused as soon as its size is known. When a budget
@@ -58,7 +60,9 @@ class Reservation:
         self.give_up: Callable[[], None] | None = None
 
     def admit(self, size: int) -> None:
-        """Refuse a download of `size` bytes that cannot fit beside what is there; nothing is counted yet.
+        """Refuse a download of `size` bytes that cannot fit.
+
+        Nothing is counted yet.
 
         Raises:
             RejectedError: ``budget``. A budget that is full of files admits nothing, of whatever size.
@@ -110,7 +114,10 @@ class Reservation:
         self._stop()
 
     def refund(self) -> None:
-        """Give everything back; a second time does nothing."""
+        """Give all bytes back.
+
+        A second call does nothing.
+        """
         self.settle(0)
         self._stop()
 

@@ -12,7 +12,9 @@ from staging._models import Attachment, Outcome
 
 
 class Observer:
-    """Tells the log and `on_event`, which may raise: it changes nothing.
+    """Tells the log and `on_event` what happens.
+
+    If either raises, the downloads go on as before.
 
     Args:
         on_event: called with every event, or None.
@@ -25,7 +27,7 @@ class Observer:
         self._failed = False
 
     def started(self, attachment: Attachment) -> "Progression":
-        """Tell that a download begins; return what tells of its progress."""
+        """Tell that a download begins, and return its `Progression`."""
         if self._on_event is not None:
             self._emit(Started(attachment=attachment))
         return Progression(self._emit if self._on_event is not None else None, attachment)
@@ -64,7 +66,9 @@ class Observer:
 
 
 class Progression:
-    """Tells how far a download has come: a few times a second, and always how far at last.
+    """Tells a few times a second how far a download is.
+
+    The last state is always told.
 
     Args:
         emit: takes the events; None, if they are not wanted.

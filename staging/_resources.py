@@ -1,4 +1,7 @@
-"""What stages share: the root, the way to the network, the turns, the process's budget, and what is counted."""
+"""What stages share, and how it is opened and closed.
+
+That is the root, the way to the network, the turns, the budget of the process, and the counters.
+"""
 
 import inspect
 import logging
@@ -95,7 +98,10 @@ class Sweep:
         self._thread = Background(self._run)
 
     async def wait(self, seconds: float) -> None:
-        """Wait until it has ended, but not for longer; it goes on all the same."""
+        """Wait at most `seconds` until the sweep has ended.
+
+        The sweep goes on in either case.
+        """
         await self._thread.wait(seconds)
 
     def stop(self) -> None:
@@ -135,7 +141,10 @@ class Resources(NamedTuple):
     sweep: Sweep
 
     def close(self) -> None:
-        """Close the connections, and let the sweep end. Never waits; a second time does nothing."""
+        """Close the connections, and let the sweep end.
+
+        Never waits. A second call does nothing.
+        """
         self.sweep.stop()
         self.transport.close()
 

@@ -1,4 +1,6 @@
-"""A scope that ends, whatever ends it: the life that stages and areas have in common.
+"""The life that stages and areas have in common.
+
+A scope ends completely, whatever the reason for its end.
 
 Theory of operation. A scope is new, entering, open, closing or closed, and only ever moves on. Four parts make its end
 certain. `tests/test_scope.py` fails without each of them.
@@ -39,12 +41,18 @@ class Holdings(Protocol):
     """What a scope owns. It does not refer to the scope, which could never be collected then."""
 
     def drop(self) -> None:
-        """Give everything up; blocks. Any thread may call it, at any time and more than once. Never raises."""
+        """Give up everything that the scope owns.
+
+        It blocks, and never raises. Any thread may call it, at any time and more than once.
+        """
         ...
 
 
 class Call:
-    """Work inside a scope: how to end it, and how to know that it has ended."""
+    """Work inside a scope, which the scope can end.
+
+    It also tells when the work has ended.
+    """
 
     __slots__ = ("ended", "scope")
 
@@ -57,7 +65,9 @@ _inside: ContextVar[tuple[Call, ...]] = ContextVar("_inside", default=())
 
 
 class Scope:
-    """Is entered once, and left once; a subclass says what that means.
+    """Is entered once, and left once.
+
+    A subclass says what both mean.
 
     Args:
         holdings: what it owns.
@@ -79,7 +89,9 @@ class Scope:
         raise NotImplementedError
 
     async def _leave(self, calls: "tuple[Call, ...]") -> None:
-        """Give up what the scope has; called once more if it was broken off.
+        """Give up what the scope has.
+
+        It is called once more if it was interrupted.
 
         Args:
             calls: those that have been cancelled, and may be waited for.
@@ -102,7 +114,10 @@ class Scope:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Close the scope; never raises on its own account, so the body's exception is the one that is seen."""
+        """Close the scope.
+
+        It raises nothing of its own, so the caller sees the exception of the body.
+        """
         await self.aclose()
 
     @contextmanager
@@ -115,10 +130,11 @@ class Scope:
             self._first.remove(ending)
 
     async def aclose(self) -> None:
-        """Close the scope, as leaving it does; before it is entered, and a second time, it does nothing.
+        """Close the scope, as leaving it does.
 
-        It may be called in any task, and several times at once: each call returns when the scope has ended. Called by
-        what the scope itself is waiting for, it ends everything else.
+        Before the scope is entered, and after it has been closed, this does nothing. It may be called in any task, and
+        several times at once: each call returns when the scope has ended. Called by what the scope itself is waiting
+        for, it ends everything else.
         """
         if self._state in {"new", "closed"} or os.getpid() != self._owner:
             return

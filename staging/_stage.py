@@ -1,4 +1,4 @@
-"""`AttachmentStage`: the scope of one use, and nothing else.
+"""The scope of one use of attachments.
 
 A stage opens one workspace, lends its tools to the calls of `download` (`_batch`), and removes the workspace when it is
 left. `_scope` says why it always is. What exists only while the stage is open is one value, its `Tools`.
@@ -41,7 +41,10 @@ SWEEP_SECONDS = 0.05  # for which the entry of a lone stage waits for the sweep 
 
 
 class Lender(Protocol):
-    """Opens the resources of a stage: an area, or the stage for itself."""
+    """Opens the resources of a stage.
+
+    An area does that for its stages, and a lone stage does it for itself.
+    """
 
     async def lend(self, stage: "AttachmentStage") -> Resources:
         """Return what the stage works with until `take_back`."""
@@ -73,7 +76,10 @@ class _Alone:
 
 
 class _Holdings:
-    """What a stage owns: its workspace, the bytes that count for it, and its resources if no area has them."""
+    """What a stage owns.
+
+    That is its workspace, the bytes that are counted for it and, without an area, its resources.
+    """
 
     def __init__(self, alone: _Alone | None) -> None:
         self.alone = alone
@@ -85,7 +91,9 @@ class _Holdings:
         self._reservations: list[Reservation] = []
 
     def make(self, root: Path, group: int | None) -> None:
-        """Make the workspace; blocks. If the stage has ended meanwhile, it goes at once.
+        """Make the workspace.
+
+        It blocks. If the stage has ended meanwhile, the workspace is removed at once.
 
         Raises:
             WorkspaceError: if the disk or the root does not allow it.
@@ -100,7 +108,10 @@ class _Holdings:
             self.workspace = workspace
 
     def remove(self) -> Removal:
-        """Remove the workspace; blocks. Those who come later wait, and learn the same."""
+        """Remove the workspace.
+
+        It blocks. Later callers wait for the same removal, and get its result.
+        """
         with self._making:
             self._over = True
         with self._removing:
@@ -109,7 +120,10 @@ class _Holdings:
             return self.removal
 
     def let_go(self) -> None:
-        """Leave what a removal cannot remove to the next sweep; never waits."""
+        """Leave the rest of the workspace to the next sweep.
+
+        Never waits.
+        """
         if self.workspace is not None:
             self.workspace.let_go()
 
@@ -193,7 +207,9 @@ class AttachmentStage(Scope):
     # ── the scope ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def __aenter__(self) -> Self:
-        """Make the workspace; a sweep of the root, of what dead processes left, goes on in the background.
+        """Make the workspace.
+
+        What dead processes left in the root is swept in the background.
 
         Raises:
             WorkspaceError: if the root cannot be made or written, or is no directory, or files cannot be given to
@@ -296,7 +312,10 @@ class AttachmentStage(Scope):
 
     @property
     def files(self) -> tuple[StagedFile, ...]:
-        """The outcomes that are staged files; their paths are good until the scope ends."""
+        """The outcomes that are staged files.
+
+        Their paths are valid until the scope ends.
+        """
         return tuple(outcome for outcome in self.outcomes if isinstance(outcome, StagedFile))
 
     @property
@@ -306,7 +325,7 @@ class AttachmentStage(Scope):
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """The outcomes that needed no download: plain links and embeds."""
+        """The outcomes that needed no download, plain links and embeds."""
         return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Skipped))
 
     @property
@@ -316,7 +335,9 @@ class AttachmentStage(Scope):
 
     @property
     def directory(self) -> Path:
-        """The workspace: absolute, private, and gone after the scope.
+        """The absolute path of the private workspace.
+
+        The directory is removed when the scope ends.
 
         Raises:
             StageClosedError: before the stage is entered.
@@ -328,12 +349,15 @@ class AttachmentStage(Scope):
 
     @property
     def removed(self) -> int:
-        """After the scope: how many staged files were deleted."""
+        """How many staged files were deleted, known after the scope."""
         return self._removal.files
 
     @property
     def leftovers(self) -> tuple[tuple[str, str], ...]:
-        """After the scope: what could not be deleted, as (name, reason); left to the next sweep."""
+        """What could not be deleted, as pairs of name and reason.
+
+        It is known after the scope, and left to the next sweep.
+        """
         return self._removal.leftovers
 
     def context(
@@ -343,7 +367,9 @@ class AttachmentStage(Scope):
         paths: bool = True,
         path_map: Mapping[str | PathLike[str], str | PathLike[str]] | None = None,
     ) -> str:
-        """Return the context block for a language model: one entry for each outcome, or the empty string for none.
+        """Return the context block for a language model.
+
+        It has one entry for each outcome. Without outcomes it is the empty string.
 
         Args:
             urls: ``bare`` drops query and fragment (signatures are secrets), ``full`` keeps them, ``hide`` leaves the
@@ -359,10 +385,10 @@ class AttachmentStage(Scope):
         return context(self.outcomes, urls=urls, paths=paths, path_map=path_map)
 
     def notice(self) -> str:
-        """Return what to tell the person who sent the attachments: a sentence on those that failed; empty if none.
+        """Return what to tell the sender about attachments that failed.
 
-        Safe to send as it is: at most 400 characters on one line, without mentions, markup, links or secrets. Works
-        after the scope too.
+        Without failures it is the empty string. Safe to send as it is: at most 400 characters on one line, without
+        mentions, markup, links or secrets. Works after the scope too.
         """
         return notice(self.outcomes)
 

@@ -43,7 +43,10 @@ T = TypeVar("T")
 
 
 class _Threads:
-    """Idle threads, to be used again. Unbounded: its callers bound how much they ask for at once."""
+    """Idle threads, which the next jobs use again.
+
+    Their number has no limit here, since the callers limit their jobs.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.Lock()
@@ -175,7 +178,9 @@ async def in_thread(
 
 
 class Background:
-    """A function that runs in a thread while nobody needs to wait for it; it must not raise.
+    """A function that runs in a thread without a waiting caller.
+
+    The function must not raise.
 
     Raises:
         WorkspaceError: ``storage``, if the process can have no further thread.
@@ -202,7 +207,9 @@ def _tell(wake: Callable[[Callable[[], object]], object], function: Callable[[],
 
 
 async def outlast(function: Callable[..., Awaitable[T]], *args: Any, seconds: float = float("inf")) -> T | None:
-    """Return ``await function(*args)``, whatever cancels the caller meanwhile; the cancellation is raised afterwards.
+    """Return ``await function(*args)``, even if the caller is cancelled meanwhile.
+
+    The cancellation is raised afterwards.
 
     Args:
         function: the ending. When asyncio shuts a loop down it cancels every task; then it is called once more, and
@@ -247,7 +254,10 @@ async def _awaited(function: Callable[..., Awaitable[T]], args: tuple[Any, ...])
 async def _wait(
     task: "asyncio.Task[Any]", end: float, cancelled: asyncio.CancelledError | None
 ) -> asyncio.CancelledError | None:
-    """Wait until `task` is done or the time is over; return the last cancellation that came meanwhile."""
+    """Wait for `task`, and return the last cancellation of the caller.
+
+    The wait ends when the task is done or the time is over.
+    """
     loop = asyncio.get_running_loop()
     while not task.done() and (left := end - loop.time()) > 0:
         try:

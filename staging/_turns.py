@@ -1,4 +1,4 @@
-"""Turns: how many downloads run at once, and which is next.
+"""How many downloads run at once, and which is next.
 
 Theory of operation. A stage has a line, in which its downloads wait for their turns. The lines are served round robin:
 a stage with two hundred downloads and a stage with one wait for the same number of turns.
@@ -51,7 +51,10 @@ class Turns:
         return sum(len(line.waiting) for line in self._lines)
 
     async def another_ends(self) -> bool:
-        """Wait until another download has ended; return False at once if all others wait for that, too."""
+        """Wait until another download has ended, and return True.
+
+        If all others wait for that too, return False at once.
+        """
         if self._idling + 1 >= self.running:
             return False
         self._idling += 1
@@ -152,7 +155,9 @@ class Line:
 
 
 class Turn:
-    """One download's turn: ``async with`` waits for it, holds it, and gives it back.
+    """One download's turn.
+
+    ``async with`` waits for the turn, holds it, and gives it back.
 
     Args:
         line: the stage's.

@@ -105,7 +105,10 @@ class Lease:
             own_mode(directory)
 
     def let_go(self) -> None:
-        """Free the lease and keep the descriptor; in a forked child, nothing happens."""
+        """Free the lease and keep the descriptor.
+
+        In a forked child this does nothing.
+        """
         if self.held and os.getpid() == self._owner:
             self.held = False
             with suppress(OSError):

@@ -1,4 +1,4 @@
-"""Files get their names, are copied and are taken elsewhere; nothing is ever overwritten."""
+"""Name, copy and move files without ever overwriting one."""
 
 import errno
 import os
@@ -31,9 +31,10 @@ def open_new(path: str | os.PathLike[str], above: int | None = None) -> int:
 
 
 def open_regular(path: str | os.PathLike[str]) -> int:
-    """Open a regular file for reading and return its descriptor; its last component is no symbolic link.
+    """Open a regular file for reading and return its descriptor.
 
-    Neither a pipe nor a device is waited for, nor has opening it any effect.
+    A symbolic link as the last component of the path is refused. Neither a pipe nor a device is waited for, nor has
+    opening it any effect.
 
     Raises:
         WorkspaceError: if it is anything else than a regular file.
@@ -50,10 +51,12 @@ def open_regular(path: str | os.PathLike[str]) -> int:
 
 
 def rename_new(source: str, target: str, *, source_fd: int | None = None, target_fd: int | None = None) -> None:
-    """Rename only if nothing has the new name: by a hard link, since a rename would replace.
+    """Rename a file if the new name is free.
+
+    It is done with a hard link, since a rename would replace an existing file.
 
     Raises:
-        FileExistsError: if something has.
+        FileExistsError: if the new name is taken.
     """
     if not BY_DESCRIPTOR:
         os.rename(source, target)  # noqa: PTH104  # Windows, where a rename never replaces
@@ -70,7 +73,10 @@ def rename_new(source: str, target: str, *, source_fd: int | None = None, target
 
 
 def _rename_if_free(source: str, target: str, source_fd: int | None, target_fd: int | None) -> None:
-    """Look, then rename: the best that file systems without hard links allow (FAT, some FUSE)."""
+    """Rename a file if a look finds the new name free.
+
+    File systems without hard links (FAT, some FUSE) allow no more.
+    """
     with suppress(FileNotFoundError):
         os.stat(target, dir_fd=target_fd, follow_symlinks=False)
         raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
@@ -149,7 +155,10 @@ def _copy_all(reader: int, writer: int, stop: Stop) -> None:
 
 
 def _copy_mode(reader: int, writer: int) -> None:
-    """Give the copy the mode and group of its original; no group other than that one gets in."""
+    """Give the copy the mode and the group of its original.
+
+    If the group cannot be set, no other group gets access.
+    """
     if not hasattr(os, "fchown"):
         return
     found, mode = os.fstat(reader), 0o777
@@ -162,7 +171,9 @@ def _copy_mode(reader: int, writer: int) -> None:
 
 
 def copy_piece(reader: int, writer: int, size: int) -> int:
-    """Copy up to `size` bytes from where both files stand, in the kernel where it can; return how many, 0 at the end.
+    """Copy up to `size` bytes and return their number, 0 at the end.
+
+    Both files are used from their current positions. The kernel does the copying where it can.
 
     Raises:
         OSError: if the disk fails.

@@ -94,9 +94,10 @@ class PartFile:
 
     @_turn
     def copy_from(self, descriptor: int, size: int) -> int:
-        """Append up to `size` bytes of an open file, from where it stands, and return how many; 0 at its end.
+        """Append up to `size` bytes of an open file and return their number.
 
-        The kernel copies where it can, so the bytes do not pass through this process.
+        The number is 0 at the end of that file. Reading starts at its current position. The kernel copies where it can,
+        so the bytes do not pass through this process.
 
         Args:
             descriptor: a file that is open for reading, as `open_regular` returns it; it stays open.
@@ -116,7 +117,7 @@ class PartFile:
 
     @_turn
     def restart(self) -> None:
-        """Forget every byte: the next `append` writes the first one.
+        """Forget every byte, so that the next `append` starts anew.
 
         Raises:
             WorkspaceError: ``storage``.
@@ -129,9 +130,9 @@ class PartFile:
 
     @_turn
     def commit(self, name: str, *rest: bytes | bytearray | memoryview, claimed: bool = False) -> Committed:
-        """Give the file its final name in one step, and return it; without any bytes, an empty file.
+        """Give the file its final name in one step, and return it.
 
-        The name is taken only if nothing has it; otherwise its next free form is.
+        Without any bytes, the file is empty. The name is taken only if nothing has it; otherwise its next free form is.
 
         Args:
             name: a result of `safe_name`.
@@ -164,7 +165,10 @@ class PartFile:
         return self._head, self._read(max(0, self.size - TAIL_BYTES), TAIL_BYTES) if wanted else b""
 
     def abandon(self) -> None:
-        """Give up whatever is not complete; a file that has its name stays. Never waits, never raises."""
+        """Delete the part file if it is not complete.
+
+        A file that has its final name stays. Never waits, never raises.
+        """
         if not self._named or self._busy:
             self.discard()
 
@@ -193,7 +197,10 @@ class PartFile:
             raise WorkspaceError("storage", "the part file was given up or has its name")
 
     def leave(self) -> None:
-        """End a worker's turn; if it was abandoned, it cleans up, and stays busy so that no other thread does."""
+        """Free the part file, or clean it up if abandoned.
+
+        An abandoned part file stays busy, so that no other thread cleans it up too.
+        """
         with self._workspace.lock:
             self._over = over = self._over or self._workspace.over  # its end saw no file of a worker that hung
             self._busy = over

@@ -48,7 +48,7 @@ class StoppedError(Exception):
 
 
 def never() -> bool:
-    """Return False; the work goes on to its end."""
+    """Return False, so that the work goes on to its end."""
     return False
 
 
@@ -117,7 +117,10 @@ def remove_workspace(path: str, lease: Lease, *, stop: Stop = never) -> tuple[tu
 
 
 def _remove_directory(path: str, directory: int, stop: Stop) -> tuple[tuple[str, str], ...]:
-    """Remove an open workspace, if it still bears its name; return the leftovers."""
+    """Remove an open workspace and return the leftovers.
+
+    Its directory goes only if it still has its name.
+    """
     left: dict[str, str] = {}
     error = _remove_empty(path, directory)  # as it mostly is: the staged files are gone, and nothing else was there
     for _ in range(_PASSES):
@@ -131,7 +134,7 @@ def _remove_directory(path: str, directory: int, stop: Stop) -> tuple[tuple[str,
 
 
 def _empty(directory: int, stop: Stop) -> dict[str, str]:
-    """Empty an open directory as far as it goes; return what is left, and why."""
+    """Empty an open directory, and return what is left and why."""
     broom = _Broom(directory, stop)
     left = broom.sweep()
     if broom.short:
@@ -141,7 +144,10 @@ def _empty(directory: int, stop: Stop) -> dict[str, str]:
 
 
 def _remove_empty(path: str, directory: int) -> OSError | None:
-    """Remove an open directory, if it still bears its name, and return why not; if it is gone already, that is fine."""
+    """Remove an open directory, or return why that failed.
+
+    Nothing else that has its name by now is removed. A directory that is gone already is no failure.
+    """
     try:
         if not is_at(path, directory):
             return OSError(errno.EEXIST, "something else has the workspace's name; it was not touched")
@@ -154,7 +160,9 @@ def _remove_empty(path: str, directory: int) -> OSError | None:
 
 
 class _Broom:
-    """Empties one open directory; two further descriptors are enough for any depth.
+    """Empties one open directory with two further descriptors.
+
+    Two are enough for any depth.
 
     Attributes:
         short: whether the process had none left.
@@ -171,7 +179,10 @@ class _Broom:
         self.short = False
 
     def sweep(self) -> dict[str, str]:
-        """Remove until nothing more goes; return what the last reading left, and why."""
+        """Remove what can be removed, and return the rest with reasons.
+
+        Reading and removing are repeated until nothing more can be removed.
+        """
         for _ in range(_PASSES):
             self._left.clear()
             self._progress = False
@@ -204,7 +215,10 @@ class _Broom:
         return moved
 
     def _empty(self, directory: int, prefix: str) -> list[str]:
-        """Remove what goes at once; return the directories at the top that are to be emptied next."""
+        """Remove files and empty directories, and return the other directories.
+
+        Those are at the top, and are emptied next.
+        """
         pending: list[str] = []
         with os.scandir(directory) as entries:
             for entry in entries:
@@ -232,7 +246,7 @@ class _Broom:
         return True
 
     def _move_up(self, name: str, directory: int) -> str:
-        """Bring a directory to the top; return its name there."""
+        """Move a directory to the top and return its name there."""
         if directory == self._top:
             return name
         target = f".removing-{next(self._moved)}"

@@ -173,7 +173,10 @@ def _complaint(found: os.stat_result) -> str:
 
 
 def _try_out(root: Path) -> None:
-    """Make a directory and remove it: permission bits do not tell of read-only mounts, quotas and access lists."""
+    """Make a directory and remove it, as a test.
+
+    Permission bits do not show read-only mounts, quotas and access lists.
+    """
     trial = root / new_name()
     trial.mkdir(0o700)
     with suppress(FileNotFoundError):  # a sweep took it for the orphan that it looks like
@@ -184,7 +187,9 @@ def _try_out(root: Path) -> None:
 
 
 def group_number(group: int | str | None) -> int | None:
-    """Return the number of a POSIX group; may ask a directory service, so it blocks.
+    """Return the number of a POSIX group.
+
+    It may ask a directory service, so it blocks.
 
     Args:
         group: its number or name; None for no group.

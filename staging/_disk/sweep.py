@@ -20,12 +20,13 @@ _OPEN_TO_ALL = "Does not sweep %s: every user can rename directories there; chmo
 
 
 def sweep(root: str | os.PathLike[str]) -> int:
-    """Remove the workspaces under `root` whose owners are dead, and return how many; never a living one.
+    """Remove the workspaces of dead processes, and return how many.
 
-    Whether the owner lives is decided by the lease alone: not by age, clock or process number. What this library did
-    not make is not touched. Only real directories directly under `root` count that belong to this user and have a name
-    that this library gave, check sum included. Many processes may start, stop and sweep on one root at once; each
-    orphan is counted by one of them. Entering a stage or an area does this for its own root.
+    A workspace whose owner lives is never removed. Whether the owner lives is decided by the lease alone: not by age,
+    clock or process number. What this library did not make is not touched. Only real directories directly under `root`
+    count that belong to this user and have a name that this library gave, check sum included. Many processes may start,
+    stop and sweep on one root at once; each orphan is counted by one of them. Entering a stage or an area does this for
+    its own root.
 
     Where a file system has no locks, or every user can rename what lies in `root`, nothing is swept and a warning is
     logged.

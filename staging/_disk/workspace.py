@@ -115,7 +115,9 @@ class Workspace:
         return f"<Workspace {self.directory}{' (over)' if self.over else ''}>"
 
     def claim(self, name: str) -> str:
-        """Take `name`, or its next form that is free in this workspace, and return it; any thread may ask.
+        """Reserve `name` or its next free form, and return it.
+
+        Any thread may call this.
 
         Args:
             name: a result of `safe_name`.
@@ -178,11 +180,17 @@ class Workspace:
 
     @property
     def descriptor(self) -> int | None:
-        """The directory's descriptor, valid between `enter` and `leave`; None where there are none."""
+        """The directory's descriptor, valid between `enter` and `leave`.
+
+        None on systems that cannot open a directory.
+        """
         return self._lease.directory
 
     def at(self, name: str) -> str:
-        """Return what to call `name` by: itself, beside a descriptor, or its whole path."""
+        """Return the path for `name` in a system call.
+
+        Beside a descriptor it is the name itself, otherwise the whole path.
+        """
         return name if self._lease.directory is not None else os.fspath(self.directory / name)
 
     def enter(self) -> None:
@@ -199,7 +207,10 @@ class Workspace:
             self._inside += 1
 
     def leave(self) -> None:
-        """Undo one `enter`; the last one to leave after the end closes the descriptor."""
+        """Undo one `enter`.
+
+        After the end of the workspace, the last call closes the descriptor.
+        """
         with self.lock:
             self._inside -= 1
             last = not self._inside
@@ -208,7 +219,7 @@ class Workspace:
             reserve.drop()
 
     def next_part(self) -> tuple[str, int]:
-        """Open a new part file; return its name and descriptor."""
+        """Open a new part file and return its name and descriptor."""
         while True:
             name = f".{next(self._numbers)}.part"
             with suppress(FileExistsError):  # the stage's body may have made anything
@@ -227,7 +238,10 @@ class Workspace:
             raise WorkspaceError("disk_full", detail, errno.ENOSPC, hint=hint, limit=min_free, size=incoming)
 
     def give_name(self, part: str, name: str) -> str:
-        """Give a part file its final name, or the next one that is free, or one that is short enough; return that."""
+        """Give a part file its final name, and return that name.
+
+        If the name is taken, its next free form is used. If it is too long for the file system, a shorter one is used.
+        """
         wanted = name
         while True:
             try:
@@ -244,7 +258,10 @@ class Workspace:
                 return name
 
     def unlink(self, name: str) -> None:
-        """Remove a file that is no longer wanted, as far as that is possible; nothing once the descriptor is closed."""
+        """Remove a file that is no longer wanted, if possible.
+
+        Once the descriptor is closed, this does nothing.
+        """
         with self.lock:
             if not self._inside:
                 return
@@ -279,10 +296,10 @@ class Workspace:
             self.leave()
 
     def let_go(self) -> None:
-        """End the workspace without waiting for its removal: workers are refused, the next sweep takes what is left.
+        """End the workspace without waiting for its removal.
 
-        For a removal that hangs, or for which there was no thread. Quick, never raises, and may be called at any time;
-        in a forked child, nothing happens.
+        Workers are refused from now on, and the next sweep removes what is left. For a removal that hangs, or for which
+        there was no thread. Quick, never raises, and may be called at any time; in a forked child, nothing happens.
         """
         if os.getpid() != self.owner:
             return
@@ -330,7 +347,10 @@ def _open_to(group: int | None, lease: Lease, directory: Path) -> None:
 
 
 def _shorter(name: str) -> str:
-    """Return a name of about half the length: some file systems allow 143 bytes (eCryptfs), some count otherwise."""
+    """Return a name of about half the length.
+
+    Some file systems allow 143 bytes (eCryptfs), and some do not count in bytes.
+    """
     stem, extension = os.path.splitext(name)  # noqa: PTH122  # a name, not a path
     return safe_name(stem[: len(stem) // 2] + extension)
 
