@@ -1,4 +1,6 @@
-"""The hand-off: from staged files to what a language model can read. Plain text and plain dicts; no SDK is imported.
+"""Turn staged files into what a language model can read.
+
+The results are plain text and plain dicts. No SDK is imported.
 
 `parts` gives one neutral list of everything that was attached. The others are renderings of it: `prompt` one text for
 any model, `anthropic_blocks`, `openai_blocks`, `openai_chat_blocks` and `gemini_parts` the content of a message, and

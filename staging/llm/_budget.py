@@ -1,4 +1,4 @@
-"""One budget, many files: what a text costs, and what is each one's fair share."""
+"""Count what texts cost, and share one budget between many files."""
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -70,7 +70,9 @@ def text_budget(max_chars: float, max_tokens: float | None, count: Count | None)
 
 
 def fair_shares(budget: int, demands: Sequence[int]) -> list[int]:
-    """Share `budget` max-min fairly: nobody gets more than asked, and who gets less gets no less than anyone else.
+    """Share `budget` max-min fairly.
+
+    No demand gets more than it asks for. A demand that gets less gets no less than any other.
 
     The small demands are met whole; the large ones get equal parts of what remains, to within 1. Nothing is left over
     while a demand is unmet (Bertsekas & Gallager, Data Networks, 6.5.2: progressive filling).

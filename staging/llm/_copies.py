@@ -1,4 +1,7 @@
-"""Copies at a provider, and how they go from there: in parallel, with retries, and by name where no id is known."""
+"""Delete copies at a provider.
+
+It is done in parallel and with retries. Where no id is known, it is done by name.
+"""
 
 import logging
 from collections.abc import Sequence
@@ -57,7 +60,10 @@ def tell(api: FilesApi, left: Sequence[tuple[str, str]]) -> None:
 
 
 async def delete_all(api: FilesApi, copies: Sequence[Copy], seconds: float) -> int:
-    """Delete what is there, as far as the time suffices; return how many copies were deleted."""
+    """Delete what is there, and return how many copies were deleted.
+
+    It does as much as the time allows.
+    """
     deleted = 0
     places = anyio.Semaphore(AT_ONCE)
 
@@ -84,7 +90,7 @@ async def delete_all(api: FilesApi, copies: Sequence[Copy], seconds: float) -> i
 
 
 async def _delete(api: FilesApi, copy: Copy, identity: str) -> bool:
-    """Delete one copy, with retries; tell whether it was there."""
+    """Delete one copy with retries, and tell whether it was there."""
     attempt = 0
     while True:
         try:
@@ -105,7 +111,10 @@ async def _delete(api: FilesApi, copy: Copy, identity: str) -> bool:
 
 
 async def _delete_lost(api: FilesApi, lost: Sequence[Copy]) -> int:
-    """Delete copies of which no answer came: by their names, or by the ids that the provider's list has for them."""
+    """Delete copies for which no answer came.
+
+    It uses their names, or the ids in the provider's list.
+    """
     deleted = 0
     for pause in _LOOKS:
         await anyio.sleep(pause)
@@ -124,7 +133,10 @@ async def _delete_lost(api: FilesApi, lost: Sequence[Copy]) -> int:
 
 
 async def _listed(api: FilesApi, lost: Sequence[Copy]) -> list[tuple[Copy, str]]:
-    """Return those copies that the provider has, with their ids; a list that cannot be had is tried again."""
+    """Return the copies that the provider has, with their ids.
+
+    A list that cannot be read is tried again.
+    """
     names = {copy.name: copy for copy in lost}
     attempt = 0
     while True:
@@ -144,13 +156,16 @@ async def _listed(api: FilesApi, lost: Sequence[Copy]) -> list[tuple[Copy, str]]
 
 
 def may_help(error: Exception) -> bool:
-    """Whether the same request may succeed later."""
+    """Tell whether the same request may succeed later."""
     status = status_of(error)
     return status is None or status in {408, 409, 425, 429} or status >= 500
 
 
 def never_left(error: BaseException | None) -> bool:
-    """Whether no connection was made, so that nothing can have arrived."""
+    """Tell whether no connection was made.
+
+    Then nothing can have arrived.
+    """
     while error is not None:
         if type(error).__name__ in {"ConnectError", "ConnectTimeout", "PoolTimeout"}:  # of httpx and httpx2
             return True
@@ -159,6 +174,9 @@ def never_left(error: BaseException | None) -> bool:
 
 
 def shown(error: Exception) -> str:
-    """Return the kind of an error and its status; its text may hold a secret."""
+    """Return the kind of an error and its status.
+
+    Its text may hold a secret.
+    """
     status = status_of(error)
     return type(error).__name__ + (f", status {status}" if status is not None else "")

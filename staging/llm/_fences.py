@@ -1,4 +1,7 @@
-"""How a text is shown: a heading that no name can forge, and a fence that nothing inside can close."""
+"""Show a text under a heading and in a fence.
+
+No name can forge the heading, and no text can close the fence.
+"""
 
 import posixpath
 import re
@@ -42,7 +45,10 @@ _BY_TYPE = {"application/json": "json", "text/xml": "xml", "image/svg+xml": "xml
 
 
 def body_of(text: Excerpt) -> str:
-    """Return the beginning and the end, and between them a line that says how much is left out."""
+    """Return the beginning and the end of a text.
+
+    A line between them says how much is left out.
+    """
     text = text.at_lines()
     if not text.omitted:
         return text.head
@@ -51,7 +57,10 @@ def body_of(text: Excerpt) -> str:
 
 
 def section(number: int, outcome: Outcome, text: Excerpt) -> str:
-    """Return a heading and the excerpt in a fence that is longer than any run of backticks inside (CommonMark, 4.5)."""
+    """Return a heading and the excerpt in a fence.
+
+    The fence is longer than any run of backticks inside (CommonMark, 4.5).
+    """
     remark = f" ({text.remark})" if text.remark else ""
     body = body_of(text)
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", body)), default=0))
@@ -68,7 +77,7 @@ def not_shown(numbers: Sequence[int], name: str, reason: str) -> str:
 
 
 def ranges(numbers: Sequence[int]) -> str:
-    """Return rising numbers as a person writes them: ``1 to 3, 5``."""
+    """Return rising numbers as a person writes them, such as ``1 to 3, 5``."""
     found: list[list[int]] = []
     for number in numbers:
         if found and number == found[-1][-1] + 1:
@@ -79,7 +88,10 @@ def ranges(numbers: Sequence[int]) -> str:
 
 
 def _language(outcome: Outcome, text: Excerpt) -> str:
-    """Return the fence's info string: from our tables only, since the name is the sender's."""
+    """Return the fence's info string.
+
+    It comes from our tables only, since the sender chose the name.
+    """
     media_type = outcome.media_type if isinstance(outcome, StagedFile) else ""
     if text.converted:
         return text.language or "text"

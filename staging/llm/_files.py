@@ -1,4 +1,4 @@
-"""A staged file, opened: what is on disk now, or why it is no longer what was staged."""
+"""Open a staged file, or tell why it is not what was staged."""
 
 import contextlib
 import errno
@@ -28,12 +28,18 @@ class Stage(Protocol):
         paths: bool = ...,
         path_map: Mapping[str | os.PathLike[str], str | os.PathLike[str]] | None = ...,
     ) -> str:
-        """Return the context block; raises `StageClosedError` outside the stage's scope."""
+        """Return the context block.
+
+        Raises `StageClosedError` outside the stage's scope.
+        """
         ...
 
 
 class UnreadableError(Exception):
-    """One attachment cannot be shown; its text is the reason, one line for a model and a person."""
+    """Says that one attachment cannot be shown.
+
+    Its text is the reason, in one line for a model and a person.
+    """
 
 
 def open_staged(file: StagedFile) -> io.BufferedReader:
@@ -68,7 +74,10 @@ def _why_not(error: OSError) -> str:
 
 
 def error_code(error: OSError) -> str:
-    """Return the name of an operating system's error, such as ``EACCES``; its message may hold a path."""
+    """Return the name of an operating system's error, such as ``EACCES``.
+
+    Its message may hold a path.
+    """
     return errno.errorcode.get(error.errno or 0, "unknown error")
 
 

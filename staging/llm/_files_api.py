@@ -1,4 +1,6 @@
-"""The providers' Files APIs through the caller's own client: three small classes with the same four methods.
+"""Call the providers' Files APIs through the caller's own client.
+
+There are three small classes with the same four methods.
 
 No SDK is imported. A client is recognised by the methods that it has, and what it raises by the status that its errors
 carry. Retries are ours: a request that an SDK repeats by itself may store the file twice.
@@ -66,16 +68,22 @@ class FilesApi(ABC):
         """Return the block that refers to a copy."""
 
     async def ready(self, stored: Stored) -> None:
-        """Wait until a message may refer to the copy; most may at once."""
+        """Wait until a message may refer to the copy.
+
+        Most providers allow it at once.
+        """
         del stored
 
     def is_gone(self, error: Exception) -> bool:
-        """Whether the error of a deletion says that there is no such file."""
+        """Tell whether the error of a deletion says that no such file exists."""
         return status_of(error) == 404
 
 
 class _Anthropic(FilesApi):
-    """https://platform.claude.com/docs/en/build-with-claude/files."""
+    """Calls the Files API of Anthropic.
+
+    The source is https://platform.claude.com/docs/en/build-with-claude/files.
+    """
 
     provider, limits, shape = "anthropic", ANTHROPIC, _ANTHROPIC
 
@@ -99,7 +107,10 @@ class _Anthropic(FilesApi):
 
 
 class _OpenAI(FilesApi):
-    """https://developers.openai.com/api/reference/resources/files."""
+    """Calls the Files API of OpenAI.
+
+    The source is https://developers.openai.com/api/reference/resources/files.
+    """
 
     provider, limits, shape = "openai", OPENAI, _RESPONSES
 
@@ -127,7 +138,11 @@ class _OpenAI(FilesApi):
 
 
 class _Google(FilesApi):
-    """https://ai.google.dev/gemini-api/docs/files: files live for 48 hours, and their names are the caller's choice."""
+    """Calls the Files API of Google.
+
+    Files live for 48 hours, and the caller chooses their names. The source is
+    https://ai.google.dev/gemini-api/docs/files.
+    """
 
     provider, limits, shape, named = "google", GEMINI, _GEMINI, True
 
@@ -145,13 +160,15 @@ class _Google(FilesApi):
         await self._files.delete(name=f"files/{identity}")
 
     async def listed(self) -> AsyncIterator[tuple[str, str]]:
-        """Yield nothing: what may be there is deleted by its name."""
+        """Yield nothing, as lost copies are deleted by their names."""
         nothing: tuple[tuple[str, str], ...] = ()
         for each in nothing:
             yield each
 
     async def ready(self, stored: Stored) -> None:
-        """Wait while the file is processed; sound, video and PDF take seconds.
+        """Wait while the file is processed.
+
+        Sound, video and PDF take seconds.
 
         Raises:
             ValueError: if that failed.
@@ -166,7 +183,10 @@ class _Google(FilesApi):
         return str(getattr(file.state, "value", file.state))
 
     def is_gone(self, error: Exception) -> bool:
-        """Whether there is no such file: this API answers 403 then, "or it may not exist"."""
+        """Tell whether there is no such file.
+
+        This API then answers 403, "or it may not exist".
+        """
         return status_of(error) in {403, 404}
 
     def block(self, part: MediaPart, stored: Stored) -> Block:
@@ -174,7 +194,7 @@ class _Google(FilesApi):
 
 
 def status_of(error: Exception) -> int | None:
-    """Return the HTTP status that an SDK's error carries; None where no answer came."""
+    """Return the HTTP status in an SDK's error, or None where no answer came."""
     for name in ("status_code", "code"):
         status = getattr(error, name, None)
         if isinstance(status, int):

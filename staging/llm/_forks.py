@@ -1,4 +1,6 @@
-"""The fork server, seen from outside: started for the first job, gone when the last call that may need it has ended.
+"""Start and end the fork server.
+
+It is started for the first job. It ends when the last call that may need it has ended.
 
 Theory of operation. An event loop has at most one. Each call that may convert something holds it (`ForkServer.held`);
 the first job starts it, and when nobody holds it any more it is killed and reaped before the last holder goes on. So
@@ -56,7 +58,9 @@ class ForkServer:
                     self._end()
 
     def start(self, command: list[str], environment: dict[str, str]) -> None:
-        """Start the process if it is not there. For worker threads, of tasks that hold it.
+        """Start the process if it is not there.
+
+        Call it in a worker thread, from a task that holds the process.
 
         Args:
             command: what to run; the numbers of its socket and of this process are added.
@@ -84,7 +88,7 @@ class ForkServer:
             self._control.setblocking(False)
 
     def send(self, job: dict[str, object], descriptors: list[int]) -> None:
-        """Send a job; never blocks."""
+        """Send a job without blocking."""
         if self._control is None:
             raise UnreadableError(BROKE)
         socket.send_fds(self._control, [json.dumps(job).encode()], descriptors)
@@ -108,7 +112,10 @@ class ForkServer:
 async def run_forked(
     server: ForkServer, source: IO[bytes], frames: Frames, task: str, options: dict[str, object]
 ) -> int:
-    """Run one job, and return its exit status; nothing of it is left when this returns, raises or is cancelled."""
+    """Run one job, and return its exit status.
+
+    Nothing of the job is left when this returns, raises or is cancelled.
+    """
     with contextlib.ExitStack() as opened:
         line = _Line(opened)
         try:
@@ -123,7 +130,7 @@ async def run_forked(
 
 
 class _Line:
-    """One job: what its converter says, and when that has ended.
+    """Holds one job, what its converter says, and its end.
 
     Attributes:
         over: whether the converter is gone, or never came.
@@ -173,7 +180,7 @@ class _Line:
 
     @property
     def begun(self) -> bool:
-        """Whether the server has said that the converter is there."""
+        """Tell whether the server has said that the converter is there."""
         with contextlib.suppress(OSError):
             self._told += self._socket.recv(1) if not self._told else b""
         return bool(self._told)

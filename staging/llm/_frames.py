@@ -1,4 +1,7 @@
-"""What a converter says, taken apart and believed in nothing: frames of text, remarks, data, a refusal, a status."""
+"""Take apart what a converter says, and trust none of it.
+
+A frame holds text, a remark, data, a refusal or a status.
+"""
 
 from collections.abc import Callable
 

@@ -1,4 +1,7 @@
-"""What an image's own header says: its pixels, and whether it moves. No library, and nothing is decoded."""
+"""Read the size in an image's header, and whether it moves.
+
+It needs no library, and nothing is decoded.
+"""
 
 import io
 import struct
@@ -20,7 +23,10 @@ class ImageFacts:
 
 
 def image_facts(source: IO[bytes], media_type: str) -> ImageFacts | None:
-    """Return what the header of a JPEG, PNG, GIF or WebP says; None if it is damaged or of another type."""
+    """Return what the header of a JPEG, PNG, GIF or WebP says.
+
+    It is None if the header is damaged or of another type.
+    """
     source.seek(0)
     try:
         match media_type:
@@ -38,7 +44,10 @@ def image_facts(source: IO[bytes], media_type: str) -> ImageFacts | None:
 
 
 def _webp(head: bytes) -> ImageFacts | None:
-    """RFC 9649: 2.7 (extended), 3.4 (lossless), and RFC 6386, 9.1 (lossy)."""
+    """Read a WebP's header.
+
+    The sources are RFC 9649, 2.7 (extended) and 3.4 (lossless), and RFC 6386, 9.1 (lossy).
+    """
     match head[12:16]:
         case b"VP8X":
             return ImageFacts(1 + int.from_bytes(head[24:27], "little"), 1 + int.from_bytes(head[27:30], "little"))

@@ -107,7 +107,10 @@ def extension(name: str) -> str:
 
 
 def reader_of(file: StagedFile) -> Reader | None:
-    """Return the reader that turns the file into text; None if it is text already, or nothing that has a text."""
+    """Return the reader that turns the file into text.
+
+    It is None for a file that is already text, or that has no text.
+    """
     if file.media_type in _READERS:
         return _READERS[file.media_type]
     ending = extension(file.name)
@@ -122,5 +125,5 @@ def reader_of(file: StagedFile) -> Reader | None:
 
 
 def is_plain(media_type: str) -> bool:
-    """Whether a type is text as it stands."""
+    """Tell whether a type is text as it stands."""
     return media_type.startswith("text/") or media_type.endswith(("/json", "/xml", "+json", "+xml"))

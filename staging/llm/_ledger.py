@@ -1,4 +1,6 @@
-"""What a scope has given to a provider, on disk: so that it can be deleted there after this process was killed.
+"""Record on disk which copies a scope has given to a provider.
+
+So they can be deleted there after this process was killed.
 
 Theory of operation. A ledger is one file directly under the stage's root, mode 0600, locked by the process that made
 it. The kernel lets the lock go when that process dies, however it dies (flock(2)). So a ledger whose lock is free has
@@ -40,7 +42,10 @@ else:
 
 
 class Ledger:
-    """Names and ids of the copies of one scope. Every method blocks: call it in a worker thread."""
+    """Holds names and ids of the copies of one scope.
+
+    Every method blocks. Call it in a worker thread.
+    """
 
     def __init__(self, root: str) -> None:
         self._path = str(Path(root) / f"staging-uploads-{secrets.token_hex(8)}")
@@ -76,7 +81,10 @@ class Ledger:
             raise OSError(28, "no space left for the list of uploads")
 
     def close(self, *, keep: bool) -> None:
-        """Let the lock go; without `keep`, remove the file first. A second time does nothing."""
+        """Let the lock go.
+
+        Without `keep`, the file is removed first. A second call does nothing.
+        """
         if self._descriptor >= 0 and not keep:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)  # noqa: PTH108  # text
@@ -100,7 +108,10 @@ class Orphan:
         self.copies = copies
 
     def close(self, *, keep: bool) -> None:
-        """Let the lock go; without `keep`, remove the file first."""
+        """Let the lock go.
+
+        Without `keep`, the file is removed first.
+        """
         if not keep:
             with contextlib.suppress(OSError):
                 os.unlink(self._path)  # noqa: PTH108  # text
@@ -108,7 +119,9 @@ class Orphan:
 
 
 def orphans(root: str, provider: str) -> list[Orphan]:
-    """Return the ledgers of dead owners under `root` that tell of `provider`; never a living one's.
+    """Return the ledgers of dead owners under `root` for `provider`.
+
+    The ledger of a living owner is never among them.
 
     Raises:
         OSError: if `root` cannot be read. A missing one has none.
@@ -123,7 +136,10 @@ def orphans(root: str, provider: str) -> list[Orphan]:
 
 
 def _orphan(path: str, provider: str) -> Iterator[Orphan]:
-    """Yield the ledger at `path` if it is ours, its owner is dead, and it tells of `provider`."""
+    """Yield the ledger at `path` if it is ours and its owner is dead.
+
+    It must tell of `provider`.
+    """
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
     descriptor = os.open(path, flags)
     wanted = False
@@ -142,7 +158,10 @@ def _orphan(path: str, provider: str) -> Iterator[Orphan]:
 
 
 def _is_own_file(path: str, found: os.stat_result) -> bool:
-    """Whether the locked file is still at `path`, a regular one, and ours: another user's could name our copies."""
+    """Tell whether the locked file is still ours and at `path`.
+
+    It must be a regular file. A file of another user could name our copies.
+    """
     own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
     return own and stat.S_ISREG(found.st_mode) and os.path.samestat(found, os.lstat(path))
 

@@ -1,4 +1,6 @@
-"""What is no text: pictures, PDFs, sound and video, as one provider takes them, within the request's bytes.
+"""Give pictures, PDFs, sound and video as one provider takes them.
+
+Together they stay within the request's bytes.
 
 Theory of operation. `plan_of` looks at each file and decides how many bytes it asks for, or refuses it with a reason.
 `load_all` shares the bytes of the request over the plans: pictures are made to fit their share, everything else goes
@@ -34,7 +36,10 @@ _CONVERTED_BYTES = 5 * MB * 3 // 4  # what a converted picture asks for: enough 
 
 
 class TextInsteadError(UnreadableError):
-    """It cannot be given as it is; its text may still be shown."""
+    """Says that a file cannot be given as it is.
+
+    Its text may still be shown.
+    """
 
 
 @dataclass(frozen=True, slots=True)
@@ -61,7 +66,7 @@ class Plan:
 
     @property
     def images(self) -> int:
-        """How many pictures it becomes, the parts of a long one not counted."""
+        """Return how many pictures it becomes, a long one counted once."""
         return self.shown or (self.wanted is not None)
 
 
@@ -69,7 +74,10 @@ Found = MutableMapping[int, "Sequence[MediaPart] | UnreadableError"]
 
 
 async def load_media(files: Mapping[int, StagedFile], limits: ProviderLimits, budget: int, found: Found) -> None:
-    """Put into `found`, for every number, the parts, or the reason why there are none; what is there stays there."""
+    """Put the parts of every number into `found`, or the reason for none.
+
+    An entry that is there stays there.
+    """
     plans: dict[int, Plan] = {}
     wanted = _wanted(limits, sum(file.media_type.startswith("image/") for file in files.values()))
 
@@ -138,7 +146,10 @@ async def _pdf_plan(number: int, file: StagedFile, limits: ProviderLimits, wante
 
 
 def _picture_plan(number: int, file: StagedFile, wanted: Wanted) -> Plan:
-    """Return how many bytes a picture asks for: as it is, some more than it has, since it may have to be turned."""
+    """Return how many bytes a picture asks for.
+
+    It is a little more than the file has, since the picture may have to be turned.
+    """
     with reading(file) as handle:
         facts = image_facts(handle, file.media_type)
     if file.media_type not in wanted.types or facts is None or not wanted.sees(facts.width, facts.height):
@@ -147,7 +158,10 @@ def _picture_plan(number: int, file: StagedFile, wanted: Wanted) -> Plan:
 
 
 def _leave_out(plans: dict[int, Plan], found: Found, limits: ProviderLimits) -> None:
-    """Turn what exceeds the request's number of images or pages into reasons; of a PDF, its first pages may stay."""
+    """Turn what exceeds the request's number of images or pages into reasons.
+
+    The first pages of a PDF may stay.
+    """
     images = pages = 0
     for number, plan in list(plans.items()):
         room = limits.max_images - images
@@ -167,7 +181,10 @@ def _leave_out(plans: dict[int, Plan], found: Found, limits: ProviderLimits) -> 
 
 
 async def _load_all(plans: Mapping[int, Plan], found: Found, budget: int) -> None:
-    """Load everything within the budget: first to the fair shares, then what cannot be scaled from what remains."""
+    """Load everything within the budget.
+
+    Each file first gets its fair share. What cannot be scaled then gets what remains.
+    """
     shares = dict(zip(plans, fair_shares(budget, [plan.size for plan in plans.values()]), strict=True))
     rigid = [(plan.size, n) for n, plan in plans.items() if plan.wanted is None and plan.size > shares[n]]
     late = [number for _, number in sorted(rigid)]
@@ -202,7 +219,10 @@ async def _load(plan: Plan, limit: int) -> Sequence[MediaPart]:
 
 
 async def _pages(plan: Plan, limit: int) -> Sequence[ImagePart]:
-    """Return the pages as pictures, a few to a converter, which has its bounds."""
+    """Return the pages as pictures.
+
+    Each converter makes a few, within its bounds.
+    """
     assert plan.wanted is not None  # noqa: S101  # pages are shown as pictures
     wanted = replace(plan.wanted, max_bytes=min(limit // plan.shown, plan.wanted.max_bytes))
     made: dict[int, Sequence[Picture]] = {}

@@ -1,4 +1,7 @@
-"""Pictures as a provider takes them, made in the converter: of an image file, or of the pages of a PDF."""
+"""Make pictures as a provider takes them, in the converter.
+
+They come from an image file, or from the pages of a PDF.
+"""
 
 import io
 import re
@@ -48,11 +51,11 @@ class Wanted:
     motion: bool = False
 
     def sees(self, width: int, height: int) -> bool:
-        """Whether a picture of this size need not be scaled."""
+        """Tell whether a picture of this size need not be scaled."""
         return max(width, height) <= self.side and self.takes(width, height)
 
     def takes(self, width: int, height: int) -> bool:
-        """Whether the provider takes a picture of this size."""
+        """Tell whether the provider takes a picture of this size."""
         patches = -(-width // self.patch) * -(-height // self.patch)
         return (
             max(width, height) <= self.max_side
@@ -94,7 +97,9 @@ class PdfFacts:
 
 
 async def picture_of(file: StagedFile, wanted: Wanted) -> tuple[Picture, ...]:
-    """Return an image as the provider takes it: one picture, or the parts of a long one from top to bottom.
+    """Return an image as the provider takes it.
+
+    It is one picture, or the parts of a long one from top to bottom.
 
     It is upright, in sRGB, without position and other metadata. Without the extra ``images`` its structure is checked,
     its metadata is removed, and what would have to be scaled or converted is refused.
@@ -127,7 +132,10 @@ def _bounds(wanted: Wanted) -> dict[str, Any]:
 
 
 def _checked(piece: bytes, wanted: Wanted, before: str) -> Picture:
-    """Return a picture if it is one: a converter that was taken over may say anything."""
+    """Return a picture if it is one.
+
+    A converter that an attacker controls may say anything.
+    """
     line, _, data = piece.partition(b"\n")
     match = _FACTS.fullmatch(line)
     if match is None or match[1].decode() not in wanted.types:
@@ -176,7 +184,9 @@ async def unlocked(file: StagedFile, max_bytes: int) -> bytes:
 
 
 async def pages_of(file: StagedFile, first: int, count: int, wanted: Wanted) -> tuple[Picture, ...]:
-    """Return pictures of `count` pages of a PDF from page `first` on (the first is 1), each within `wanted`.
+    """Return pictures of `count` pages of a PDF from page `first` on.
+
+    The first page is 1. Each picture is within `wanted`.
 
     Raises:
         UnreadableError: if it cannot be read; or with what to install.

@@ -1,4 +1,7 @@
-"""The converter's process, seen from outside: started, bounded, and gone when the call returns."""
+"""Start and bound the converter's process from outside.
+
+The process is gone when the call returns.
+"""
 
 import contextlib
 import errno
@@ -50,7 +53,9 @@ def _ignore(_: str) -> None:
 async def convert(
     source: IO[bytes], task: str, *, limit: int, take: Callable[[str], None] = _ignore, **options: object
 ) -> Answer:
-    """Run one task of the converter over `source`; hand its text to `take`, piece by piece.
+    """Run one task of the converter over `source`.
+
+    Its text goes to `take`, piece by piece.
 
     The process is gone when this returns, raises or is cancelled. At most one a processor, and never fewer than two,
     run at once on an event loop; the deadline starts when a place is free. What is said may be anything, since a
@@ -80,7 +85,10 @@ async def convert(
 
 @contextlib.asynccontextmanager
 async def converters() -> AsyncIterator[None]:
-    """Let all conversions of the block share one process that has the libraries loaded; it is gone after the last."""
+    """Let all conversions of the block share one process.
+
+    It has the libraries loaded, and is gone after the last conversion.
+    """
     async with server_of_loop().held():
         yield
 
@@ -105,7 +113,10 @@ async def _run(source: IO[bytes], frames: Frames, task: str, options: dict[str, 
 
 @functools.cache
 def forks() -> bool:
-    """Whether converters are forked from one process: on Linux from 5.3, not where a container forbids pidfd_open."""
+    """Tell whether converters are forked from one process.
+
+    They are on Linux from 5.3, unless a container forbids pidfd_open.
+    """
     if sys.platform != "linux":
         return False
     try:
@@ -130,7 +141,10 @@ async def _run_alone(source: IO[bytes], frames: Frames, command: list[str]) -> i
 
 
 def _kill(process: anyio.abc.Process) -> None:
-    """Kill it with all that it started, though it may have ended: its group may not."""
+    """Kill a process with all that it started.
+
+    It may have ended while its group still runs.
+    """
     with contextlib.suppress(ProcessLookupError, PermissionError):
         if hasattr(os, "killpg"):
             os.killpg(process.pid, signal.SIGKILL)
@@ -143,7 +157,10 @@ def _python() -> list[str]:
 
 
 def _environment() -> dict[str, str]:
-    """Return what an interpreter needs and no more: a converter that is taken over finds no secrets here."""
+    """Return what an interpreter needs and no more.
+
+    A converter that an attacker controls finds no secrets in it.
+    """
     needed = {name: os.environ[name] for name in ("SYSTEMROOT", "PYTHONHOME", "LD_LIBRARY_PATH") if name in os.environ}
     return {**needed, "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))}
 

@@ -27,7 +27,10 @@ _LEAST_SHOWN = 20  # characters of a text that are worth a heading
 async def read_texts(
     readings: Mapping[int, Reading], budget: TextBudget, found: MutableMapping[int, Excerpt | str]
 ) -> None:
-    """Put into `found`, for every number, an excerpt, or the reason why there is none; what is there stays there."""
+    """Put an excerpt for every number into `found`, or the reason for none.
+
+    An entry that is there stays there.
+    """
     places = anyio.CapacityLimiter(_AT_ONCE)
 
     async def read(number: int, reading: Reading) -> None:
@@ -44,7 +47,10 @@ async def read_texts(
 
 
 def share_out(found: MutableMapping[int, Excerpt | str], keep: int) -> None:
-    """Cut every excerpt to its share; shares only shrink as files are added, so this can be done at any time."""
+    """Cut every excerpt to its share.
+
+    Shares only shrink as files are added, so this can be done at any time.
+    """
     texts = {number: text for number, text in found.items() if isinstance(text, Excerpt)}
     if sum(text.kept for text in texts.values()) > max(keep, _LEAST_KEPT * len(texts)):
         shares = fair_shares(keep, [text.total for text in texts.values()])
@@ -55,7 +61,9 @@ def share_out(found: MutableMapping[int, Excerpt | str], keep: int) -> None:
 def fitted(
     files: Mapping[int, StagedFile], texts: Mapping[int, Excerpt], budget: TextBudget
 ) -> tuple[dict[int, TextPart], dict[int, str]]:
-    """Return the parts, cut so that they cost no more than the budget, and the reasons of those that do not fit.
+    """Return the parts that fit the budget, and reasons for the others.
+
+    Texts are cut so that all of them cost no more than the budget.
 
     For a worker thread: a large text is rendered some twenty times.
     """
@@ -79,12 +87,18 @@ def _cost(budget: TextBudget, number: int, file: StagedFile, text: Excerpt) -> i
 
 
 def _demand(budget: TextBudget, number: int, file: StagedFile, text: Excerpt) -> int:
-    """Return what the whole text would cost; of one that is not here as a whole, at least what is here."""
+    """Return what the whole text would cost.
+
+    For a text that is only partly here, it is at least the cost of that part.
+    """
     return _cost(budget, number, file, text) + (text.omitted if budget.count is None else 0)
 
 
 def _part(budget: TextBudget, number: int, file: StagedFile, text: Excerpt, share: int) -> TextPart:
-    """Return the most of the text that costs no more than its share; more text never has a shorter fence."""
+    """Return the most of the text that costs no more than its share.
+
+    More text never has a shorter fence.
+    """
     low, high = min(_LEAST_SHOWN, text.kept), text.kept
     if _cost(budget, number, file, text) <= share:
         low = high

@@ -1,4 +1,6 @@
-"""The neutral list: what a model is given of each attachment, whatever the provider; and what it is not given, and why.
+"""Define the list that every provider's form is made from.
+
+It holds what a model is given of each attachment. It also holds what the model is not given, and why.
 
 A `Parts` holds one part or more for every outcome that is shown, and one `Unread` for every other. The shapes of the
 providers are renderings of it, and so can your own be: a part has bytes, a media type, a name and a remark.
@@ -178,7 +180,9 @@ class Parts(Sequence[Part]):
         return iter(self._parts)
 
     def notice(self) -> str:
-        """Return one sentence for the person in the chat about what the model was not given; empty if all went well.
+        """Return one sentence about what the model was not given.
+
+        It is for the person in the chat. It is empty if all went well.
 
         It tells of downloads that failed and of files that could not be read, and is as safe to send as
         `AttachmentStage.notice`: at most 400 characters on one line, no mention, no markup, no secret. Links do not

@@ -1,4 +1,4 @@
-"""From one staged file to its text, or to the reason why there is none.
+"""Turn one staged file into its text, or the reason for none.
 
 Plain text is decoded in a worker thread, in pieces. Whatever needs a parser, and an encoding that only a detector can
 tell, goes to a process that can be killed (`_process`), since hostile input can hold any parser for ever. Neither ever
@@ -60,7 +60,10 @@ class Excerpt:
         return len(self.head) + len(self.tail)
 
     def cut(self, share: int) -> "Excerpt":
-        """Return an excerpt of at most `share` characters: two thirds from the beginning, the rest from the end."""
+        """Return an excerpt of at most `share` characters.
+
+        Two thirds are from the beginning, and the rest is from the end.
+        """
         if self.kept <= share:
             return self
         end = share // 3
@@ -68,7 +71,9 @@ class Excerpt:
         return replace(self, head=self.head[: share - end], tail=ending)
 
     def at_lines(self) -> "Excerpt":
-        """Return it without the pieces of lines beside the gap; of a table in quotes, without pieces of its rows.
+        """Return it without the pieces of lines beside the gap.
+
+        Of a table in quotes, the pieces of rows are left out.
 
         A line that is most of what is here stays in pieces: the other choice were nothing.
         """
@@ -96,7 +101,7 @@ class Excerpt:
 
 
 class _Collector:
-    """Takes a text in pieces and keeps no more of it than an excerpt of `keep` characters needs."""
+    """Takes a text in pieces and keeps an excerpt of `keep` characters."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
@@ -126,12 +131,14 @@ class _Collector:
 
 
 def has_text(file: StagedFile) -> bool:
-    """Whether `text_of` reads files of the observed type, or can tell by looking."""
+    """Tell whether `text_of` reads files of the observed type, or can tell by looking."""
     return is_plain(file.media_type) or file.media_type == OCTETS or reader_of(file) is not None
 
 
 async def text_of(file: StagedFile, keep: int) -> Excerpt:
-    """Return the text of a staged file, of which no more than `keep` characters are kept.
+    """Return the text of a staged file.
+
+    No more than `keep` characters of it are kept.
 
     Raises:
         UnreadableError: with the reason, if there is no text or it cannot be had.
@@ -165,7 +172,10 @@ async def _read(file: StagedFile, keep: int) -> Excerpt:
 
 
 def _decide(file: StagedFile) -> Encoding | None:
-    """Return the encoding, or None if only a detector can tell. Runs in a worker thread."""
+    """Return the encoding, or None if only a detector can tell.
+
+    It runs in a worker thread.
+    """
     with reading(file) as handle:
         if file.media_type == OCTETS and not looks_like_text(handle):
             raise UnreadableError(f"{OCTETS} is not text")
@@ -190,7 +200,10 @@ async def _detected(file: StagedFile) -> Encoding:
 
 
 def _decoded(file: StagedFile, keep: int, encoding: Encoding) -> Excerpt:
-    """Return the text, cleaned. Runs in a worker thread."""
+    """Return the text, cleaned.
+
+    It runs in a worker thread.
+    """
     collector, cleaner = _Collector(keep), Cleaner()
     with reading(file) as handle:
         for piece in text_pieces(_Yielding(handle), encoding.codec):
@@ -205,7 +218,10 @@ def _joined(*remarks: str) -> str:
 
 
 class _Yielding:
-    """A file whose every read lets other threads run first: decoding holds the GIL for the piece in between."""
+    """Lets other threads run before every read of a file.
+
+    Decoding holds the GIL for each piece.
+    """
 
     def __init__(self, source: IO[bytes]) -> None:
         self.seek = source.seek
@@ -244,7 +260,7 @@ def require(module: str, extra: str) -> None:
 
 
 def is_there(module: str) -> bool:
-    """Whether a library is installed; it is not imported."""
+    """Tell whether a library is installed, without importing it."""
     try:
         return importlib.util.find_spec(module) is not None
     except (ImportError, ValueError):

@@ -1,4 +1,4 @@
-"""What providers take, as values: one preset for each API.
+"""Describe what providers take, with one preset for each API.
 
 A request over a limit is answered 400. The attachment stays in the conversation, so every later request fails too.
 Where two sources differ, the smaller number stands here, because it is right on every platform. All numbers were looked
@@ -22,7 +22,9 @@ _TYPES = ("image_types", "audio_types", "video_types", "document_types")
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class ProviderLimits:
-    """What one API takes in one request; `dataclasses.replace` makes your own of a preset.
+    """Says what one API takes in one request.
+
+    `dataclasses.replace` makes your own limits from a preset.
 
     A conversation that already holds 12 pictures is ``replace(llm.ANTHROPIC, max_images=88)``, a model without ears
     ``replace(llm.OPENAI_CHAT, audio_types=frozenset())``. Every ``max_`` is inclusive.
@@ -91,7 +93,9 @@ class ProviderLimits:
             raise ValueError(f"{name} must be a whole number from {least}, not {one_line(repr(value), limit=60)}")
 
     def side_of(self, images: int) -> int:
-        """Return the pixels that the longer side of a picture may have when there are many in a request.
+        """Return how many pixels a picture's longer side may have.
+
+        `many` pictures in a request may have to be smaller.
 
         Args:
             images: how many there are.
@@ -103,7 +107,10 @@ _WRITTEN = frozenset({"image/png", "image/jpeg"})  # what pictures are converted
 
 
 def _media_types(name: str, value: object) -> frozenset[str]:
-    """Return the types as a frozen set; text alone would be taken for its letters."""
+    """Return the types as a frozen set.
+
+    A single text is refused, since its letters would be taken for types.
+    """
     kind = "image" if name == "image_types" else name.removesuffix("_types")
     if isinstance(value, str) or not isinstance(value, set | frozenset | list | tuple):
         shown = one_line(repr(value), limit=60)

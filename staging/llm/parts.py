@@ -1,4 +1,4 @@
-"""`parts`: everything that was attached, as one provider takes it, in one list.
+"""Give everything that was attached in one list, as one provider takes it.
 
 Theory of operation. Each outcome has one way: a reader of the caller's, a block of the provider's, or text. All ways
 are gone at once, under one deadline. What is not there when it ends, and what no way leads to, is named with a reason.
@@ -47,7 +47,9 @@ async def parts(
     readers: Readers = NO_READERS,
     seconds: float = 30,
 ) -> Parts:
-    """Return everything that was attached as a model can be given it; every outcome is in it, or named with a reason.
+    """Return everything that was attached as a model can be given it.
+
+    Every outcome is in it, or is named with a reason.
 
     The list is in order of intake. Nothing is dropped, cut, scaled or converted in silence: what was done to a file is
     the `remark` of its part, and what is not there is in `Parts.unread`. The observed type decides, never the claimed
@@ -194,7 +196,9 @@ async def gather(stage: Stage, given: Given) -> Parts:
 
 
 def first_uses(outcomes: Mapping[int, Outcome]) -> tuple[dict[int, StagedFile], dict[int, str]]:
-    """Return the staged files by number, each path once, and for every further use of a path a reason that says so.
+    """Return the staged files by number, each path once.
+
+    Every further use of a path gets a reason that says so.
 
     Identical URLs are downloaded once and are two outcomes.
     """
@@ -264,7 +268,7 @@ async def _show_media(files: Mapping[int, StagedFile], limits: ProviderLimits, g
 
 
 def is_media(file: StagedFile, limits: ProviderLimits) -> bool:
-    """Whether the provider takes the file as something else than text."""
+    """Tell whether the provider takes the file in a form other than text."""
     if file.size == 0:
         return False
     match kind_of(file.media_type):
@@ -281,7 +285,9 @@ def is_media(file: StagedFile, limits: ProviderLimits) -> bool:
 
 
 def _pattern(file: StagedFile, readers: Readers) -> str | None:
-    """Return the pattern that fits best: the type itself, its kind, or everything.
+    """Return the pattern that fits best.
+
+    It is the type itself, its kind, or everything.
 
     A recording of sound alone may be in a container of video: then both kinds fit, what it is shown as first.
     """

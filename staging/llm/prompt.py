@@ -1,4 +1,4 @@
-"""The prompt: what was attached and what stands in it, in one text that no attachment can forge."""
+"""Write what was attached into one prompt that no attachment can forge."""
 
 from collections.abc import Mapping
 from typing import Any, Literal
@@ -24,7 +24,9 @@ async def prompt(
     urls: Literal["bare", "full", "hide"] = "bare",
     path_map: Mapping[StrPath, StrPath] | None = None,
 ) -> str:
-    """Return the context block and, after it, the contents of every staged file that a model can read as text.
+    """Return the context block and the contents of every readable file.
+
+    The contents are those that a model can read as text.
 
     No attachment can end its own fence, open a heading or speak as the prompt. Every staged file is named, with its
     contents or the reason why they are not shown; failures and links stand in the context block. With ``paths=False``

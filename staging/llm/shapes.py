@@ -1,4 +1,6 @@
-"""The providers' forms of the neutral list: plain dicts, made of `Parts` and of nothing else.
+"""Write the neutral list in each provider's form.
+
+The forms are plain dicts. They are made from `Parts` and from nothing else.
 
 First come pictures, documents, sound and video in order of intake, then one text that lists every outcome with what
 became of it, then the texts of files. A provider is one `_Shape` here and one preset in `limits`.
@@ -59,7 +61,9 @@ async def anthropic_blocks(
     readers: Readers = NO_READERS,
     seconds: float = 30,
 ) -> list[Block]:
-    """Return content blocks for Anthropic's Messages API, as plain dicts; every outcome is in them, or named in them.
+    """Return content blocks for Anthropic's Messages API, as plain dicts.
+
+    Every outcome is in them, or is named in them.
 
     First pictures and PDFs in order of intake, then one text block that lists every outcome with what became of it,
     then the texts, each in a fence as in `prompt`. A picture that the API refuses is converted or scaled, a PDF that it
@@ -102,7 +106,9 @@ async def openai_blocks(
     readers: Readers = NO_READERS,
     seconds: float = 30,
 ) -> list[Block]:
-    """Return content items for OpenAI's Responses API: ``input_image``, ``input_file`` and ``input_text``.
+    """Return content items for OpenAI's Responses API.
+
+    Their types are ``input_image``, ``input_file`` and ``input_text``.
 
     The same promises and arguments as `anthropic_blocks`. A moving GIF is refused by this API: its first frame is sent.
     Office documents are shown as text, or go as files with ``limits=replace(llm.OPENAI,
@@ -126,7 +132,9 @@ async def openai_chat_blocks(
     readers: Readers = NO_READERS,
     seconds: float = 30,
 ) -> list[Block]:
-    """Return content parts for Chat Completions: ``image_url``, ``file``, ``input_audio`` and ``text``.
+    """Return content parts for Chat Completions.
+
+    Their types are ``image_url``, ``file``, ``input_audio`` and ``text``.
 
     The same promises and arguments as `openai_blocks`. Compatible servers (vLLM, Ollama, LM Studio, llama.cpp) take
     ``limits=llm.COMPATIBLE``, which gives only ``image_url`` and ``text``. Pictures are data URLs.
@@ -149,7 +157,9 @@ async def gemini_parts(
     readers: Readers = NO_READERS,
     seconds: float = 30,
 ) -> list[Block]:
-    """Return parts for Google's Gemini API, as the dicts that google-genai takes: ``inline_data`` and ``text``.
+    """Return parts for Google's Gemini API, as dicts for google-genai.
+
+    Their keys are ``inline_data`` and ``text``.
 
     The same promises and arguments as `anthropic_blocks`; sound (voice messages in ogg too) and video are inline.
     """
@@ -161,7 +171,10 @@ async def gemini_parts(
 
 
 def fitting(limits: ProviderLimits, shape: Shape) -> ProviderLimits:
-    """Return the limits without what the shape has no block for: another provider's preset breaks nothing."""
+    """Return the limits without what the shape has no block for.
+
+    So the preset of another provider causes no error.
+    """
     require_limits(limits)
     return replace(
         limits,
@@ -178,7 +191,10 @@ async def blocks_of(stage: Stage | Parts, given: Given, shape: Shape) -> list[Bl
 
 
 def held(parts: Parts, shape: Shape) -> Parts:
-    """Return the list without what the shape has no block for; that is named instead."""
+    """Return the list without what the shape has no block for.
+
+    Such a part is named instead.
+    """
     lost = {part.number: part for part in parts if not _is_held(part, shape)}
     if not lost:
         return parts
@@ -198,7 +214,10 @@ def _is_held(part: Part, shape: Shape) -> bool:
 
 
 def _render(parts: Parts, shape: Shape) -> list[Block]:
-    """Make the blocks; in a worker thread, since base64 of many MB takes its time."""
+    """Make the blocks.
+
+    Call it in a worker thread, since base64 of many MB takes its time.
+    """
     media = [part for part in parts if not isinstance(part, TextPart)]
     return [
         *(shape.media(part, encoded(part, shape)) for part in media),
@@ -207,7 +226,10 @@ def _render(parts: Parts, shape: Shape) -> list[Block]:
 
 
 def text_blocks(parts: Parts, shape: Shape) -> list[Block]:
-    """Return the blocks of text: the list of what became of all, and the texts."""
+    """Return the blocks of text.
+
+    They are the list of what became of all, and the texts.
+    """
     listed = [shape.text(listing(parts))] if parts.outcomes else []
     return [*listed, *(shape.text(part.section) for part in parts if isinstance(part, TextPart))]
 
@@ -243,7 +265,10 @@ _WORDS: dict[type[Part], str] = {
 
 
 def listing(parts: Parts) -> str:
-    """Return one entry for every outcome: where it is to be seen, or why it is not, and what its sender says of it."""
+    """Return one entry for every outcome.
+
+    It says where the outcome is shown, or why it is not. It also says what the sender said of it.
+    """
     places = _places(parts)
     reasons = {each.number: each for each in parts.unread}
     lines = ["[What became of the attachments:]"]
@@ -254,7 +279,10 @@ def listing(parts: Parts) -> str:
 
 
 def _places(parts: Parts) -> dict[int, str]:
-    """Return, by number, where each outcome is shown: ``images 2 to 4 above (…)``, ``its text is below``."""
+    """Return by number where each outcome is shown.
+
+    Examples are ``images 2 to 4 above (…)`` and ``its text is below``.
+    """
     numbers: dict[int, list[int]] = {}
     shown: dict[int, list[Part]] = {}
     counts: dict[str, int] = dict.fromkeys(_WORDS.values(), 0)
@@ -277,7 +305,10 @@ def _place(shown: Sequence[Part], numbers: Sequence[int]) -> str:
 
 
 def _remarks(shown: Sequence[Part]) -> str:
-    """Return what is said of the parts of one file, each thing once; of pages that are only counted, the ends."""
+    """Return what is said of the parts of one file, each thing once.
+
+    Of pages that are only counted, it is the first and the last.
+    """
     told = list(dict.fromkeys(part.remark for part in shown if part.remark))
     counted = [remark for remark in told if _COUNTED.fullmatch(remark)]
     return "; ".join(remark for remark in told if remark not in counted[1:-1])
@@ -329,7 +360,10 @@ def _chat(part: MediaPart, data: str) -> Block:
 
 
 def file_name(part: MediaPart) -> str:
-    """Return a name that ends as OpenAI wants it to: the observed type decides, and the API looks at the extension."""
+    """Return a name that ends as OpenAI wants it to.
+
+    The observed type decides, since the API looks at the extension.
+    """
     name = one_line(part.name)
     wanted = _EXTENSIONS.get(part.media_type, "")
     return name if name.lower().endswith(wanted) else f"{name}{wanted}"

@@ -1,4 +1,4 @@
-"""Copies at a provider that live exactly as long as a scope.
+"""Keep copies at a provider exactly as long as a scope.
 
 Theory of operation. On entry every file gets a name of its own, the names go into a ledger on disk (`_ledger`), and
 then the files are sent, some at once. What is on its way when the entry is cancelled has a short time to arrive,
@@ -57,7 +57,9 @@ def uploaded(
     seconds: float = 60,
     expires_after: int = 86_400,
 ) -> "Uploads":
-    """Return a scope in which the provider holds the files: ``async with llm.uploaded(stage, client) as blocks``.
+    """Return a scope in which the provider holds the files.
+
+    Use it as ``async with llm.uploaded(stage, client) as blocks``.
 
     Each file goes to the Files API once, and `blocks` refer to it by id; texts are in them as for `anthropic_blocks`.
     However the scope ends, every copy is deleted: on return, an exception, or a cancellation at any moment. What could
@@ -99,7 +101,9 @@ def uploaded(
 
 
 class Uploads:
-    """The scope that `uploaded` returns; it is entered once, and gives the blocks.
+    """Holds the copies for the scope that `uploaded` returns.
+
+    It is entered once, and gives the blocks.
 
     Args:
         stage: whose files are sent.
@@ -155,7 +159,10 @@ class Uploads:
     async def __aexit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        """Delete every copy; it never raises, but for a cancellation that came meanwhile."""
+        """Delete every copy.
+
+        It never raises, except for a cancellation that came meanwhile.
+        """
         try:
             await self._end()
         finally:
@@ -198,7 +205,10 @@ class Uploads:
                     group.start_soon(send, copy)
 
     async def _send_one(self, copy: Copy, part: MediaPart) -> None:
-        """Send one file; a second try is a copy of its own, since the first may have arrived."""
+        """Send one file.
+
+        A second try is a copy of its own, since the first may have arrived.
+        """
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await anyio.sleep(0.2 * 4 ** (attempt - 1))
@@ -266,7 +276,10 @@ class Uploads:
             await outlast(self._ending, seconds=_EXIT_SECONDS + 5)
 
     async def _ending(self) -> None:
-        """Delete, tell, and close the ledger; it may be called again and goes on where it was."""
+        """Delete the copies, log what is left, and close the ledger.
+
+        It may be called again, and then continues.
+        """
         async with self._one_ending:
             if self._sent is not None:  # the stage ends first: what is under way may still arrive
                 with anyio.move_on_after(_GRACE):
@@ -284,7 +297,9 @@ class Uploads:
 
 
 async def sweep_uploads(client: Any, root: "str | os.PathLike[str] | None" = None) -> int:
-    """Delete what killed processes left at the provider, and return how many copies that were; never a living one's.
+    """Delete what killed processes left at the provider.
+
+    It returns how many copies that were. Copies of a living process are never deleted.
 
     Whether the owner of a copy lives is decided by a lock that the kernel lets go at its death. A copy that cannot be
     deleted is logged at WARNING and stays for the next sweep. Call it at start-up, with a client of the same account.
@@ -320,7 +335,10 @@ async def sweep_uploads(client: Any, root: "str | os.PathLike[str] | None" = Non
 
 
 def _unique_name(part: MediaPart, api: FilesApi) -> str:
-    """Return a name that no other file of the account has; Google's are ids of small letters and digits."""
+    """Return a name that no other file of the account has.
+
+    Google's names are ids of small letters and digits.
+    """
     token = secrets.token_hex(12)
     if api.named:
         return f"staging-{token}"
@@ -342,7 +360,10 @@ def _require_loop(api: FilesApi) -> None:
 
 
 async def _settled(function: Callable[[], Awaitable[None]], stop: Callable[[], None]) -> None:
-    """Await `function`; a cancellation is told to it, and takes effect when it has ended or the grace is over."""
+    """Await `function` to its end, also through a cancellation.
+
+    The cancellation is told to it. It takes effect when the function has ended or the grace is over.
+    """
     scope = anyio.CancelScope(shield=True)
     ended = anyio.Event()
 

@@ -1,4 +1,4 @@
-"""What reads one hostile file: a program of its own that imports nothing of the rest of the house.
+"""Read one hostile file, in a program that imports nothing else of the library.
 
 Theory of operation. The parent (`staging.llm._process`) gives a task, its options and an open file. `tasks` names the
 reader of every task and the libraries that it needs; `bounds` limits what the process may use; the reader tells what

@@ -1,4 +1,7 @@
-"""The converter as a program: one task (its name, its options as JSON, the file on stdin), or the fork server.
+"""Run the converter as a program.
+
+It does one task, or it is the fork server. A task has its name and its options as JSON in the arguments, and the file
+on stdin.
 
 It is run by its path, since to import `staging` costs more than most conversions: two empty packages stand for the
 house, so that the modules here are found under their own names and nothing else is.

@@ -1,4 +1,7 @@
-"""Archives: the list of their members; a single compressed text is shown as that text."""
+"""Read archives as the list of their members.
+
+A single compressed text is shown as that text.
+"""
 
 import bz2
 import gzip
@@ -108,7 +111,7 @@ def _opened(source: IO[bytes], head: bytes) -> Any:
 
 
 def _is_old_tar(block: bytes) -> bool:
-    """Whether a header of the time before ``ustar`` has its checksum (POSIX.1-1988, 10.1.1)."""
+    """Tell whether a header from before ``ustar`` has its checksum (POSIX.1-1988, 10.1.1)."""
     told = block[148:156].strip(b"\0 ")
     return bool(told.isdigit()) and int(told, 8) == sum(block[:148]) + sum(block[156:512]) + 8 * 32
 
@@ -122,7 +125,10 @@ def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, int, bool]]:
 
 
 class _Limited(io.RawIOBase):
-    """What was read already and then the rest, up to a limit: a bomb ends there like a damaged file."""
+    """Reads what was read before, and then the rest up to a limit.
+
+    A decompression bomb ends there like a damaged file (CWE-409).
+    """
 
     def __init__(self, start: bytes, rest: Any) -> None:
         self._start = start

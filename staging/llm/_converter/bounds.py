@@ -1,4 +1,4 @@
-"""What a converter may use: memory, processor seconds, and no file of its own."""
+"""Bound a converter's memory and processor time, and let it write no file."""
 
 import contextlib
 import importlib
@@ -10,7 +10,9 @@ CPU_SECONDS = 7
 
 
 def limit_resources(more: int) -> None:
-    """Bound this process: `more` bytes of data, CPU seconds, no file, no core; where the system can.
+    """Bound this process, where the system can.
+
+    It may use `more` bytes of data and a number of CPU seconds. It may write no file and no core.
 
     RLIMIT_DATA counts private memory only (Linux 4.7), so it is near to what is really used; RLIMIT_AS is the net
     under it, wide enough for the libraries' own mappings.
@@ -29,7 +31,10 @@ def limit_resources(more: int) -> None:
 
 
 def data_in_use() -> int:
-    """Return this process's bytes of data (proc_pid_statm(5)), or a usual number where the system does not tell."""
+    """Return this process's bytes of data (proc_pid_statm(5)).
+
+    Where the system does not tell, it is a usual number.
+    """
     try:
         with open("/proc/self/statm", encoding="ascii") as numbers:  # noqa: PTH123  # pathlib costs 10 ms to import
             return int(numbers.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")

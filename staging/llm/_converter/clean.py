@@ -1,4 +1,6 @@
-"""What no reader of a text sees, and a model would read: NUL, terminal sequences, invisible characters.
+"""Take out what a model would read and a person does not see.
+
+These are NUL, terminal sequences and invisible characters.
 
 They are taken out and counted, so that the heading can tell. The parent of the converter cleans every text with it.
 """
@@ -97,7 +99,10 @@ class Cleaner:
         return ""
 
     def remark(self) -> str:
-        """Return what was taken out, in words for the heading; empty if nothing was."""
+        """Return in words what was taken out, for the heading.
+
+        The text is empty if nothing was.
+        """
         gone = [f"{n:,} {what}{'s' * (n != 1)}" for what, n in self.counts.items() if n and what != "shown"]
         parts = [f"{', '.join(gone)} taken out"] if gone else []
         if shown := self.counts["shown"]:

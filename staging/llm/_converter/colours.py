@@ -1,4 +1,7 @@
-"""Colours as a screen shows them: sRGB, and a background on which what is drawn can be seen."""
+"""Give colours as a screen shows them.
+
+A picture becomes sRGB, and gets a background on which it can be seen.
+"""
 
 import contextlib
 import importlib
@@ -10,7 +13,10 @@ _NEAR = 64  # levels of 256: so near to the background, a pixel is hardly seen
 
 
 def to_srgb(image: Any, profile: bytes | None) -> Any:
-    """Return the picture in sRGB, as L, RGB, LA or RGBA; itself if it is."""
+    """Return the picture in sRGB.
+
+    Its mode is L, RGB, LA or RGBA. A picture that is already so is returned itself.
+    """
     made = _by_profile(image, profile) if profile else image
     if made.mode in {"1", "P"} and made is image:
         return image
@@ -22,7 +28,10 @@ def to_srgb(image: Any, profile: bytes | None) -> Any:
 
 
 def _by_profile(image: Any, profile: bytes) -> Any:
-    """Convert from the file's own profile (ICC.1); a profile that cannot be used is as good as none."""
+    """Convert from the file's own profile (ICC.1).
+
+    A profile that cannot be used is ignored.
+    """
     with contextlib.suppress(Exception):
         cms: Any = importlib.import_module("PIL.ImageCms")
         own = cms.ImageCmsProfile(io.BytesIO(profile))
@@ -38,7 +47,9 @@ def _by_profile(image: Any, profile: bytes) -> Any:
 
 
 def seen(image: Any) -> tuple[Any, str]:
-    """Return the picture so that it can be seen, and the background that it was laid on, if any.
+    """Return the picture so that it can be seen, and its background.
+
+    The background is None if the picture was not laid on one.
 
     A transparent picture stays so if it can be read on white, which most viewers have. White words on nothing would be
     lost there: they are laid on the background from which most of the pixels stand out. An opaque one has no alpha.
@@ -53,7 +64,10 @@ def seen(image: Any) -> tuple[Any, str]:
 
 
 def ground_of(image: Any) -> str:
-    """Return the background on which the fewest visible pixels are lost; white, if it is as good as another."""
+    """Return the background that hides the fewest visible pixels.
+
+    It is white if that is as good as another.
+    """
     image = image.convert("RGBA")
     visible = image.getchannel("A").point([255 * (level > 32) for level in range(256)])
     levels = image.convert("RGB").convert("L").histogram(visible)

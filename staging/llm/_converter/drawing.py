@@ -1,4 +1,7 @@
-"""What lies in drawings of Word, PowerPoint and Excel: the figures of charts, the words of diagrams."""
+"""Read the drawings of Word, PowerPoint and Excel.
+
+Charts give their figures, and diagrams give their words.
+"""
 
 from collections.abc import Iterator
 from xml.etree.ElementTree import Element  # made by `package`
@@ -55,5 +58,5 @@ def paragraph_words(element: Element) -> str:
 
 
 def alt_text(properties: Element | None) -> str:
-    """Return the text that stands for a picture: its description, else its title."""
+    """Return the description of a picture, or else its title."""
     return attribute(properties, "descr") or attribute(properties, "title")

@@ -1,4 +1,4 @@
-"""E-books (EPUB 3.3): the chapters in their reading order, as Markdown."""
+"""Read e-books as Markdown, chapter by chapter (EPUB 3.3)."""
 
 import posixpath
 from typing import IO
@@ -12,7 +12,7 @@ _PAGES = (".xhtml", ".html", ".htm", ".xml")
 
 
 def read(source: IO[bytes], out: Output) -> None:
-    """Write the book: title and author, then every chapter."""
+    """Write the title, the author and every chapter."""
     package = Package(source, out)
     chapters, about = _spine(package)
     chapters = chapters or sorted(name for name in package.names if name.lower().endswith(_PAGES[:3]))
@@ -51,7 +51,10 @@ def _spine(package: Package) -> tuple[list[str], str]:
 
 
 def _is_locked(package: Package, chapters: list[str]) -> bool:
-    """Whether the chapters are encrypted; a book whose fonts alone are (4.2.6.3.2) can be read."""
+    """Tell whether the chapters are encrypted.
+
+    A book with nothing encrypted but its fonts can be read (EPUB 3.3, 4.2.6.3.2).
+    """
     locked = {
         posixpath.normpath(unquote(attribute(e, "URI")))
         for e in package.xml("META-INF/encryption.xml").iter()

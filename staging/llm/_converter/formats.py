@@ -40,14 +40,20 @@ def shown(value: float, code: str, *, since_1904: bool = False) -> str:
 
 
 def general(value: float) -> str:
-    """Return a number without a format: 15 digits, as a workbook keeps no more."""
+    """Return a number that has no format.
+
+    It has 15 digits, as a workbook keeps no more.
+    """
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.15g}"
 
 
 def _sections(code: str) -> list[str]:
-    """Return the formats of positive, negative and zero numbers; a semicolon in quotes parts nothing."""
+    """Return the formats of positive, negative and zero numbers.
+
+    A semicolon in quotes does not separate them.
+    """
     return re.findall(r'(?:"[^"]*"|\\.|\[[^\]]*\]|[^;])+', code)[:3] or [code]
 
 

@@ -1,4 +1,7 @@
-"""Equations as one line of LaTeX: Office Math (ECMA-376 part 1, 22.1) and MathML."""
+"""Write equations as one line of LaTeX.
+
+They come as Office Math (ECMA-376 part 1, 22.1) or MathML.
+"""
 
 from collections.abc import Callable, Sequence
 from xml.etree.ElementTree import Element  # made by `package`

@@ -1,4 +1,7 @@
-"""Mail and saved pages in MIME (RFC 5322, RFC 2045, RFC 2557): heads, the text, the list of what is attached."""
+"""Read mail and saved pages in MIME (RFC 5322, RFC 2045, RFC 2557).
+
+The result has the header fields, the text and the list of attached files.
+"""
 
 import email
 import email.errors
@@ -67,7 +70,10 @@ def _pages_can_be_read() -> bool:
 
 
 def _best(message: email.message.Message) -> email.message.Message:
-    """Return the alternative that says most: the plain one, unless it is empty or merely points to the other."""
+    """Return the alternative that says most.
+
+    It is the plain one, unless that is empty or only refers to the other.
+    """
     parts = _parts(message)
     kinds = {part.get_content_type(): part for part in reversed(parts)}
     plain, rich = kinds.get("text/plain"), kinds.get("text/html")
@@ -95,7 +101,10 @@ def _text(message: email.message.Message) -> str:
 
 
 def _head(message: email.message.Message, name: str) -> str:
-    """Return a head as words (RFC 2047); one with raw bytes is decoded as its text most likely is."""
+    """Return a header field as words (RFC 2047).
+
+    Raw bytes are decoded in the encoding that the text most likely has.
+    """
     found = []
     for value in message.get_all(name, [])[:5]:
         try:

@@ -11,19 +11,19 @@ def one_line(text: str) -> str:
 
 
 def heading(level: int, text: str) -> str:
-    """Return a heading; a text that has none is no heading."""
+    """Return a heading, or nothing for an empty text."""
     words = one_line(text)
     return f"\n{'#' * min(6, max(1, level))} {words}\n\n" if words else ""
 
 
 def item(text: str, *, level: int = 0, mark: str = "-") -> str:
-    """Return one entry of a list; further lines are indented under it."""
+    """Return one entry of a list, with further lines indented under it."""
     indent = "  " * min(level, 12)
     return indent + mark + " " + text.strip().replace("\n", "\n" + indent + "  ") + "\n"
 
 
 def link(text: str, target: str) -> str:
-    """Return a link; the target alone where it has no text."""
+    """Return a link, or only its target where it has no text."""
     words, target = text.strip(), one_line(target).replace(" ", "%20")
     if not target or target == words:
         return text
@@ -41,7 +41,10 @@ def quote(text: str) -> str:
 
 
 def rows(cells: Iterable[Sequence[str]]) -> Iterator[str]:
-    """Yield the lines of a table as its rows come; the first one is the head, since Markdown knows no other."""
+    """Yield the lines of a table as its rows come.
+
+    The first row is the head, since every Markdown table has one.
+    """
     width = 0
     for row in cells:
         if not width:

@@ -1,4 +1,7 @@
-"""Notebooks (nbformat 4) as Markdown: cells in order, their printed output, no pictures."""
+"""Read notebooks (nbformat 4) as Markdown.
+
+Cells come in order with their printed output, and without pictures.
+"""
 
 import json
 from collections.abc import Iterator, Mapping
@@ -45,7 +48,7 @@ def read(source: IO[bytes], out: Output) -> None:
 
 
 def _outputs(cell: Mapping[str, Any]) -> Iterator[str]:
-    """Yield the outputs as text; the empty text for a picture."""
+    """Yield the outputs as text, an empty one for a picture."""
     for output in _list(cell.get("outputs")):
         if not isinstance(output, dict):
             continue

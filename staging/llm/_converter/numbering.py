@@ -29,7 +29,10 @@ class _Style:
 
 
 class Numbering:
-    """Tells of each paragraph, in their order, whether it is a heading or an entry of a list, and its number."""
+    """Tells of each paragraph whether it is a heading or a list entry.
+
+    It gives the number too. Paragraphs must come in their order.
+    """
 
     def __init__(self, package: Package, folder: str) -> None:
         self._styles = {attribute(s, "styleId"): _style(s) for s in package.xml(f"{folder}/styles.xml").iter("w:style")}
@@ -42,7 +45,10 @@ class Numbering:
         self._counters: defaultdict[str, list[int | None]] = defaultdict(lambda: [None] * LEVELS)
 
     def of(self, paragraph: Element) -> tuple[int, str, int]:
-        """Return the heading's level or 0, the number or bullet or nothing, and the depth in the list."""
+        """Return heading level, number and depth of a paragraph.
+
+        The level is 0 for no heading. The number may be a bullet or nothing. The depth is that in the list.
+        """
         properties = paragraph.find("w:pPr")
         if properties is None:
             return 0, "", 0
@@ -61,7 +67,10 @@ class Numbering:
         return level, self._mark(number, at, heading=bool(level)), at
 
     def _style(self, style_id: str) -> _Style:
-        """Return a style with what it inherits; one that is not described is known by its name."""
+        """Return a style with what it inherits.
+
+        A style without a description is known by its name.
+        """
         heading, number, level = 0, "", 0
         for _ in range(10):
             style = self._styles.get(style_id)

@@ -1,4 +1,7 @@
-"""OpenDocument (ODF 1.3, part 3): text, presentations and drawings as Markdown, spreadsheets as CSV."""
+"""Read OpenDocument files (ODF 1.3, part 3).
+
+Text, presentations and drawings become Markdown. Spreadsheets become CSV.
+"""
 
 import re
 from collections import Counter
@@ -84,7 +87,7 @@ class _Document:
                 self._hidden_pages.add(named)
 
     def is_hidden(self, element: Element) -> bool:
-        """Whether a slide or sheet is one that its reader does not see."""
+        """Tell whether a slide or sheet is hidden from its reader."""
         return attribute(element, "style-name") in self._hidden_pages
 
     def edges(self, kind: str) -> Iterator[tuple[str, str]]:

@@ -1,4 +1,7 @@
-"""Older workbooks: xls by xlrd, which knows their formats and notes, and xlsb by calamine."""
+"""Read workbooks in older formats.
+
+An xls is read by xlrd, which knows formats and notes. An xlsb is read by calamine.
+"""
 
 import datetime as dt
 import importlib

@@ -1,4 +1,7 @@
-"""Documents of Word and PowerPoint 97 to 2003 ([MS-DOC], [MS-PPT]): their words, from the structures that hold them."""
+"""Read the words of Word and PowerPoint 97 to 2003 ([MS-DOC], [MS-PPT]).
+
+They are found through the structures that hold them.
+"""
 
 import importlib
 import re
@@ -31,7 +34,10 @@ _RUN = re.compile(rb"(?:[\t\n\r\x20-\x7e\xa0-\xff]\0){6,}|[\t\n\r\x20-\x7e]{6,}"
 
 
 def open_ole(source: IO[bytes], out: Output) -> Any:
-    """Return the compound file; refuse one that is only a locked document's wrapping ([MS-OFFCRYPTO], 2.3)."""
+    """Return the compound file.
+
+    A file that only wraps an encrypted document is refused ([MS-OFFCRYPTO], 2.3).
+    """
     olefile = importlib.import_module("olefile")
     try:
         ole = olefile.OleFileIO(source)
@@ -43,7 +49,7 @@ def open_ole(source: IO[bytes], out: Output) -> Any:
 
 
 def stream(ole: Any, name: str) -> bytes:
-    """Return a stream; nothing if it is not there."""
+    """Return a stream, or nothing if it is not there."""
     return bytes(ole.openstream(name).read(_MAX_BYTES)) if ole.exists(name) else b""
 
 
@@ -61,7 +67,10 @@ def read(source: IO[bytes], out: Output) -> None:
 
 
 def read_word(source: IO[bytes], out: Output) -> None:
-    """Write a doc: the text, and under their names what stands beside it."""
+    """Write the text of a doc.
+
+    What stands beside the text follows under its own name.
+    """
     ole = open_ole(source, out)
     main = stream(ole, "WordDocument")
     if len(main) < 0x1AA or int.from_bytes(main[:2], "little") != _SIGNATURE:
@@ -90,7 +99,10 @@ def read_word(source: IO[bytes], out: Output) -> None:
 
 
 def _pieces(main: bytes, table: bytes) -> Iterator[str]:
-    """Yield the text in its order, from the piece table ([MS-DOC], 2.4.1): it lies in the file as it was edited."""
+    """Yield the text in its order, from the piece table ([MS-DOC], 2.4.1).
+
+    The file itself holds the text in the order in which it was edited.
+    """
     start, size = struct.unpack_from("<II", main, 0x1A2)
     at, end = start, min(start + size, len(table))
     while at + 5 <= end and table[at] == 1:  # changed properties, of which text needs none
@@ -139,7 +151,10 @@ _CONTAINER = 0xF
 
 
 def read_slides(source: IO[bytes], out: Output) -> None:
-    """Write a ppt: the outline of every slide, the words of its other shapes, and its notes."""
+    """Write the slides of a ppt.
+
+    Each has its outline, the words of its other shapes, and its notes.
+    """
     ole = open_ole(source, out)
     data = stream(ole, "PowerPoint Document")
     if not data:
@@ -160,7 +175,10 @@ def read_slides(source: IO[bytes], out: Output) -> None:
 
 
 def _records(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
-    """Yield the records between two places: kind, and where the content begins and ends (2.3.1)."""
+    """Yield the records between two places (2.3.1).
+
+    Each is its kind, and where its content begins and ends.
+    """
     while at + 8 <= end:
         kind, size = struct.unpack_from("<HI", data, at + 2)
         yield kind, at + 8, min(at + 8 + size, end)
@@ -168,7 +186,10 @@ def _records(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
 
 
 def _outline(data: bytes) -> list[list[str]]:
-    """Return the titles and bodies of every slide, which the document keeps in a list of its own (2.4.14.3)."""
+    """Return the titles and bodies of every slide (2.4.14.3).
+
+    The document keeps them in a list of its own.
+    """
     slides: list[list[str]] = []
     for kind, start, end in _records(data, 0, len(data)):
         for inner, first, last in _records(data, start, end) if kind == _DOCUMENT else ():

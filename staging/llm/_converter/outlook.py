@@ -1,4 +1,7 @@
-"""Mails of Outlook ([MS-OXMSG]): heads, the text, the list of what is attached."""
+"""Read mails of Outlook ([MS-OXMSG]).
+
+The result has the header fields, the text and the list of attached files.
+"""
 
 import struct
 from typing import IO, Any
@@ -47,7 +50,10 @@ def read(source: IO[bytes], out: Output) -> None:
 
 
 def _property(ole: Any, folder: str, number: str) -> str:
-    """Return a property of text: UTF-16, else of the sender's code page."""
+    """Return a property that is text.
+
+    It is UTF-16, or else in the sender's code page.
+    """
     wide = stream(ole, f"{folder}__substg1.0_{number}001F")
     if wide:
         return wide.decode("utf-16-le", "replace").rstrip("\0")

@@ -1,4 +1,6 @@
-"""What a reader gives: text, remarks, data or a refusal, in frames that the parent takes apart.
+"""Write what a reader gives, in frames for the parent.
+
+A frame holds text, a remark, data or a refusal.
 
 A frame is one byte of kind, four bytes of length (big-endian) and as many bytes. The parent believes none of it: a
 converter that was taken over may write anything.
@@ -52,11 +54,14 @@ REASONS: Mapping[str, str] = {
 
 
 class RefusedError(Exception):
-    """The file is not converted; the only argument is a key of `REASONS`."""
+    """Ends a conversion without a result.
+
+    The only argument is a key of `REASONS`.
+    """
 
 
 class FullError(Exception):
-    """No more text is wanted; the reader ends."""
+    """Ends the reader because no more text is wanted."""
 
 
 def refuse(reason: str) -> NoReturn:
@@ -70,7 +75,7 @@ def frame(kind: bytes, content: bytes) -> bytes:
 
 
 class Output:
-    """Where a reader's findings go: at most `MAX_CHARS` characters of text.
+    """Takes what a reader finds, at most `MAX_CHARS` characters of text.
 
     The text ends there, and not after some time: so it is the same on every run, whatever else the machine does.
     """
@@ -114,7 +119,10 @@ class Output:
         self._write(TEXT, f"\n[… the rest was not read, after {MAX_CHARS:,} characters …]\n".encode())
 
     def remark(self, words: str) -> None:
-        """Tell in a few words what the reader's text should be known by: what was left out, or is not certain."""
+        """Tell in a few words what limits the text.
+
+        Something may be left out, or may not be certain.
+        """
         self._write(REMARK, words[:MAX_REMARK].encode("utf-8", "replace"))
 
     def data(self, data: bytes) -> None:
@@ -123,7 +131,10 @@ class Output:
         self._write(DATA, data)
 
     def refuse(self, reason: str) -> NoReturn:
-        """End the conversion for one of `REASONS`; what was written is not shown."""
+        """End the conversion for one of `REASONS`.
+
+        The text that was written is not shown.
+        """
         refuse(reason)
 
     def end(self, reason: str) -> None:

@@ -1,4 +1,4 @@
-"""Documents that are a zip of XML: opened with bounds, and read element by element.
+"""Read documents that are a zip of XML, within bounds and element by element.
 
 A bomb is refused before its part is expanded (CWE-409), a document type before the parser sees it: entities can then
 neither multiply (CWE-776) nor name other files (CWE-611).
@@ -59,7 +59,9 @@ _NAMESPACES = {
 
 @dataclass(frozen=True, slots=True)
 class Relation:
-    """Where one part refers to: another part of the package by its name, or an address outside.
+    """Says where one part refers to.
+
+    The target is another part of the package by its name, or an address outside.
 
     Attributes:
         kind: the last word of its type, such as ``hyperlink``.
@@ -100,7 +102,10 @@ class Package:
         return name.lower() in self._members
 
     def open(self, name: str) -> IO[bytes]:
-        """Open a part whose size is what a document may have. Raises `KeyError` if it is not there."""
+        """Open a part whose size is what a document may have.
+
+        Raises `KeyError` if it is not there.
+        """
         member = self._members[name.lower()]
         if member.flag_bits & 1:
             self._out.refuse(ENCRYPTED)
@@ -117,7 +122,7 @@ class Package:
             return part.read()
 
     def xml(self, name: str) -> Element:
-        """Return the tree of a part; an empty one if the part is not there."""
+        """Return the tree of a part, an empty one if the part is not there."""
         return self.parse(self.read(name)) if name in self else Element("none")
 
     def parse(self, data: bytes) -> Element:
@@ -128,7 +133,10 @@ class Package:
         return root
 
     def units(self, name: str, wanted: Collection[str], marks: Collection[str] = ()) -> Iterator[tuple[str, Element]]:
-        """Yield the elements of a part, see `parsed`; none if the part is not there."""
+        """Yield the elements of a part as `parsed` does.
+
+        There are none if the part is not there.
+        """
         if name not in self:
             return
         with self.open(name) as part:
@@ -156,7 +164,9 @@ def _is_bomb(member: zipfile.ZipInfo) -> bool:
 def parsed(
     part: IO[bytes], out: Output, wanted: Collection[str], marks: Collection[str] = ()
 ) -> Iterator[tuple[str, Element]]:
-    """Yield ``("end", element)`` for every wanted element that lies in no other, as soon as it is complete.
+    """Yield ``("end", element)`` for every wanted element, as soon as it is complete.
+
+    An element inside another wanted one is not yielded itself.
 
     Elements of `marks` outside of them are yielded at their start and end, without children. What has been yielded is
     forgotten, so that memory holds one unit and not the document. Tags are written with the usual prefix, ``w:p``.
@@ -179,7 +189,10 @@ def parsed(
 
 
 class _Path:
-    """Where in a document the parser is, and whether within something that is wanted as a whole."""
+    """Knows where in a document the parser is.
+
+    It tells too whether that is within an element that is wanted as a whole.
+    """
 
     def __init__(self, out: Output, wanted: Collection[str], marks: Collection[str]) -> None:
         self._out = out
@@ -189,7 +202,7 @@ class _Path:
         self._unit = 0  # the depth at which the open unit began
 
     def start(self, element: Element) -> bool:
-        """Go into an element; tell whether it is a mark."""
+        """Go into an element, and tell whether it is a mark."""
         element.tag = short(element.tag)
         self._open.append(element)
         if len(self._open) > MAX_DEPTH:
@@ -206,7 +219,7 @@ class _Path:
         return self._unit == len(self._open) if self._unit else element.tag in self._marks
 
     def forget(self, element: Element) -> None:
-        """Go out of an element, and let go of what nobody waits for."""
+        """Go out of an element, and free it if it is no longer needed."""
         if not self._unit:
             element.clear()
         elif self._unit == len(self._open):
@@ -217,7 +230,10 @@ class _Path:
 
 
 def check_prolog(part: IO[bytes], out: Output) -> None:
-    """Read XML up to its root element and refuse a document type, which can only stand before it (XML 1.0, 2.8)."""
+    """Read XML up to its root element, and refuse a document type.
+
+    A document type can only stand before the root (XML 1.0, 2.8).
+    """
     started: list[str] = []
     parser: Any = expat.ParserCreate()
     parser.StartDoctypeDeclHandler = lambda *_: out.refuse(ENTITIES)
@@ -266,12 +282,12 @@ def relation_id(element: Element, *names: str) -> str:
 
 
 def is_on(element: Element | None) -> bool:
-    """Whether a switch such as ``w:vanish`` is there and not off (ECMA-376 part 1, 22.9.2.7)."""
+    """Tell whether a switch such as ``w:vanish`` is there and not off (ECMA-376 part 1, 22.9.2.7)."""
     return element is not None and attribute(element, "val", "1") not in {"0", "false", "off"}
 
 
 def below(element: Element | None, *path: str) -> Element | None:
-    """Return the first child of each tag in turn; None where one is missing."""
+    """Return the first child of each tag in turn, or None where one is missing."""
     for tag in path:
         element = element.find(tag) if element is not None else None
     return element

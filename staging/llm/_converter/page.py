@@ -1,4 +1,6 @@
-"""HTML: what a reader of the page sees, as Markdown; the tree is selectolax's, built as browsers build it (lexbor).
+"""Read HTML as the Markdown of what a person sees.
+
+The tree is selectolax's (lexbor), which builds it as browsers do.
 
 Theory of operation. The tree is walked without recursion, since a page may nest as deep as it likes. `_Writer` collects
 words into a line, and lines into blocks; a cell of a table is a writer of its own, so that its text can be put into a
@@ -42,7 +44,7 @@ _LAYOUT_CELL = 1500  # characters of one cell, above which a table is no table o
 
 
 def read(source: IO[bytes], out: Output) -> None:
-    """Write a page: title, then what stands on it."""
+    """Write a page with its title and what stands on it."""
     text, remark = decoded(source.read())
     page = _Page(text)
     out.remark(remark)
@@ -57,7 +59,7 @@ def read(source: IO[bytes], out: Output) -> None:
 
 
 def fragment(data: bytes | str) -> str:
-    """Return a page as Markdown: one that is part of something else."""
+    """Return the Markdown of a page that is part of another document."""
     page = _Page(data if isinstance(data, str) else decoded(data)[0])
     return "".join(page.blocks())
 
@@ -173,7 +175,7 @@ class _Writer:
 
     @property
     def nested(self) -> bool:
-        """Whether a table is open, whose rows are not written before it ends."""
+        """Tell whether a table is open whose rows wait for its end."""
         return bool(self._tables)
 
     def taken(self) -> list[str]:
@@ -182,7 +184,7 @@ class _Writer:
         return done
 
     def words(self, text: str) -> None:
-        """Add text as it is shown: white space is one space."""
+        """Add text, with its white space shown as one space."""
         if self._exact:
             self._line.append(text)
             return

@@ -1,4 +1,7 @@
-"""PDF by pypdfium2: the words of every page, what was typed into forms, notes, and which pages are pictures."""
+"""Read a PDF by pypdfium2.
+
+The result has the words of every page, what was typed into forms, and notes. It names the pages that are pictures.
+"""
 
 import ctypes
 import importlib
@@ -22,7 +25,10 @@ _WIDGET = 20
 
 
 def open_pdf(source: IO[bytes], out: Output) -> Any:
-    """Return the document; one that only its owner's password protects opens without."""
+    """Return the document.
+
+    One that only its owner's password protects opens without it.
+    """
     pdfium = importlib.import_module("pypdfium2")
     try:
         document = pdfium.PdfDocument(source.read())
@@ -74,7 +80,7 @@ class _Pages:
             self._without.append(number)
 
     def told(self) -> str:
-        """Return the words for the heading; none if every page is text."""
+        """Return the words for the heading, none if every page is text."""
         if not self._without:
             return ""
         count = len(self._without)

@@ -1,4 +1,7 @@
-"""PDF as something to look at: what it is, a copy that is not encrypted, and pictures of its pages (PDFium)."""
+"""Show a PDF as pictures of its pages (PDFium).
+
+The tasks here also tell what a PDF is, and make a copy that is not encrypted.
+"""
 
 import importlib
 import io
@@ -29,7 +32,10 @@ def opened(source: IO[bytes], out: Output) -> Any:
 
 
 def read_facts(source: IO[bytes], out: Output) -> None:
-    """Write the number of pages, and whether it is encrypted; without PDFium, what its bytes show."""
+    """Write the number of pages, and whether the PDF is encrypted.
+
+    Without PDFium, it is what the bytes show.
+    """
     try:
         importlib.import_module("pypdfium2")
     except ImportError:
@@ -42,7 +48,9 @@ def read_facts(source: IO[bytes], out: Output) -> None:
 
 
 def facts_of(data: bytes) -> bytes:
-    """Return what can be seen without a library: 0 pages, if there may be some.
+    """Return what can be seen without a library.
+
+    The number of pages is 0 if it is unknown.
 
     Raises:
         RefusedError: if it is encrypted, since nothing here can open it, or is no PDF but for its first line.
@@ -79,7 +87,10 @@ def read(
     patch: int = 32,
     max_patches: int = 0,
 ) -> None:
-    """Write a picture of each of `count` pages from `first` on: a line of facts, and the bytes."""
+    """Write a picture of each of `count` pages from `first` on.
+
+    Each is a line of facts and then the bytes.
+    """
     document = opened(source, out)
     bounds = Bounds(side, max_pixels, patch, max_patches)
     for number in range(first - 1, min(first - 1 + count, len(document))):
@@ -99,7 +110,10 @@ def drawn(page: Any, bounds: Bounds) -> Any:
 
 
 def pictured(bitmap: Any, max_bytes: int, types: list[str]) -> tuple[str, tuple[int, int], bytes]:
-    """Return type, size and bytes; without Pillow it is a PNG of our own."""
+    """Return type, size and bytes.
+
+    Without Pillow, the picture is a PNG that this module writes.
+    """
     try:
         importlib.import_module("PIL.Image")
     except ImportError:

@@ -1,4 +1,6 @@
-"""Pictures: decoded once, and given so that a provider decodes them too and a model sees what its author saw.
+"""Make pictures that a provider decodes and a model sees as their author did.
+
+Every picture is decoded once, to know that it can be.
 
 Theory of operation. What is whole, upright, opaque, in sRGB, still and small enough goes as it is, without its
 metadata. Everything else is made anew: shrunk first, while there is one copy of the pixels, then turned, then brought
@@ -30,7 +32,7 @@ ORIENTATION = 0x0112
 
 @dataclass(frozen=True, slots=True)
 class Wish:
-    """What the provider takes; see `Wanted` of the parent."""
+    """Says what the provider takes, like `Wanted` of the parent."""
 
     types: frozenset[str]
     max_bytes: int
@@ -53,7 +55,10 @@ def read(
     motion: bool = False,
     pillow: bool = True,
 ) -> None:
-    """Write one picture, or the parts of a long one: a line of facts, and the bytes; without Pillow, a copy."""
+    """Write one picture, or the parts of a long one.
+
+    Each is a line of facts and then the bytes. Without Pillow, it is a copy.
+    """
     wish = Wish(frozenset(types), max_bytes, Bounds(side, max_pixels, patch, max_patches), tile, motion)
     data = source.read()
     kind = structure.kind_of(data[:16])
@@ -72,12 +77,15 @@ def read(
 
 
 def give(out: Output, kind: str, size: tuple[int, int], data: bytes, remark: str) -> None:
-    """Write a picture: its type, its size, words about it, and its bytes."""
+    """Write a picture with its type, its size and words about it."""
     out.data(f"{kind} {size[0]} {size[1]} {remark}\n".encode() + data)
 
 
 def unchanged(data: bytes, kind: str, wish: Wish) -> tuple[str, tuple[int, int], bytes, str]:
-    """Return a picture as it is, without its metadata; the parent reads the size out of it."""
+    """Return a picture as it is, without its metadata.
+
+    The parent reads the size from its bytes.
+    """
     if kind not in wish.types:
         refuse(NEEDS_IMAGES)
     clean = structure.whole(data, kind)
@@ -92,7 +100,10 @@ def unchanged(data: bytes, kind: str, wish: Wish) -> tuple[str, tuple[int, int],
 
 
 def copy_of(data: bytes, kind: str) -> bytes:
-    """Return a copy without metadata; nothing for a JPEG that ends early, of which a decoder may make something."""
+    """Return a copy without metadata.
+
+    There is none of a JPEG that ends early, since a decoder may still show its beginning.
+    """
     if not kind:
         return b""
     try:
@@ -104,7 +115,10 @@ def copy_of(data: bytes, kind: str) -> bytes:
 
 
 def open_picture(data: bytes) -> Any:
-    """Read no more than the header; no other decoder than ours is tried (EPS would start Ghostscript)."""
+    """Read no more than the header.
+
+    Only the decoders named here are tried, since the one for EPS would start Ghostscript.
+    """
     pil: Any = importlib.import_module("PIL.Image")
     pil.MAX_IMAGE_PIXELS = None  # its own check warns at one number and raises at twice that: ours is stricter
     for decoder in DECODERS:
@@ -120,7 +134,10 @@ def open_picture(data: bytes) -> Any:
 
 
 def check_memory(image: Any, wish: Wish) -> None:
-    """Refuse what would take too much memory, decoded; JPEG can be decoded smaller (CWE-409)."""
+    """Refuse a picture that takes too much memory when decoded (CWE-409).
+
+    A JPEG may be larger, as it can be decoded at a smaller size.
+    """
     pixels = image.width * image.height
     if not pixels:
         refuse(BROKEN)
@@ -137,7 +154,7 @@ def check_memory(image: Any, wish: Wish) -> None:
 
 
 def is_parted(image: Any, wish: Wish) -> bool:
-    """Whether it is long enough to be given in parts."""
+    """Tell whether the picture is long enough for parts."""
     return wish.tile and len(parts(image.size, wish.bounds)) > 1
 
 
@@ -152,7 +169,10 @@ def frames_of(image: Any) -> int:
 
 
 def as_it_is(image: Any, clean: bytes, kind: str, wish: Wish) -> bytes:
-    """Return the copy if the provider takes it and a model sees what its author saw; else nothing."""
+    """Return the copy if it can be given as it is.
+
+    The provider must take it, and a model must see what its author saw. Otherwise nothing is returned.
+    """
     if not clean or kind not in wish.types or len(clean) > wish.max_bytes:
         return b""
     if wish.bounds.fit(*image.size) != image.size or image.getexif().get(ORIENTATION, 1) != 1:
@@ -168,12 +188,12 @@ def as_it_is(image: Any, clean: bytes, kind: str, wish: Wish) -> bytes:
 
 
 def deep(clean: bytes, kind: str) -> bool:
-    """Whether it is a PNG of 16 bits, which not every decoder shows rightly."""
+    """Tell whether it is a PNG of 16 bits, which some decoders show wrongly."""
     return kind == "image/png" and clean[24] == 16
 
 
 def is_lost(image: Any) -> bool:
-    """Whether it is transparent, and would not be seen on white."""
+    """Tell whether it is transparent and invisible on white."""
     if "transparency" not in image.info and image.mode not in {"RGBA", "LA"}:
         return False
     return ground_of(image) != "white"
@@ -237,7 +257,7 @@ def upright(image: Any) -> Any:
 
 
 def fitted(image: Any, max_bytes: int, types: Collection[str], *, exact: bool) -> tuple[str, Any, bytes]:
-    """Return the picture in at most so many bytes: its type, itself, its bytes."""
+    """Return type, picture and bytes, of at most so many bytes."""
     longest = max(image.size)
     while longest:
         image.thumbnail((longest, longest))

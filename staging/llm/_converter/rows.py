@@ -1,4 +1,7 @@
-"""Sheets as CSV: a row begins with its number, and columns have their letters, so that a cell can be named."""
+"""Write sheets as CSV in which a cell can be named.
+
+A row begins with its number, and columns have their letters.
+"""
 
 import csv
 import io
@@ -38,7 +41,10 @@ class SheetWriter:
             out.remark(f"{hidden:,} hidden sheet{'s' * (hidden != 1)}")
 
     def sheet(self, title: Title, rows: Iterable[tuple[int, Sequence[str]]]) -> None:
-        """Write a sheet: its name, the columns' letters, and every row that is not empty under its number."""
+        """Write a sheet with its name and the columns' letters.
+
+        Every row that is not empty stands under its number.
+        """
         room = max(2000, self._left // max(1, self._sheets))
         self._sheets -= 1
         lines = io.StringIO()
@@ -70,7 +76,10 @@ class SheetWriter:
 
 
 def _near(cells: Sequence[str], number: int) -> list[str]:
-    """Return the cells without long gaps; what lies behind one bears its place."""
+    """Return the cells without long gaps.
+
+    The cell after a gap has its place beside it.
+    """
     placed: list[str] = []
     empty = 0
     far = False
@@ -86,7 +95,7 @@ def _near(cells: Sequence[str], number: int) -> list[str]:
 
 
 def column(number: int) -> str:
-    """Return a column's letters: 1 is A, 28 is AB."""
+    """Return a column's letters, such as ``AB`` for 28."""
     letters = ""
     while number > 0:
         number, rest = divmod(number - 1, 26)
@@ -95,7 +104,7 @@ def column(number: int) -> str:
 
 
 def column_number(reference: str) -> int:
-    """Return the number of the column in a reference such as ``AB7``; 0 if there is none."""
+    """Return the column number of a reference such as ``AB7``, or 0 if there is none."""
     number = 0
     for c in reference[:3]:
         if not "A" <= c <= "Z":

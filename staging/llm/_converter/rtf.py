@@ -1,4 +1,8 @@
-"""RTF 1.9.1 as Markdown: words in their code pages, tables, notes, links, without what is hidden or only describes."""
+"""Read RTF 1.9.1 as Markdown.
+
+Words are decoded in their code pages. Tables, notes and links are kept. Hidden text and descriptions of the document
+are left out.
+"""
 
 import codecs
 import io

@@ -43,7 +43,9 @@ _CAPSET = {"x86_64": 126, "aarch64": 91}
 
 
 class Sandbox:
-    """The walls, made ready while nothing hostile has been read; each child then enters them.
+    """Holds the walls, made before anything hostile is read.
+
+    Each child then enters them.
 
     Args:
         folders: where Python's libraries lie; a reader may import from there.
@@ -54,7 +56,9 @@ class Sandbox:
         self._ruleset = self._landlock(folders) if self._libc else -1
 
     def rear(self) -> None:
-        """Become the parent of all that a converter leaves behind, hard to attach to, and first to go without memory.
+        """Become the parent of every process that a converter leaves behind.
+
+        This process becomes hard to attach to. It is the first to be killed when memory runs out.
 
         For the process that converters are forked from.
         """
@@ -68,7 +72,10 @@ class Sandbox:
             self._prctl(_PR_SET_DUMPABLE, 0)
 
     def die_with(self, parent: int) -> None:
-        """Be killed when the process that made this one ends; `parent` is its number."""
+        """Be killed when the parent process ends.
+
+        `parent` is its number.
+        """
         if self._libc:
             self._prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
             if os.getppid() != parent:  # it ended before that took hold
@@ -105,7 +112,10 @@ class Sandbox:
             self._libc.syscall(ctypes.c_long(number), header, nothing)
 
     def _filter(self) -> None:
-        """Install the seccomp program (struct sock_fprog: its length, and where it stands)."""
+        """Install the seccomp program.
+
+        The kernel reads its length and its place from struct sock_fprog.
+        """
         code = program(os.uname().machine, os.getpid())
         if code:
             held = ctypes.create_string_buffer(code, len(code))
@@ -113,7 +123,10 @@ class Sandbox:
             self._prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(wanted))
 
     def _landlock(self, folders: list[str]) -> int:
-        """Return a rule set of which only the libraries are excepted; -1 where the kernel has none."""
+        """Return a Landlock rule set that allows only the libraries.
+
+        It is -1 where the kernel has no Landlock.
+        """
         call = self._libc.syscall
         abi = call(ctypes.c_long(_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(_GET_ABI))
         if abi < 1:
@@ -146,7 +159,10 @@ def library_folders() -> list[str]:
 
 
 def _linked() -> list[str]:
-    """Return where this process's shared libraries lie: those that a library loads later lie there too (ld.so(8))."""
+    """Return the folders of this process's shared libraries.
+
+    A library that is loaded later lies there too (ld.so(8)).
+    """
     try:
         with open("/proc/self/maps", encoding="utf-8", errors="replace") as maps:  # noqa: PTH123  # as in bounds
             paths = {line.rstrip("\n").partition("/")[2] for line in maps if ".so" in line}

@@ -60,7 +60,10 @@ _CLONE3 = 435
 
 
 def program(machine: str, pid: int) -> bytes:
-    """Return the filter for process `pid`; empty for a machine that is not in the tables."""
+    """Return the filter for process `pid`.
+
+    It is empty for a machine that is not in the tables.
+    """
     if machine not in _ARCHES:
         return b""
     return b"".join(_steps(_ARCHES[machine], dict(_BY_ARCH[machine]), pid))
@@ -94,5 +97,8 @@ def _if_call(number: int, *steps: bytes) -> Iterator[bytes]:
 
 
 def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:
-    """Return one instruction (struct sock_filter): where to go if it holds and if not, counted from the next."""
+    """Return one instruction (struct sock_filter).
+
+    The two jumps, for when it holds and when not, are counted from the next instruction.
+    """
     return struct.pack("=HBBI", code, yes, no, value)

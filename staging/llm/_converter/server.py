@@ -1,4 +1,6 @@
-"""The process that converters are forked from: it has the libraries loaded, and reads nothing hostile itself.
+"""Fork converters from a process that has the libraries loaded.
+
+This process reads nothing hostile itself.
 
 Theory of operation. The parent sends a job in one packet: task and options as JSON, with three descriptors: the file, a
 pipe for what the reader finds, and a line. The child gets the file and the pipe. The line stays here: when the parent
@@ -83,7 +85,7 @@ class Server:
             self._reap(child)
 
     def _take(self) -> bool:
-        """Take the next job; return False when there are no more."""
+        """Take the next job, and return False when there are no more."""
         packet, descriptors, _, _ = socket.recv_fds(self._control, _PACKET, 3)
         if not packet:
             return False
@@ -124,7 +126,10 @@ class Server:
         self._events.register(child.line, select.POLLRDHUP)
 
     def _reap(self, child: _Child) -> None:
-        """Kill the group while its leader still holds the number, then what left the group, and tell the status."""
+        """Kill and reap a converter, and tell its status.
+
+        The group is killed while its leader still holds the number. Then processes that left the group are killed.
+        """
         _kill(child.pid)
         _, status = os.waitpid(child.pid, 0)
         for number in (child.life, child.line.fileno()):
@@ -135,7 +140,10 @@ class Server:
         _tell(child.line, os.waitstatus_to_exitcode(status))
 
     def _kill_strays(self) -> None:
-        """Kill processes that became ours because their parent, a converter, has ended (PR_SET_CHILD_SUBREAPER)."""
+        """Kill processes that a converter left behind when it ended.
+
+        They became children of this process (PR_SET_CHILD_SUBREAPER).
+        """
         for _ in range(_ROUNDS):
             known = {child.pid for child in self._by_life.values()}
             strays = [pid for pid in _children(self._pid) if pid not in known]
@@ -167,7 +175,7 @@ def _kill(pid: int) -> None:
 
 
 def _is_cut(line: socket.socket) -> bool:
-    """Whether the parent no longer wants what the line is for."""
+    """Tell whether the parent no longer wants the line's result."""
     events = select.poll()
     events.register(line, select.POLLRDHUP)
     return bool(events.poll(0))

@@ -1,4 +1,6 @@
-"""Workbooks (xlsx, xlsm, xltx; ECMA-376 part 1, 18): every sheet's cells as they are shown.
+"""Read workbooks (xlsx, xlsm, xltx) as every sheet's cells are shown.
+
+The source is ECMA-376 part 1, 18.
 
 The rows are parsed as they come and written at once. What a library would hold in memory (openpyxl takes some fifty
 times the file) or not tell without it (comments, number formats, hidden sheets, formulas without a value) is read from
@@ -107,7 +109,10 @@ class _Workbook:
         return formats.shown(number, code, since_1904=self._since_1904)
 
     def _formula(self, element: Element, masters: dict[str, str]) -> str:
-        """Return a formula; one that others share is written once in the file, at the first of them."""
+        """Return a formula.
+
+        A shared formula is written once in the file, at the first of its cells.
+        """
         text, shared = element.text or "", element.get("si", "")
         if text and shared:
             masters[shared] = f"{text} [filled over {element.get('ref', 'its area')}]"
@@ -155,7 +160,10 @@ class _Workbook:
 
 
 class _Strings:
-    """The shared strings, packed: half a million of them as objects would take 50 MB more."""
+    """Holds the shared strings, packed.
+
+    Half a million strings as objects would take 50 MB more.
+    """
 
     def __init__(self, package: Package, part: str) -> None:
         self._packed = bytearray()

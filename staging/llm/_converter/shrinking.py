@@ -1,4 +1,7 @@
-"""Large pictures made small in little memory: a copy of all pixels in colour is never held."""
+"""Make large pictures small in little memory.
+
+A colour copy of all pixels is never held.
+"""
 
 import importlib
 from typing import Any
@@ -8,7 +11,10 @@ _DEEP = {"I", "I;16", "I;16B", "I;16L", "I;16N", "F"}
 
 
 def shrunk(image: Any, size: tuple[int, int]) -> Any:
-    """Return the picture in `size`, in a mode whose pixels can be averaged; alpha is kept, colours are not touched."""
+    """Return the picture in `size`, in a mode whose pixels can be averaged.
+
+    Alpha is kept, and colours do not change.
+    """
     image.load()
     if image.mode in {"1", "P", "PA"} or image.mode in _DEEP or "transparency" in image.info:
         info, image = image.info, _converted(image, max(1, min(image.width // size[0], image.height // size[1])))
@@ -21,7 +27,10 @@ def shrunk(image: Any, size: tuple[int, int]) -> Any:
 
 
 def _converted(image: Any, factor: int) -> Any:
-    """Convert it band by band, each reduced by a whole factor at once; bands end where a reduced row does."""
+    """Convert it band by band, each reduced by a whole factor at once.
+
+    A band ends where a reduced row ends.
+    """
     mode, scale = _mode_of(image), _scale_of(image)
     pil: Any = importlib.import_module("PIL.Image")
     made = pil.new(mode, (-(-image.width // factor), -(-image.height // factor)))

@@ -1,4 +1,4 @@
-"""How large a picture is to be, and in how many parts: numbers only."""
+"""Compute the size of a picture and the number of its parts."""
 
 import math
 from dataclasses import dataclass
@@ -58,7 +58,9 @@ def _scaled(width: int, height: int, scale: float) -> tuple[int, int]:
 
 
 def parts(size: tuple[int, int], bounds: Bounds) -> list[tuple[int, int, int, int]]:
-    """Return the boxes of a long picture's parts, each sharing a tenth with the next; of any other, the whole.
+    """Return the boxes of a long picture's parts.
+
+    Each shares a tenth with the next. Any other picture has one box, the whole.
 
     A box is left, upper, right, lower.
     """

@@ -1,4 +1,7 @@
-"""Presentations (pptx, pptm, ppsx; ECMA-376 part 1, 19) as Markdown: slides in their order, with notes and comments."""
+"""Read presentations (pptx, pptm, ppsx) as Markdown.
+
+Slides come in their order, with notes and comments. The source is ECMA-376 part 1, 19.
+"""
 
 import re
 from collections.abc import Iterator
@@ -35,7 +38,10 @@ def read(source: IO[bytes], out: Output) -> None:
 
 
 def _in_order(package: Package) -> list[str]:
-    """Return the slides as they are shown; by their numbers where the presentation does not list them."""
+    """Return the slides in the order in which they are shown.
+
+    Where the presentation does not list them, it is the order of their numbers.
+    """
     relations = package.relations("ppt/presentation.xml")
     listed = [relations.get(relation_id(slide)) for slide in package.xml("ppt/presentation.xml").iter("p:sldId")]
     names = [relation.target for relation in listed if relation and relation.target in package]
@@ -51,7 +57,7 @@ class _Slide:
         self._title = ""
 
     def written(self, root: Element, number: int, *, hidden: bool) -> Iterator[str]:
-        """Yield the slide: its title, its shapes, its notes and comments."""
+        """Yield the slide's title, shapes, notes and comments."""
         tree = below(root, "p:cSld", "p:spTree")
         shapes = list(self._shapes(tree)) if tree is not None else []
         head = f"## Slide {number}{' (hidden)' if hidden else ''}"

@@ -1,4 +1,6 @@
-"""What a picture's file is made of, without decoding it: whether it is whole, and a copy without its metadata.
+"""Check the structure of a picture's file without decoding it.
+
+The functions tell whether a file is whole, and copy it without its metadata.
 
 A provider decodes what it is sent, and refuses the whole conversation for a damaged picture. A copy holds only the
 parts that draw: no position, no name, no thumbnail, nothing before the beginning and nothing behind the end.
@@ -21,7 +23,10 @@ _ANIMATED = 0x02
 
 
 def kind_of(head: bytes) -> str:
-    """Return the media type of a picture that this module knows, by its first 16 bytes; else nothing."""
+    """Return the media type that the first 16 bytes show.
+
+    It is empty for a type that this module does not know.
+    """
     if head.startswith(_PNG):
         return "image/png"
     if head.startswith(b"\xff\xd8\xff"):
@@ -46,7 +51,10 @@ def whole(data: bytes, kind: str) -> bytes:
 
 
 def _png(data: bytes) -> Iterator[bytes]:
-    """RFC 2083, 3.2 and 4.1: chunks with sums, one header, data, an end."""
+    """Copy a PNG without its metadata (RFC 2083, 3.2 and 4.1).
+
+    Its chunks must have right sums, one header, data and an end.
+    """
     yield _PNG
     seen: set[bytes] = set()
     place = len(_PNG)
@@ -80,13 +88,19 @@ def _check_png_header(header: bytes) -> None:
 
 
 def png_frames(data: bytes) -> int:
-    """Return how many frames an animated PNG announces (W3C PNG, 11.3.6.1); 1 for others."""
+    """Return how many frames an animated PNG announces (W3C PNG, 11.3.6.1).
+
+    It is 1 for any other PNG.
+    """
     place = data.find(b"acTL", 0, 4096)
     return max(1, int.from_bytes(data[place + 4 : place + 8], "big")) if place > 0 else 1
 
 
 def _jpeg(data: bytes) -> Iterator[bytes]:
-    """ITU-T T.81, B.1 and B.2: segments, a frame, scans, the end; what is behind it (MPO, ZIP) goes."""
+    """Copy a JPEG without its metadata (ITU-T T.81, B.1 and B.2).
+
+    It must have segments, a frame, scans and an end. Bytes after the end (MPO, ZIP) are left out.
+    """
     yield data[:2]
     place, frames = 2, 0
     while True:
@@ -115,7 +129,10 @@ def _jpeg(data: bytes) -> Iterator[bytes]:
 
 
 def _end_of_scan(data: bytes, place: int) -> int:
-    """Return where the next marker stands that ends the coded data: not a stuffed byte, not a restart."""
+    """Return the place of the next marker that ends the coded data.
+
+    A stuffed byte or a restart marker does not end it.
+    """
     while True:
         place = data.index(b"\xff", place)
         if data[place + 1] not in {0x00, *range(0xD0, 0xD8)}:
@@ -124,7 +141,10 @@ def _end_of_scan(data: bytes, place: int) -> int:
 
 
 def jpeg_orientation(data: bytes) -> int:
-    """Return how a JPEG's EXIF says that it lies (CIPA DC-008, 4.6.4: 1 is upright); 1 when it says nothing."""
+    """Return the orientation in a JPEG's EXIF (CIPA DC-008, 4.6.4).
+
+    1 is upright, and also stands for no answer.
+    """
     place = data.find(b"Exif\0\0", 0, 65_536)
     exif = data[place + 6 : place + 65_536] if place > 0 else b""
     order = {b"II": "<", b"MM": ">"}.get(exif[:2])
@@ -143,13 +163,16 @@ def jpeg_orientation(data: bytes) -> int:
 
 
 def with_orientation(data: bytes, orientation: int) -> bytes:
-    """Return a JPEG that says nothing in its EXIF but how it lies."""
+    """Return a JPEG whose EXIF says only its orientation."""
     exif = b"Exif\0\0MM\0*\0\0\0\x08\0\x01\x01\x12\0\x03\0\0\0\x01" + struct.pack(">HH", orientation, 0) + bytes(4)
     return data[:2] + b"\xff\xe1" + struct.pack(">H", len(exif) + 2) + exif + data[2:]
 
 
 def _gif(data: bytes) -> Iterator[bytes]:
-    """GIF89a, 15 to 27: a screen, blocks, a trailer; comments and extensions of applications go, but for the loop."""
+    """Copy a GIF without its metadata (GIF89a, 15 to 27).
+
+    It must have a screen, blocks and a trailer. Comments and extensions of applications are left out, except the loop.
+    """
     place = 13 + _colours(data[10])
     yield data[:place]
     images = 0
@@ -176,7 +199,7 @@ def _colours(packed: int) -> int:
 
 
 def gif_moves(data: bytes) -> bool:
-    """Whether a GIF that is whole has more than one picture."""
+    """Tell whether a whole GIF has more than one picture."""
     place, images = 13 + _colours(data[10]), 0
     while data[place] != 0x3B and images < 2:
         is_image = data[place] == 0x2C
@@ -189,7 +212,10 @@ def gif_moves(data: bytes) -> bool:
 
 
 def _webp(data: bytes) -> Iterator[bytes]:
-    """RFC 9649, 2.3 to 2.7: a size that is there, and chunks within it."""
+    """Copy a WebP without its metadata (RFC 9649, 2.3 to 2.7).
+
+    Its stated size must be there, and its chunks must lie within it.
+    """
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data):
         refuse(BROKEN)
@@ -216,5 +242,5 @@ def _webp_chunks(data: bytes, end: int) -> Iterator[bytes]:
 
 
 def webp_moves(data: bytes) -> bool:
-    """Whether a WebP is animated."""
+    """Tell whether a WebP is animated."""
     return data[12:16] == b"VP8X" and bool(data[20] & _ANIMATED)

@@ -1,4 +1,4 @@
-"""Every task: its reader, the libraries that it is loaded with, and its memory."""
+"""List every task with its reader, libraries and memory."""
 
 import contextlib
 import importlib
@@ -59,7 +59,10 @@ TASKS: Mapping[str, Task] = {
 
 
 def load(task: str) -> Callable[..., None]:
-    """Return the task's reader; what is trusted is loaded here, before the bounds are set."""
+    """Return the task's reader.
+
+    Trusted libraries are loaded here, before the bounds are set.
+    """
     for library in TASKS[task].libraries:
         with contextlib.suppress(Exception):  # a broken library is as good as none
             importlib.import_module(library)
@@ -71,7 +74,9 @@ def load(task: str) -> Callable[..., None]:
 def run(
     task: str, source: IO[bytes], pipe: IO[bytes], options: Mapping[str, object], enter: Callable[[], None]
 ) -> None:
-    """Do one task under its bounds and behind its walls, and write what comes of it to `pipe`.
+    """Do one task under its bounds, and write the result to `pipe`.
+
+    The process enters its walls before it reads the file.
 
     Args:
         task: a key of `TASKS`.

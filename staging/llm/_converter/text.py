@@ -1,4 +1,4 @@
-"""Text: from bytes in an unknown encoding to what its author saw.
+"""Decode text in an unknown encoding.
 
 Theory of operation. `decide` asks in this order, and the first answer stands: a byte order mark; UTF-16 and UTF-32
 without one, whose zero bytes would pass as UTF-8; UTF-8, also with a few bad bytes; what is declared by the sender or
@@ -86,7 +86,10 @@ _OTHER_NAMES = {"x-sjis": "cp932", "windows-31j": "cp932", "ms932": "cp932", "x-
 
 
 def codec_of_label(label: str) -> str | None:
-    """Return the Python codec of a charset's label; None for one that is no encoding of text."""
+    """Return the Python codec of a charset's label.
+
+    It is None for a label that names no encoding of text.
+    """
     label = label.strip().strip("\"'").lower()
     label = _OTHER_NAMES.get(label, label)
     try:
@@ -102,7 +105,10 @@ _NO_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "und
 
 
 def declared_in(head: bytes) -> str | None:
-    """Return the codec that a file declares of itself: XML, Python, Ruby, CSS, HTML."""
+    """Return the codec that a file declares itself.
+
+    XML, Python, Ruby, CSS and HTML can.
+    """
     for pattern in _DECLARATIONS:
         if (found := pattern.search(head)) and (codec := codec_of_label(found[1].decode("ascii", "replace"))):
             return None if codec.startswith(("utf-16", "utf-32")) else codec  # it was read as bytes: it is neither
@@ -118,7 +124,7 @@ _ASCII = bytes(range(0x80))
 
 @dataclass(slots=True)
 class _Utf8Count:
-    """What stands against a file's being UTF-8, and what for it.
+    """Counts what speaks for and against UTF-8.
 
     Attributes:
         high: bytes that are not ASCII.
@@ -134,7 +140,10 @@ class _Utf8Count:
 
     @property
     def is_utf8(self) -> bool:
-        """Whether so few places are bad that the rest is no accident: other encodings fail at every second letter."""
+        """Tell whether the bad places are few enough for UTF-8.
+
+        Text in another encoding fails at every second letter.
+        """
         return self.good >= 8 * self.bad and (self.good > 0 or not self.last_cut)
 
     @property
@@ -164,7 +173,9 @@ def _count_utf8(source: Readable) -> _Utf8Count:
 
 
 def decide(source: Readable, declared: str = "") -> Encoding | None:
-    """Return the encoding that is certain or declared; None where only a detector can tell.
+    """Return the encoding that is certain or declared.
+
+    It is None where only a detector can tell.
 
     Args:
         source: the file.
@@ -188,7 +199,10 @@ def decide(source: Readable, declared: str = "") -> Encoding | None:
 
 
 def _decodes(source: Readable, codec: str) -> bool:
-    """Whether the bytes are what a label says; a few bad ones are damage, and many are another encoding."""
+    """Tell whether the bytes are in the encoding that a label names.
+
+    A few bad bytes are damage. Many are another encoding.
+    """
     characters = bad = 0
     for piece in text_pieces(source, codec):
         characters += len(piece)
@@ -197,7 +211,10 @@ def _decodes(source: Readable, codec: str) -> bool:
 
 
 def _wide_codec(head: bytes) -> str | None:
-    """Return UTF-16 or UTF-32 without a mark, from where the zero bytes lie and what the units then are."""
+    """Return UTF-16 or UTF-32 for a text without a mark.
+
+    The places of the zero bytes tell, and then the code units.
+    """
     head = head[: len(head) // 4 * 4]
     if len(head) < 4:
         return None
@@ -214,14 +231,17 @@ def _wide_codec(head: bytes) -> str | None:
 
 
 def _has_wide_lines(head: bytes, codec: str) -> bool:
-    """Whether it is UTF-16 of letters that have no zero bytes: then line ends and spaces still have theirs."""
+    """Tell whether it is UTF-16 of letters that have no zero bytes.
+
+    Line ends and spaces still have theirs.
+    """
     signs = [c.encode(codec) for c in " \n\t,.0123456789"]
     units = [head[at : at + 2] for at in range(0, len(head), 2)]
     return 0 in head and sum(units.count(sign) for sign in signs) * 80 >= len(units) and _is_prose(head, codec)
 
 
 def _is_prose(data: bytes, codec: str) -> bool:
-    """Whether the decoded text has no control characters and comes from few alphabets."""
+    """Tell whether text has no control characters and few alphabets."""
     try:
         text = codecs.getincrementaldecoder(codec)().decode(data)
     except UnicodeDecodeError:
@@ -239,7 +259,10 @@ _CONTROLS = bytes(set(range(32)) - {0} - set(_SIGNS))
 
 
 def looks_like_text(source: Readable) -> bool:
-    """Whether a file whose first bytes are no text is one all the same: a log with NUL in it, UTF-16 without a mark."""
+    """Tell whether a file is text although its first bytes are not.
+
+    Such a file is a log with NUL in it, or UTF-16 without a mark.
+    """
     source.seek(0)
     head = source.read(_LOOKED_AT)
     if _wide_codec(head[:DECLARED_WITHIN]):
@@ -287,7 +310,7 @@ _LITTLE = 60  # bytes above ASCII; in fewer, statistics say nothing
 
 
 def detect(data: bytes) -> Encoding:
-    """Return what charset-normalizer finds in a sample, put right by the letters that languages use.
+    """Return what charset-normalizer finds in a sample, corrected by the letters that languages use.
 
     Its statistics know scripts well and sister code pages badly: one letter decides between them.
 
@@ -318,14 +341,20 @@ def detect(data: bytes) -> Encoding:
 
 
 def _best(scores: Mapping[str, float], found: str) -> str:
-    """Return the encoding with the highest score; of equals the detector's, or else the most common."""
+    """Return the encoding with the highest score.
+
+    Of equal ones it is the detector's, or else the most common.
+    """
     highest = max(scores.values())
     equals = [name for name, score in scores.items() if score == highest]
     return found if found in equals and found in _COMMON_LEADS else equals[0]
 
 
 def _family(codec: str, high: int) -> dict[str, Callable[[bytes, str], float]]:
-    """Return the encodings that are easily mistaken for this one, and by what they are told apart."""
+    """Return the encodings that are easily mistaken for this one.
+
+    It returns too the measure that tells them apart.
+    """
     if codec in _COMMON_LEADS and high < _LITTLE:
         return dict.fromkeys(_COMMON_LEADS, _share_of_common)
     if codec in _CYRILLIC:
@@ -340,7 +369,10 @@ def _differ(data: bytes, one: str, other: str) -> bool:
 
 
 def _share_of_letters(data: bytes, page: str) -> float:
-    """Return the share of the characters above ASCII that one language uses, the best of those that write so."""
+    """Return how many characters above ASCII fit one language.
+
+    It is a share, and that of the language that fits best.
+    """
     text = data.decode(page, "replace")
     high = [text[at].lower() for at in range(len(text)) if text[at] > "\x7f" and not _upper_in_word(text, at)]
     marks = sum(c in _MARKS_OF_TEXT for c in high)
@@ -350,7 +382,10 @@ def _share_of_letters(data: bytes, page: str) -> float:
 
 
 def _share_of_words(data: bytes, page: str) -> float:
-    """Return the share of the characters above ASCII that are letters in their place: no capital within a word."""
+    """Return the share of characters above ASCII that are letters in their place.
+
+    A capital within a word is not in its place.
+    """
     text = data.decode(page, "replace")
     high = [at for at in range(len(text)) if text[at] > "\x7f"]
     good = sum("\u0400" <= text[at] <= "\u0491" for at in high) - 3 * sum(_upper_in_word(text, at) for at in high)
@@ -358,7 +393,10 @@ def _share_of_words(data: bytes, page: str) -> float:
 
 
 def _share_of_common(data: bytes, codec: str) -> float:
-    """Return the share of the ideographs, kana and Hangul that are common ones; negative if it does not decode."""
+    """Return the share of common ideographs, kana and Hangul.
+
+    It is negative if the bytes cannot be decoded.
+    """
     try:
         high = [c.encode(codec) for c in data.decode(codec) if c > "\x7f"]
     except UnicodeError:
@@ -372,7 +410,10 @@ def _upper_in_word(text: str, at: int) -> bool:
 
 
 def _sample(data: bytes) -> bytes:
-    """Return what tells about the encoding: of a long text, the lines with bytes above ASCII."""
+    """Return the part of a text that tells about its encoding.
+
+    Of a long text, it is the lines with bytes above ASCII.
+    """
     if len(data) <= PIECE or b"\0" in data[:256]:
         return data[:SAMPLE]
     lines = [line for line in data[: 16 * SAMPLE].split(b"\n") if not line.isascii()]
@@ -392,7 +433,10 @@ def tell_encoding(source: IO[bytes], out: Output) -> None:
 
 
 def decoded(data: bytes, declared: str = "") -> tuple[str, str]:
-    """Return bytes as text, and a remark on how: for parts of documents that the process holds as a whole."""
+    """Return bytes as text, and a remark on how.
+
+    It is for parts of documents that the process holds as a whole.
+    """
     source = io.BytesIO(data)
     encoding = decide(source, declared)
     if encoding is None:

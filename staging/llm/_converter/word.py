@@ -1,4 +1,6 @@
-"""Word documents (docx, docm, dotx; ECMA-376 part 1, 17) as Markdown: what Word shows on the page, each once.
+"""Read Word documents (docx, docm, dotx) as Markdown.
+
+The text is what Word shows on the page, each part once. The source is ECMA-376 part 1, 17.
 
 Theory of operation. The body is parsed paragraph by paragraph and table row by table row, so that no more than one of
 them is in memory. `_Inline` turns one into words: it follows fields, leaves out what a tracked change deleted and what
@@ -50,7 +52,7 @@ class _Document:
         self._marked: set[str] = set()
 
     def write(self) -> None:
-        """Write every part once: headers, body, notes, comments, footers."""
+        """Write headers, body, notes, comments and footers once."""
         try:
             self._write_edges("header")
             self._write_part(self._main)
@@ -67,7 +69,10 @@ class _Document:
             self._out.text(piece)
 
     def _write_edges(self, kind: str) -> None:
-        """Write the headers or footers, each text once: sections repeat them, and the first page has its own."""
+        """Write the headers or footers, each text once.
+
+        Sections repeat them, and the first page has its own.
+        """
         seen: set[str] = set()
         for name in self._names(rf"{kind}\d*"):
             blocks = _Blocks(self, self._package.relations(name))
@@ -100,7 +105,10 @@ class _Document:
                 self._out.text(f"\n[comment {attribute(comment, 'id')}{by}: {words}]\n")
 
     def mark_comment(self, comment: str) -> str:
-        """Return the mark of a comment at its place, once: it has an end, a reference, or both."""
+        """Return the mark of a comment at its place, once.
+
+        A comment has an end, a reference, or both.
+        """
         if comment in self._marked:
             return ""
         self._marked.add(comment)
@@ -139,7 +147,10 @@ class _Blocks:
         self._in_list = False
 
     def written(self, units: Iterator[tuple[str, Element]]) -> Iterator[str]:
-        """Yield the Markdown of a part's units; a row's table is known by its start and end."""
+        """Yield the Markdown of a part's units.
+
+        A row's table is known by its start and end.
+        """
         table = _Rows()
         for event, element in units:
             if element.tag == "w:tbl":
@@ -217,7 +228,7 @@ class _Rows:
         self._width = 0
 
     def line(self, cells: list[str]) -> str:
-        """Return a row; the first one is the head."""
+        """Return a row, with the first one as the head."""
         text = "| " + " | ".join(map(markdown.cell, [*cells, *[""] * (self._width - len(cells))])) + " |\n"
         if not self._width and cells:
             self._width = len(cells)
@@ -226,7 +237,10 @@ class _Rows:
 
 
 def _flat(element: Element, tag: str) -> Iterator[Element]:
-    """Yield the children of a kind, also those in content controls and tracked changes, and none of a table within."""
+    """Yield the children of a kind.
+
+    Those in content controls and tracked changes are among them. Those of a table inside are not.
+    """
     for child in element:
         if child.tag == tag:
             yield child
@@ -308,7 +322,10 @@ class _Inline:
         return "" if tag in _LEFT_OUT else "".join(map(self._piece, element))
 
     def _field(self, element: Element) -> str:
-        """Follow a field from its instruction to its result (17.16.18); a link's result becomes a link."""
+        """Follow a field from its instruction to its result (17.16.18).
+
+        The result of a link field becomes a link.
+        """
         kind = attribute(element, "fldCharType")
         if kind == "begin":
             self._fields.append({"at": "begin", "instruction": "", "form": _form_value(element)})
@@ -363,7 +380,10 @@ def _symbol(code: str) -> str:
 
 
 def _form_value(element: Element) -> str:
-    """Return the state of an old form's check box or list (17.16.7, 17.16.9); a text field has its result as text."""
+    """Return the state of an old form's check box or list (17.16.7, 17.16.9).
+
+    A text field has its result as text.
+    """
     for box in element.iter("w:checkBox"):
         state = box.find("w:checked")
         return "☒" if is_on(state if state is not None else box.find("w:default")) else "☐"
