@@ -2,10 +2,10 @@
 
 The results are plain text and plain dicts. No SDK is imported.
 
-`parts` gives one neutral list of everything that was attached. The others are renderings of it: `prompt` one text for
-any model, `anthropic_blocks`, `openai_blocks`, `openai_chat_blocks` and `gemini_parts` the content of a message, and
-`uploaded` a scope in which the provider's Files API holds the files. Each names every attachment, with its contents or
-the reason why they are missing. All take an open `AttachmentStage`::
+`parts` gives one neutral list of everything that was attached. The other functions give it another form. `prompt` gives
+one text for any model. `anthropic_blocks`, `openai_blocks`, `openai_chat_blocks` and `gemini_parts` give the content of
+a message. `uploaded` gives a scope in which the provider's Files API holds the files. Each names every attachment, with
+its contents or the reason why they are missing. All take an open `AttachmentStage`::
 
     content = [*await llm.anthropic_blocks(stage), {"type": "text", "text": question}]
 

@@ -9,7 +9,7 @@ from staging._text import one_line
 
 Count = Callable[[str], int]
 
-_CHARS_A_TOKEN = 10  # of white space it may be more; then less is shown than would fit
+_CHARS_A_TOKEN = 10  # white space may have more, and then less is shown than would fit
 _MOST_KEPT = 4_000_000  # characters of one text that are held in memory
 
 
@@ -74,8 +74,8 @@ def fair_shares(budget: int, demands: Sequence[int]) -> list[int]:
 
     No demand gets more than it asks for. A demand that gets less gets no less than any other.
 
-    The small demands are met whole; the large ones get equal parts of what remains, to within 1. Nothing is left over
-    while a demand is unmet (Bertsekas & Gallager, Data Networks, 6.5.2: progressive filling).
+    The small demands are met whole. The large ones get equal parts of what remains, to within 1. Nothing is left over
+    while a demand is unmet (Bertsekas & Gallager, Data Networks, 6.5.2, progressive filling).
     """
     shares = [0] * len(demands)
     for served, index in enumerate(sorted(range(len(demands)), key=demands.__getitem__)):

@@ -45,8 +45,8 @@ class UnreadableError(Exception):
 def open_staged(file: StagedFile) -> io.BufferedReader:
     """Open the file that was staged, and nothing that took its place.
 
-    A link is not followed, a pipe does not block, and what is no regular file of the staged size is refused. A regular
-    file of the same size in its place is not told from it: its content is read, under the same bounds.
+    A link is not followed, and a pipe does not block. What is not a regular file of the staged size is refused. Another
+    regular file of the same size is not noticed. Its content is read, under the same bounds.
 
     Raises:
         UnreadableError: if it is not there any more, or is something else.

@@ -2,8 +2,8 @@
 
 There are three small classes with the same four methods.
 
-No SDK is imported. A client is recognised by the methods that it has, and what it raises by the status that its errors
-carry. Retries are ours: a request that an SDK repeats by itself may store the file twice.
+No SDK is imported. A client is recognised by the methods that it has. Its errors are recognised by the status that they
+carry. Retries are ours, since a request that an SDK repeats by itself may store the file twice.
 """
 
 import inspect
@@ -150,7 +150,7 @@ class _Google(FilesApi):
         self._files = getattr(client, "aio", client).files
 
     async def send(self, name: str, part: MediaPart, expires_after: int) -> Stored:
-        del expires_after  # it has no such thing
+        del expires_after  # it has no such attribute
         media_type = GEMINI_NAMES.get(part.media_type, part.media_type)
         config = {"name": name, "display_name": one_line(part.name, limit=100), "mime_type": media_type}
         made = await self._files.upload(file=io.BytesIO(part.data), config=config)
@@ -173,7 +173,7 @@ class _Google(FilesApi):
         Raises:
             ValueError: if that failed.
         """
-        while (state := await self._state(stored)) == "PROCESSING":  # noqa: ASYNC110  # it tells only who asks
+        while (state := await self._state(stored)) == "PROCESSING":  # noqa: ASYNC110  # the API has no other way to learn of it
             await anyio.sleep(_POLL)
         if state == "FAILED":
             raise ValueError("the provider could not process it")
@@ -233,7 +233,7 @@ def _has(client: Any, path: str) -> bool:
             return False
         try:
             client = getattr(client, name, None)
-        except Exception:  # noqa: BLE001  # a property of somebody else's: it is not there
+        except Exception:  # noqa: BLE001  # a property of another object that raises counts as missing
             return False
     return callable(client)
 

@@ -2,10 +2,10 @@
 
 It is started for the first job. It ends when the last call that may need it has ended.
 
-Theory of operation. An event loop has at most one. Each call that may convert something holds it (`ForkServer.held`);
-the first job starts it, and when nobody holds it any more it is killed and reaped before the last holder goes on. So
-files of one call, and of calls at the same time, share the loaded libraries, and nothing is left afterwards: no
-process, no descriptor, no task. A process that was forked from this one has event loops of its own, and so servers of
+Theory of operation. An event loop has at most one fork server. Each call that may convert something holds it
+(`ForkServer.held`). The first job starts it. When the last holder lets it go, it is killed and reaped before that
+holder goes on. So files of one call, and of calls at the same time, share the loaded libraries. Afterwards no process,
+no descriptor and no task is left. A process that was forked from this one has event loops of its own, and so servers of
 its own.
 """
 

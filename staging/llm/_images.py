@@ -38,7 +38,7 @@ def image_facts(source: IO[bytes], media_type: str) -> ImageFacts | None:
                 return _webp(source.read(30))
             case "image/jpeg":
                 return _jpeg(source)
-    except (struct.error, IndexError):  # it ends too early
+    except (struct.error, IndexError):  # the file ends too early
         pass
     return None
 

@@ -5,8 +5,9 @@ So they can be deleted there after this process was killed.
 Theory of operation. A ledger is one file directly under the stage's root, mode 0600, locked by the process that made
 it. The kernel lets the lock go when that process dies, however it dies (flock(2)). So a ledger whose lock is free has
 no living owner, and `orphans` hands it out. It is made under another name, filled, locked and then renamed, so no
-reader ever sees half of it. It names each copy before that is sent: an answer that never arrived is found by that name.
-Ids are appended as they come, each in one write. A line that a crash has cut is ignored: its name stands before it.
+reader ever sees half of it. It names each copy before that is sent, so that a copy whose answer never arrived is found
+by its name. Ids are appended as they come, each in one write. A line that a crash has cut is ignored, since its name
+stands before it.
 
 Nothing of the client is stored: no credential, no address.
 """
@@ -130,7 +131,7 @@ def orphans(root: str, provider: str) -> list[Orphan]:
     with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:
         for entry in entries:
             if _NAME.fullmatch(entry.name):
-                with contextlib.suppress(OSError):  # alive, gone, or not to be opened: not our business
+                with contextlib.suppress(OSError):  # its owner lives, it is gone, or it cannot be opened
                     found += _orphan(entry.path, provider)
     return found
 

@@ -3,7 +3,7 @@
 Together they stay within the request's bytes.
 
 Theory of operation. `plan_of` looks at each file and decides how many bytes it asks for, or refuses it with a reason.
-`load_all` shares the bytes of the request over the plans: pictures are made to fit their share, everything else goes
+`load_all` shares the bytes of the request over the plans. Pictures are made to fit their share. Everything else goes
 whole or not at all, smallest first, into what remains.
 """
 
@@ -146,9 +146,9 @@ async def _pdf_plan(number: int, file: StagedFile, limits: ProviderLimits, wante
 
 
 def _picture_plan(number: int, file: StagedFile, wanted: Wanted) -> Plan:
-    """Return how many bytes a picture asks for.
+    """Return the plan for a picture, with the bytes that it asks for.
 
-    It is a little more than the file has, since the picture may have to be turned.
+    A picture that is taken as it is asks for twice the file's size, since turning it may make it larger.
     """
     with reading(file) as handle:
         facts = image_facts(handle, file.media_type)

@@ -101,8 +101,8 @@ async def picture_of(file: StagedFile, wanted: Wanted) -> tuple[Picture, ...]:
 
     It is one picture, or the parts of a long one from top to bottom.
 
-    It is upright, in sRGB, without position and other metadata. Without the extra ``images`` its structure is checked,
-    its metadata is removed, and what would have to be scaled or converted is refused.
+    It is upright, in sRGB, without position and other metadata. Without the extra ``images``, its structure is checked
+    and its metadata is removed. A picture that would have to be scaled or converted is then refused.
 
     Raises:
         UnreadableError: if it is damaged, or cannot be made to fit; or with what to install.

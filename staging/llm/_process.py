@@ -58,8 +58,8 @@ async def convert(
     Its text goes to `take`, piece by piece.
 
     The process is gone when this returns, raises or is cancelled. At most one a processor, and never fewer than two,
-    run at once on an event loop; the deadline starts when a place is free. What is said may be anything, since a
-    converter may have been taken over: remarks are on one line, but no more is known about them.
+    run at once on an event loop. The deadline starts when a place is free. The answer may be anything, since an
+    attacker may control the converter. Its remarks are on one line, but no more is known about them.
 
     Args:
         source: an open regular file; the process reads it by its descriptor, so the path is looked up once.

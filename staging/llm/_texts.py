@@ -1,9 +1,9 @@
 """Texts of many files within one budget.
 
 Theory of operation. Files are read a few at once. While they come in, excerpts are cut to their shares, so that many
-large files are never in memory together. When all are there, each is rendered as it will be shown, heading and fence
-included, and cut until that costs no more than its share. A share that does not hold a heading and a few words shows
-nothing: the last such files are left out, with a reason, until the others fit.
+large files are never in memory together. When all are there, each is rendered as it will be shown, with heading and
+fence. It is then cut until that costs no more than its share. A share that does not hold a heading and a few words
+shows nothing. The last such files are left out, with a reason, until the others fit.
 """
 
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping

@@ -2,8 +2,8 @@
 
 It holds what a model is given of each attachment. It also holds what the model is not given, and why.
 
-A `Parts` holds one part or more for every outcome that is shown, and one `Unread` for every other. The shapes of the
-providers are renderings of it, and so can your own be: a part has bytes, a media type, a name and a remark.
+A `Parts` holds one part or more for every outcome that is shown, and one `Unread` for every other. Each provider's form
+is made from it, and so can your own form be. A part has bytes, a media type, a name and a remark.
 """
 
 import re
@@ -184,9 +184,9 @@ class Parts(Sequence[Part]):
 
         It is for the person in the chat. It is empty if all went well.
 
-        It tells of downloads that failed and of files that could not be read, and is as safe to send as
-        `AttachmentStage.notice`: at most 400 characters on one line, no mention, no markup, no secret. Links do not
-        count, and neither does a second mention of a file that is shown.
+        It tells of downloads that failed and of files that could not be read. It is as safe to send as
+        `AttachmentStage.notice`, with at most 400 characters on one line, no mention, no markup and no secret. Links do
+        not count. A second mention of a file that is shown does not count either.
         """
         seen = {part.outcome.path for part in self._parts}
         complaints = []

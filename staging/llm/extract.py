@@ -1,8 +1,8 @@
 """Turn one staged file into its text, or the reason for none.
 
-Plain text is decoded in a worker thread, in pieces. Whatever needs a parser, and an encoding that only a detector can
-tell, goes to a process that can be killed (`_process`), since hostile input can hold any parser for ever. Neither ever
-holds a whole file here.
+Plain text is decoded in a worker thread, in pieces. Everything else goes to a process that can be killed (`_process`),
+since hostile input can hold any parser for ever. That is whatever needs a parser, and an encoding that only a detector
+can tell. Neither ever holds a whole file here.
 """
 
 import importlib.util
@@ -75,7 +75,7 @@ class Excerpt:
 
         Of a table in quotes, the pieces of rows are left out.
 
-        A line that is most of what is here stays in pieces: the other choice were nothing.
+        A line that is most of the excerpt stays in pieces, since nothing would be left without it.
         """
         if not self.omitted:
             return self
@@ -195,7 +195,7 @@ async def _detected(file: StagedFile) -> Encoding:
     answers: list[str] = []
     async with staged(file) as handle:
         answer = await convert(handle, "encoding", limit=10_000, take=answers.append)
-    codec = codec_of_label("".join(answers)) or ""  # a converter that was taken over may say anything
+    codec = codec_of_label("".join(answers)) or ""  # a converter that an attacker controls may say anything
     return Encoding(codec, "; ".join(answer.remarks))
 
 

@@ -2,7 +2,7 @@
 
 A request over a limit is answered 400. The attachment stays in the conversation, so every later request fails too.
 Where two sources differ, the smaller number stands here, because it is right on every platform. All numbers were looked
-up in 2026-11. Bytes are raw: three quarters of what an API says of base64.
+up in 2026-11. Bytes are raw, which is three quarters of what an API says of base64.
 """
 
 from dataclasses import dataclass, fields, replace
@@ -26,8 +26,8 @@ class ProviderLimits:
 
     `dataclasses.replace` makes your own limits from a preset.
 
-    A conversation that already holds 12 pictures is ``replace(llm.ANTHROPIC, max_images=88)``, a model without ears
-    ``replace(llm.OPENAI_CHAT, audio_types=frozenset())``. Every ``max_`` is inclusive.
+    A conversation that already holds 12 pictures is ``replace(llm.ANTHROPIC, max_images=88)``. A model that takes no
+    sound is ``replace(llm.OPENAI_CHAT, audio_types=frozenset())``. Every ``max_`` is inclusive.
 
     Args:
         image_types: media types of pictures that are taken as they are; others are converted.
@@ -71,7 +71,7 @@ class ProviderLimits:
     max_request_bytes: int
 
     def __post_init__(self) -> None:
-        moving: object = self.moving_gif  # annotations bind no caller
+        moving: object = self.moving_gif  # a caller without a type checker may pass anything
         if self.pdf not in get_args(PdfForm):
             raise ValueError(f"pdf must be 'file', 'text' or 'images', not {one_line(repr(self.pdf), limit=60)}")
         if not isinstance(moving, bool):
@@ -95,7 +95,7 @@ class ProviderLimits:
     def side_of(self, images: int) -> int:
         """Return how many pixels a picture's longer side may have.
 
-        `many` pictures in a request may have to be smaller.
+        Above `many_images` pictures in a request, it may be fewer.
 
         Args:
             images: how many there are.

@@ -1,7 +1,7 @@
 """Give everything that was attached in one list, as one provider takes it.
 
-Theory of operation. Each outcome has one way: a reader of the caller's, a block of the provider's, or text. All ways
-are gone at once, under one deadline. What is not there when it ends, and what no way leads to, is named with a reason.
+Theory of operation. Each outcome has one way. It is a reader of the caller's, a block of the provider's, or text. All
+ways are taken at once, under one deadline. An outcome that is not done by then, or has no way, is named with a reason.
 A PDF or document that the provider refuses is shown as its text.
 """
 
@@ -51,9 +51,9 @@ async def parts(
 
     Every outcome is in it, or is named with a reason.
 
-    The list is in order of intake. Nothing is dropped, cut, scaled or converted in silence: what was done to a file is
-    the `remark` of its part, and what is not there is in `Parts.unread`. The observed type decides, never the claimed
-    one. The same files give the same list. The event loop is never blocked.
+    The list is in order of intake. Nothing is dropped, cut, scaled or converted in silence. The `remark` of a part
+    tells what was done to its file. `Parts.unread` tells what is not there. The observed type decides, never the
+    claimed one. The same files give the same list. The event loop is never blocked.
 
     Args:
         stage: an open `AttachmentStage`.
@@ -289,7 +289,8 @@ def _pattern(file: StagedFile, readers: Readers) -> str | None:
 
     It is the type itself, its kind, or everything.
 
-    A recording of sound alone may be in a container of video: then both kinds fit, what it is shown as first.
+    A recording of sound alone may be in a container of video. Then both kinds fit, and the one that it is shown as
+    comes first.
     """
     kinds = label(file).lower(), file.media_type.partition("/")[0]
     patterns = (file.media_type, *(f"{kind}/*" for kind in kinds), "*/*")

@@ -29,8 +29,9 @@ async def prompt(
     The contents are those that a model can read as text.
 
     No attachment can end its own fence, open a heading or speak as the prompt. Every staged file is named, with its
-    contents or the reason why they are not shown; failures and links stand in the context block. With ``paths=False``
-    the same files give the same text on every run, which a provider's prompt cache needs. No outcomes: the empty text.
+    contents or the reason why they are not shown. Failures and links stand in the context block. With ``paths=False``
+    the same files give the same text on every run, which a provider's prompt cache needs. Without outcomes, the text is
+    empty.
 
     Args:
         stage: an open `AttachmentStage`.

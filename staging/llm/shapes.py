@@ -5,8 +5,9 @@ The forms are plain dicts. They are made from `Parts` and from nothing else.
 First come pictures, documents, sound and video in order of intake, then one text that lists every outcome with what
 became of it, then the texts of files. A provider is one `_Shape` here and one preset in `limits`.
 
-Everything is a plain dict, so what an API has besides can be added: Anthropic's ``cache_control`` to the last block,
-``citations`` to those whose ``type`` is ``document``; OpenAI's ``detail`` to those whose ``type`` is ``input_image``.
+Everything is a plain dict, so a caller can add what an API has besides. Anthropic's ``cache_control`` goes to the last
+block, and ``citations`` to those whose ``type`` is ``document``. OpenAI's ``detail`` goes to those whose ``type`` is
+``input_image``.
 """
 
 import binascii
@@ -65,9 +66,10 @@ async def anthropic_blocks(
 
     Every outcome is in them, or is named in them.
 
-    First pictures and PDFs in order of intake, then one text block that lists every outcome with what became of it,
-    then the texts, each in a fence as in `prompt`. A picture that the API refuses is converted or scaled, a PDF that it
-    refuses is shown as text, and the list says so; it also tells why something is missing. No outcomes: an empty list.
+    First come pictures and PDFs in order of intake. One text block follows that lists every outcome with what became of
+    it. Then come the texts, each in a fence as in `prompt`. A picture that the API refuses is converted or scaled. A
+    PDF that it refuses is shown as text. The list says so, and it tells why something is missing. Without outcomes, the
+    list is empty.
 
     Peak memory is about 2.4 times the inline budget. Blocks are yours to change: ``blocks[-1]["cache_control"] =
     {"type": "ephemeral"}`` lets the provider cache all of them, and ``block["citations"] = {"enabled": True}`` belongs
@@ -110,7 +112,7 @@ async def openai_blocks(
 
     Their types are ``input_image``, ``input_file`` and ``input_text``.
 
-    The same promises and arguments as `anthropic_blocks`. A moving GIF is refused by this API: its first frame is sent.
+    The same promises and arguments as `anthropic_blocks`. This API refuses a moving GIF, so its first frame is sent.
     Office documents are shown as text, or go as files with ``limits=replace(llm.OPENAI,
     document_types=llm.OPENAI_DOCUMENTS)``.
     """
@@ -161,7 +163,7 @@ async def gemini_parts(
 
     Their keys are ``inline_data`` and ``text``.
 
-    The same promises and arguments as `anthropic_blocks`; sound (voice messages in ogg too) and video are inline.
+    The same promises and arguments as `anthropic_blocks`. Sound (voice messages in ogg too) and video are inline.
     """
     given = given_of(
         limits=fitting(limits, _GEMINI), max_chars=max_chars, max_tokens=max_tokens, count=count,
@@ -237,10 +239,10 @@ def text_blocks(parts: Parts, shape: Shape) -> list[Block]:
 def encoded(part: MediaPart, shape: Shape) -> str:
     """Return base64 behind the shape's prefix, made piece by piece.
 
-    Each piece holds the GIL for some 0.3 ms, and the sleep lets the event loop have it in between: without it a loop
-    that wakes up waits behind one piece after the other (23 to 130 ms seen for 50 MB, 1.7 ms with it). The text grows
-    in place, since nothing else refers to it and the loop is a ``for`` (CPython 3.11 to 3.14 extend it then, and only
-    then, without a copy): joining a list of pieces would take twice the memory and hold the GIL for 40 ms.
+    Each piece holds the GIL for some 0.3 ms, and the sleep lets the event loop have it in between. Without the sleep, a
+    loop that wakes up waits behind one piece after the other (23 to 130 ms seen for 50 MB, 1.7 ms with it). The text
+    grows in place, since nothing else refers to it and the loop is a ``for`` (CPython 3.11 to 3.14 extend it then, and
+    only then, without a copy). Joining a list of pieces would take twice the memory and hold the GIL for 40 ms.
     """
     if shape.prefix is None:
         return ""

@@ -1,10 +1,10 @@
 """Keep copies at a provider exactly as long as a scope.
 
 Theory of operation. On entry every file gets a name of its own, the names go into a ledger on disk (`_ledger`), and
-then the files are sent, some at once. What is on its way when the entry is cancelled has a short time to arrive,
-since an answer tells an id and a broken connection tells nothing. On leaving, every copy whose id is known is deleted;
-the others are looked for by name in the provider's list. All of that is out of reach of any cancellation, bounded, in
-parallel and repeated; what is still there then is told, stays in the ledger, and is taken by `sweep_uploads`.
+then the files are sent, some at once. What is on its way when the entry is cancelled has a short time to arrive, since
+an answer tells an id and a broken connection tells nothing. On leaving, every copy whose id is known is deleted. The
+others are looked for by name in the provider's list. No cancellation reaches any of that. It is bounded, in parallel
+and repeated. A copy that is still there then is logged and stays in the ledger, from which `sweep_uploads` takes it.
 """
 
 import os
@@ -61,10 +61,10 @@ def uploaded(
 
     Use it as ``async with llm.uploaded(stage, client) as blocks``.
 
-    Each file goes to the Files API once, and `blocks` refer to it by id; texts are in them as for `anthropic_blocks`.
-    However the scope ends, every copy is deleted: on return, an exception, or a cancellation at any moment. What could
+    Each file goes to the Files API once, and `blocks` refer to it by id. Texts are in them as for `anthropic_blocks`.
+    However the scope ends, every copy is deleted, on return, an exception, or a cancellation at any moment. What could
     not be deleted within 10 seconds is logged at WARNING and in `Uploads.leftovers`. After SIGKILL, `sweep_uploads`
-    deletes what is left. A provider that refuses a file makes it a line in the list. The client stays yours, and
+    deletes what is left. A file that the provider refuses becomes a line in the list. The client stays yours, and
     nothing of it is stored.
 
     Args:

@@ -3,8 +3,8 @@
 It does one task, or it is the fork server. A task has its name and its options as JSON in the arguments, and the file
 on stdin.
 
-It is run by its path, since to import `staging` costs more than most conversions: two empty packages stand for the
-house, so that the modules here are found under their own names and nothing else is.
+It is run by its path, since to import `staging` costs more than most conversions. Two empty packages take the place of
+`staging` and `staging.llm`. So the modules here are found under their own names, and nothing else is.
 """
 
 import json

@@ -14,8 +14,8 @@ def limit_resources(more: int) -> None:
 
     It may use `more` bytes of data and a number of CPU seconds. It may write no file and no core.
 
-    RLIMIT_DATA counts private memory only (Linux 4.7), so it is near to what is really used; RLIMIT_AS is the net
-    under it, wide enough for the libraries' own mappings.
+    RLIMIT_DATA counts private memory only (Linux 4.7), so it is near to what is really used. RLIMIT_AS is a second
+    limit, wide enough for the libraries' own mappings.
     """
     with contextlib.suppress(ImportError):
         resource = importlib.import_module("resource")

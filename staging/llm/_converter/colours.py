@@ -49,10 +49,10 @@ def _by_profile(image: Any, profile: bytes) -> Any:
 def seen(image: Any) -> tuple[Any, str]:
     """Return the picture so that it can be seen, and its background.
 
-    The background is None if the picture was not laid on one.
+    The background is empty if the picture was not laid on one.
 
     A transparent picture stays so if it can be read on white, which most viewers have. White words on nothing would be
-    lost there: they are laid on the background from which most of the pixels stand out. An opaque one has no alpha.
+    lost there. They are laid on the background from which most of the pixels stand out. An opaque picture has no alpha.
     """
     if image.mode not in {"LA", "RGBA"}:
         return image, ""

@@ -1,6 +1,7 @@
 """Numbers as a workbook shows them, by their format codes (ECMA-376 part 1, 18.8.30 and 18.8.31).
 
-Dates and times are written as ISO 8601, whatever the code's order: a model cannot know whose 03/04 it is.
+Dates and times are written as ISO 8601, whatever the code's order. A model cannot know whether 03/04 is a day in March
+or in April.
 """
 
 import datetime as dt

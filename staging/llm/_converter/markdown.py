@@ -2,7 +2,7 @@
 
 from collections.abc import Iterable, Iterator, Sequence
 
-MAX_COLUMNS = 200  # of a table; what is wider is no table for a reader
+MAX_COLUMNS = 200  # columns of a table; a wider one cannot be read as a table
 
 
 def one_line(text: str) -> str:

@@ -47,7 +47,7 @@ class Numbering:
     def of(self, paragraph: Element) -> tuple[int, str, int]:
         """Return heading level, number and depth of a paragraph.
 
-        The level is 0 for no heading. The number may be a bullet or nothing. The depth is that in the list.
+        The level is 0 if it is no heading. The number may be a bullet, or empty. The depth is that in the list.
         """
         properties = paragraph.find("w:pPr")
         if properties is None:

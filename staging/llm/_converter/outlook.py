@@ -76,7 +76,7 @@ def _body(ole: Any) -> str:
 
 
 def _rtf_words(data: bytes) -> str:
-    from staging.llm._converter import rtf  # noqa: PLC0415  # few mails have nothing but this
+    from staging.llm._converter import rtf  # noqa: PLC0415  # few mails have only this form
 
     return rtf.words(data)
 

@@ -2,8 +2,8 @@
 
 A frame holds text, a remark, data or a refusal.
 
-A frame is one byte of kind, four bytes of length (big-endian) and as many bytes. The parent believes none of it: a
-converter that was taken over may write anything.
+A frame is one byte of kind, four bytes of length (big-endian) and as many bytes. The parent trusts none of it, since a
+converter that an attacker controls may write anything.
 """
 
 from collections.abc import Mapping
@@ -77,7 +77,8 @@ def frame(kind: bytes, content: bytes) -> bytes:
 class Output:
     """Takes what a reader finds, at most `MAX_CHARS` characters of text.
 
-    The text ends there, and not after some time: so it is the same on every run, whatever else the machine does.
+    The text ends at a number of characters, not after some time. So it is the same on every run, whatever else the
+    machine does.
     """
 
     def __init__(self, out: IO[bytes]) -> None:
@@ -90,7 +91,7 @@ class Output:
     def text(self, text: str) -> None:
         """Write `text`, with at most one empty line before it.
 
-        NUL goes, and a lone surrogate (PDF has them) becomes a question mark: JSON takes neither.
+        NUL is left out, and a lone surrogate (PDF has them) becomes a question mark, since JSON takes neither.
 
         Raises:
             FullError: if no more is wanted.

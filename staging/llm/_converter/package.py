@@ -1,7 +1,7 @@
 """Read documents that are a zip of XML, within bounds and element by element.
 
-A bomb is refused before its part is expanded (CWE-409), a document type before the parser sees it: entities can then
-neither multiply (CWE-776) nor name other files (CWE-611).
+A decompression bomb is refused before its part is expanded (CWE-409). A document type is refused before the parser sees
+it. Entities can then neither multiply (CWE-776) nor name other files (CWE-611).
 """
 
 import io
@@ -169,8 +169,8 @@ def parsed(
     An element inside another wanted one is not yielded itself.
 
     Elements of `marks` outside of them are yielded at their start and end, without children. What has been yielded is
-    forgotten, so that memory holds one unit and not the document. Tags are written with the usual prefix, ``w:p``.
-    ``"/"`` wants the root.
+    freed, so that memory holds one unit and not the document. Tags are written with the usual prefix, such as ``w:p``.
+    ``"/"`` stands for the root.
     """
     check_prolog(part, out)
     parser: Any = XMLPullParser(["start", "end"])
@@ -191,7 +191,7 @@ def parsed(
 class _Path:
     """Knows where in a document the parser is.
 
-    It tells too whether that is within an element that is wanted as a whole.
+    It also tells whether that is within an element that is wanted as a whole.
     """
 
     def __init__(self, out: Output, wanted: Collection[str], marks: Collection[str]) -> None:

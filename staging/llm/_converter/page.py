@@ -2,9 +2,9 @@
 
 The tree is selectolax's (lexbor), which builds it as browsers do.
 
-Theory of operation. The tree is walked without recursion, since a page may nest as deep as it likes. `_Writer` collects
-words into a line, and lines into blocks; a cell of a table is a writer of its own, so that its text can be put into a
-row or, where the table is only a layout, be written as it is. What a browser does not show is left out and counted.
+Theory of operation. The tree is walked without recursion, since a page may nest to any depth. `_Writer` collects words
+into a line, and lines into blocks. A cell of a table is a writer of its own. So its text can be put into a row, or be
+written as it is where the table is only a layout. What a browser does not show is left out and counted.
 """
 
 import re

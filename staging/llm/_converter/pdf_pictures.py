@@ -43,14 +43,14 @@ def read_facts(source: IO[bytes], out: Output) -> None:
         return
     document = opened(source, out)
     raw: Any = importlib.import_module("pypdfium2.raw")
-    document[0].close()  # a document whose pages cannot be loaded is none
+    document[0].close()  # without a page that loads it is no document
     out.data(b"%d %d" % (len(document), raw.FPDF_GetSecurityHandlerRevision(document) != -1))
 
 
 def facts_of(data: bytes) -> bytes:
     """Return what can be seen without a library.
 
-    The number of pages is 0 if it is unknown.
+    The number of pages is 0, which stands for unknown.
 
     Raises:
         RefusedError: if it is encrypted, since nothing here can open it, or is no PDF but for its first line.

@@ -2,9 +2,9 @@
 
 Every picture is decoded once, to know that it can be.
 
-Theory of operation. What is whole, upright, opaque, in sRGB, still and small enough goes as it is, without its
-metadata. Everything else is made anew: shrunk first, while there is one copy of the pixels, then turned, then brought
-to sRGB, then laid on a background. Without Pillow there is only the first half.
+Theory of operation. A picture goes as it is, without its metadata, if it is whole, upright, opaque, in sRGB, still and
+small enough. Any other picture is made anew. It is shrunk first, while there is one copy of the pixels. Then it is
+turned, brought to sRGB, and laid on a background. Without Pillow, no picture is made anew.
 """
 
 import contextlib
@@ -120,7 +120,7 @@ def open_picture(data: bytes) -> Any:
     Only the decoders named here are tried, since the one for EPS would start Ghostscript.
     """
     pil: Any = importlib.import_module("PIL.Image")
-    pil.MAX_IMAGE_PIXELS = None  # its own check warns at one number and raises at twice that: ours is stricter
+    pil.MAX_IMAGE_PIXELS = None  # Pillow's check warns at one number and raises at twice that; ours is stricter
     for decoder in DECODERS:
         with contextlib.suppress(ImportError):
             importlib.import_module(f"PIL.{decoder}ImagePlugin")
@@ -171,7 +171,7 @@ def frames_of(image: Any) -> int:
 def as_it_is(image: Any, clean: bytes, kind: str, wish: Wish) -> bytes:
     """Return the copy if it can be given as it is.
 
-    The provider must take it, and a model must see what its author saw. Otherwise nothing is returned.
+    The provider must take it, and a model must see what its author saw. Otherwise the result is empty.
     """
     if not clean or kind not in wish.types or len(clean) > wish.max_bytes:
         return b""

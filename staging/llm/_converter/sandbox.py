@@ -1,7 +1,7 @@
 """The walls round a process that is about to read a hostile file.
 
-Theory of operation. What a process may do is given up step by step, and each step holds without the others: a kernel
-that lacks one still does the rest. On Linux, in this order:
+Theory of operation. The process gives up its rights step by step. Each step holds without the others, so a kernel that
+lacks one still does the rest. On Linux, in this order:
 
 1. A session of its own, so that it and its children are killed as a group; SIGKILL when its parent ends (prctl(2)).
 2. No descriptor but the file and the pipe; an empty environment; no capability (capabilities(7)).

@@ -2,13 +2,13 @@
 
 This process reads nothing hostile itself.
 
-Theory of operation. The parent sends a job in one packet: task and options as JSON, with three descriptors: the file, a
-pipe for what the reader finds, and a line. The child gets the file and the pipe. The line stays here: when the parent
-shuts its end, the child is killed; when the child has ended, its status goes down the line, and the line is closed. By
-then nothing of the child is left, neither a process that it started nor a zombie.
+Theory of operation. The parent sends a job in one packet. It holds task and options as JSON, with three descriptors.
+These are the file, a pipe for what the reader finds, and a line. The child gets the file and the pipe. The line stays
+here. When the parent shuts its end, the child is killed. When the child has ended, its status goes down the line, and
+the line is closed. By then nothing of the child is left, neither a process that it started nor a zombie.
 
-It ends when the parent closes the socket, or when the parent's process does, also where a child of the parent still
-holds a copy of that socket. Its own children are killed with it.
+It ends when the parent closes the socket, or when the parent's process ends. That holds even where a child of the
+parent still has a copy of the socket. Its own children are killed with it.
 """
 
 import contextlib

@@ -2,9 +2,9 @@
 
 The source is ECMA-376 part 1, 18.
 
-The rows are parsed as they come and written at once. What a library would hold in memory (openpyxl takes some fifty
-times the file) or not tell without it (comments, number formats, hidden sheets, formulas without a value) is read from
-the parts themselves.
+The rows are parsed as they come and written at once, so memory does not grow with the file (openpyxl takes some fifty
+times its size). Comments, number formats, hidden sheets and formulas without a value are read from the parts
+themselves.
 """
 
 from array import array

@@ -64,7 +64,7 @@ def load(task: str) -> Callable[..., None]:
     Trusted libraries are loaded here, before the bounds are set.
     """
     for library in TASKS[task].libraries:
-        with contextlib.suppress(Exception):  # a broken library is as good as none
+        with contextlib.suppress(Exception):  # a broken library counts as missing
             importlib.import_module(library)
     module = importlib.import_module(f"staging.llm._converter.{TASKS[task].module}")
     reader: Callable[..., None] = getattr(module, TASKS[task].reader)
@@ -99,6 +99,6 @@ def run(
         out.end(error.args[0])
     except MemoryError:
         out.end(MEMORY)
-    except Exception:  # noqa: BLE001  # damage shows itself in every way; the parent tells it in one
+    except Exception:  # noqa: BLE001  # damaged input raises anything; the parent reports one reason
         out.end(BROKEN)
     pipe.flush()

@@ -1,10 +1,10 @@
 """Decode text in an unknown encoding.
 
-Theory of operation. `decide` asks in this order, and the first answer stands: a byte order mark; UTF-16 and UTF-32
-without one, whose zero bytes would pass as UTF-8; UTF-8, also with a few bad bytes; what is declared by the sender or
-by the file itself; the detector of charset-normalizer. Nothing is a last resort: windows-1252 gives a meaning to nearly
-every byte, so as a fallback it turns every mistake into text of other letters. A guess that is not sure says so. Both
-the sandboxed process and its parent use this file.
+Theory of operation. `decide` asks in this order, and the first answer stands. A byte order mark comes first. Then come
+UTF-16 and UTF-32 without one, since their zero bytes would pass as UTF-8. Then comes UTF-8, also with a few bad bytes.
+Then comes what the sender or the file itself declares. The detector of charset-normalizer is last. There is no default.
+Windows-1252 gives a meaning to nearly every byte, so as a default it would turn every mistake into text of other
+letters. A guess that is not sure says so. Both the sandboxed process and its parent use this file.
 """
 
 import codecs
@@ -98,7 +98,7 @@ def codec_of_label(label: str) -> str | None:
         return None
     if not getattr(info, "_is_text_encoding", True) or info.name.replace("-", "_") in _NO_CHARSETS:
         return None
-    return _WIDER.get(info.name, info.name) if info.name != "ascii" else None  # its writer knew of no other letters
+    return _WIDER.get(info.name, info.name) if info.name != "ascii" else None  # the file's writer had no other letters
 
 
 _NO_CHARSETS = {"idna", "punycode", "unicode_escape", "raw_unicode_escape", "undefined", "mbcs", "oem"}  # Python's own
@@ -111,7 +111,7 @@ def declared_in(head: bytes) -> str | None:
     """
     for pattern in _DECLARATIONS:
         if (found := pattern.search(head)) and (codec := codec_of_label(found[1].decode("ascii", "replace"))):
-            return None if codec.startswith(("utf-16", "utf-32")) else codec  # it was read as bytes: it is neither
+            return None if codec.startswith(("utf-16", "utf-32")) else codec  # it was read as bytes, so it is neither
     return None
 
 
@@ -353,7 +353,7 @@ def _best(scores: Mapping[str, float], found: str) -> str:
 def _family(codec: str, high: int) -> dict[str, Callable[[bytes, str], float]]:
     """Return the encodings that are easily mistaken for this one.
 
-    It returns too the measure that tells them apart.
+    Each comes with the measure that tells it apart.
     """
     if codec in _COMMON_LEADS and high < _LITTLE:
         return dict.fromkeys(_COMMON_LEADS, _share_of_common)

@@ -3,9 +3,9 @@
 The text is what Word shows on the page, each part once. The source is ECMA-376 part 1, 17.
 
 Theory of operation. The body is parsed paragraph by paragraph and table row by table row, so that no more than one of
-them is in memory. `_Inline` turns one into words: it follows fields, leaves out what a tracked change deleted and what
-is hidden, and sets aside the text boxes, which come after their paragraph. Headers stand in front, notes and comments
-behind, each with the mark that the text refers to them by.
+them is in memory. `_Inline` turns one into words. It follows fields, and leaves out what is hidden or was deleted by a
+tracked change. Text boxes come after their paragraph. Headers stand in front. Notes and comments stand behind, each
+with the mark by which the text refers to it.
 """
 
 import re
