@@ -25,7 +25,7 @@ SWEEP_SECONDS = 10.0  # for which the start of an application waits for the swee
 
 
 class _Holdings:
-    """What an area owns and lends to its stages, and which stages have it."""
+    """What an area owns, and the stages that use it."""
 
     def __init__(self) -> None:
         self.resources: Resources | None = None
@@ -48,10 +48,11 @@ class _Holdings:
 
 
 class StagingArea(Scope):
-    """Warm connections, one limit on concurrency, one byte budget and one root for all stages of a process.
+    """Warm connections, limits and one root for all stages of a process.
 
-    The root is made at entry if it is missing, and swept of what dead processes left there. At exit everything that
-    this area made is gone, stages that are still open included, and nothing else is touched.
+    One limit on concurrency and one byte budget hold over all of its stages. The root is made at entry if it is
+    missing, and swept of what dead processes left there. At exit everything that this area made is gone, stages that
+    are still open included, and nothing else is touched.
 
     Args:
         temp_dir: root under which the workspaces are made; None: the system's temporary directory.
@@ -154,7 +155,7 @@ class StagingArea(Scope):
         )
 
     def stats(self) -> AreaStats:
-        """Return what the area is doing, and what has happened since it was entered.
+        """Return what the area is doing, and has done since its entry.
 
         Raises:
             StageClosedError: if the area is not open.
@@ -179,7 +180,7 @@ class StagingArea(Scope):
     if not TYPE_CHECKING:  # a type checker would take it for leave to ask for anything
 
         def __getattr__(self, name: str) -> object:
-            """Say what was meant by a name that only a stage has."""
+            """Raise, with a hint if only a stage has the name."""
             meant = hasattr(AttachmentStage, name) and not name.startswith("_")
             hint = "; a stage has: `async with area.stage() as stage`" if meant else ""
             raise AttributeError(f"an area has no {name!r}{hint}", name=name, obj=self)

@@ -182,7 +182,7 @@ class Batch:
         return failure(attachment, display_name(attachment), result)
 
     async def _shared(self, attachment: Attachment) -> _Result:
-        """Fetch what no worker has fetched yet, or wait for the one that does."""
+        """Fetch an attachment, or wait for the worker that fetches it."""
         request = request_of(attachment)
         fetches, accepted = self._tools.ledger.fetches, self._accepted
         if accepted is not None and (known := fetches.get((request, None))) and isinstance(known.result, StagedFile):
@@ -208,7 +208,10 @@ class Batch:
         return fetch.result
 
     async def _fetch(self, attachment: Attachment) -> StagedFile | Literal["type"]:
-        """Refuse what can be refused before any socket, wait for a turn, and download."""
+        """Wait for a turn, and download the attachment.
+
+        What can be refused without a connection is refused before that.
+        """
         terms, ledger = self._tools.terms, self._tools.ledger
         target = None if is_local(attachment) else await self._admitted(attachment)
         if attachment.size is not None and attachment.size > terms.limits.max_bytes:

@@ -91,7 +91,9 @@ class Terms(NamedTuple):
 
 
 async def download(attachment: Attachment, target: Target, terms: Terms, turn: Turn, progress: Progress) -> StagedFile:
-    """Fetch `target`, which the policy has admitted, and return the staged file or leave nothing behind.
+    """Fetch `target`, and return the staged file or leave nothing.
+
+    The policy has admitted `target` already.
 
     Raises:
         RejectedError: if a redirect, the size or a budget is refused.
@@ -115,10 +117,11 @@ async def download(attachment: Attachment, target: Target, terms: Terms, turn: T
 
 
 class _Clock:
-    """Bounds the whole, and every silence in it, by one cancel scope whose deadline moves.
+    """Limits the whole download, and each silence in it.
 
-    It moves lazily: setting a timer costs ten times what reading the clock does, and a small file needs none but the
-    first. So a silence is ended after the idle timeout, or up to an eighth of it later.
+    Both limits are one cancel scope, whose deadline moves. It moves lazily: setting a timer costs ten times what
+    reading the clock does, and a small file needs none but the first. So a silence is ended after the idle timeout, or
+    up to an eighth of it later.
     """
 
     def __init__(self, limits: Limits, reservation: Reservation) -> None:
@@ -139,7 +142,7 @@ class _Clock:
         return self._end - anyio.current_time()
 
     def await_peer(self, step: str = "") -> None:
-        """From now on the peer may be silent for the idle timeout.
+        """Allow the peer a silence of the idle timeout from now.
 
         Args:
             step: what is waited for, if it is no data, in words.
@@ -149,12 +152,12 @@ class _Clock:
         self._rearm()
 
     def await_disk(self) -> None:
-        """From now on our own disk may hang for as long."""
+        """Allow our own disk to hang for the idle timeout."""
         self._waits_for_disk = True
         self._rearm()
 
     def await_end(self) -> None:
-        """From now on only the end counts."""
+        """Count only the limit of the whole download from now."""
         self._scope.deadline = self._end
 
     def _rearm(self) -> None:
@@ -213,7 +216,7 @@ class _Transfer:
     # ── one attempt ──────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def attempt(self) -> StagedFile:
-        """Follow the link to its end, receive the whole file, and give it its name."""
+        """Follow the link, receive the file, and name it."""
         target, seen, own_origin = self._target, {self._target}, True
         while True:
             fields = self._fields(own_origin=own_origin)
@@ -258,7 +261,10 @@ class _Transfer:
     # ── judging a response ───────────────────────────────────────────────────────────────────────────────────────────
 
     async def _judge(self, response: Response) -> None:
-        """Decide from the head alone whether the body is wanted, and make the part file fit for it."""
+        """Decide from the head alone whether the body is wanted.
+
+        The part file is restarted if the body begins at the first byte.
+        """
         self._retry_after = response.field(b"retry-after")
         if response.status == 416 and self.part.size:
             await self._restart()
@@ -284,7 +290,10 @@ class _Transfer:
         self._admit(length or 0)
 
     async def _judge_partial(self, response: Response) -> None:
-        """Accept only the very continuation that was asked for (RFC 9110 sections 14.4 and 15.3.7)."""
+        """Refuse a partial response unless it is the continuation asked for.
+
+        See RFC 9110 sections 14.4 and 15.3.7.
+        """
         if not self.part.size:
             raise DownloadError("protocol", "the server sent a part where the whole was asked for", status=206)
         length = self._version.length
@@ -296,14 +305,14 @@ class _Transfer:
             raise DownloadError("interrupted", "the server resumed with other bytes", status=206, retryable=True)
 
     async def _restart(self) -> None:
-        """Forget what has come, since the next bytes are the first ones."""
+        """Forget what has come, and begin at the first byte."""
         await self._on_disk(self.part.restart)
         self._reservation.settle(0)
         self.clock.await_peer()
         self._version = Version()
 
     def _admit(self, size: int) -> None:
-        """Refuse what would be over a limit.
+        """Raise if `size` bytes would be over a limit.
 
         Raises:
             RejectedError: ``too_large`` or ``budget``.
@@ -315,7 +324,10 @@ class _Transfer:
     # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
     async def _receive(self, response: Response) -> memoryview:
-        """Append the body to the part file, but for its last bytes, which are returned."""
+        """Append the body to the part file, and return the rest.
+
+        The rest is what was received last, and is not written yet.
+        """
         length = self._version.length
         room = BUFFER if length is None else min(BUFFER, max(length - self.part.size, 1))
         buffer, filled = memoryview(bytearray(room)), 0
@@ -347,9 +359,10 @@ class _Transfer:
         self._progress(size, length)
 
     def _check_size(self, size: int) -> None:
-        """Let no body pass that has not the declared size or, where there is none, the claimed one.
+        """Raise if the body has another size than expected.
 
-        Nothing at all is never what was meant, unless nothing is what was claimed.
+        The expected size is the declared one or, where there is none, the claimed one. Nothing at all is never what was
+        meant, unless nothing is what was claimed.
         """
         claimed = self._attachment.size
         expected = self._version.length if self._version.length is not None else claimed
@@ -370,7 +383,7 @@ class _Transfer:
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def _received_name(self) -> str | None:
-        """Return the name that the server gives to what its sender gave none (RFC 6266), if it does."""
+        """Return the server's name for an attachment without one (RFC 6266)."""
         if self._attachment.name or self._disposition is None:
             return None
         received = disposition_filename(self._disposition)
@@ -423,12 +436,18 @@ class _Transfer:
 
 
 def backoff(attempt: int, jitter: float) -> float:
-    """Return the seconds to wait after the `attempt`-th try, spread by `jitter` in [0, 1)."""
+    """Return the seconds to wait after an attempt.
+
+    They are spread by `jitter`, a number in [0, 1).
+    """
     return float(min(BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF) * (0.5 + jitter))
 
 
 def display_name(attachment: Attachment) -> str:
-    """Return a name that is safe on one line, the claimed one or the last part of the URL."""
+    """Return a name for an attachment, safe on one line.
+
+    It is the claimed name or the last part of the URL.
+    """
     if attachment.kind in {"url", "embed"} and not attachment.name:
         return bare_url(str(attachment.url), limit=200) or attachment.kind
     claim = attachment.name or url_filename(str(attachment.url))

@@ -1,4 +1,4 @@
-"""What is told while it happens, to the log and to a caller's own function."""
+"""What the log and a caller's own function are told."""
 
 import logging
 from collections.abc import Callable, Sequence

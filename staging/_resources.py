@@ -89,7 +89,7 @@ class Counters:
 
 
 class Sweep:
-    """Removes the orphans of a root in a thread, while nobody needs to wait for it."""
+    """Removes the orphans of a root in a background thread."""
 
     def __init__(self, root: Path, counters: Counters) -> None:
         self._root = root
@@ -116,7 +116,7 @@ class Sweep:
 
 
 class Resources(NamedTuple):
-    """Opened by an area for many stages, or by a lone stage for itself.
+    """What an area or a lone stage has opened.
 
     Args:
         root: under which workspaces are made.
@@ -150,9 +150,9 @@ class Resources(NamedTuple):
 
 
 async def open_resources(options: Options) -> Resources:
-    """Make the root, begin to sweep it of orphans, and return what stages share.
+    """Make the root, begin its sweep, and return what stages share.
 
-    Nothing is contacted yet. Whoever opens it closes it.
+    Nothing is contacted yet. The caller must close them.
 
     Raises:
         WorkspaceError: if the root cannot be used, or there is no such group.

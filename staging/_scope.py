@@ -38,7 +38,10 @@ T = TypeVar("T")
 
 
 class Holdings(Protocol):
-    """What a scope owns. It does not refer to the scope, which could never be collected then."""
+    """What a scope owns.
+
+    It does not refer to the scope, which otherwise could never be collected.
+    """
 
     def drop(self) -> None:
         """Give up everything that the scope owns.
@@ -122,7 +125,10 @@ class Scope:
 
     @contextmanager
     def ending_first(self, ending: Callable[[], Awaitable[None]]) -> Iterator[None]:
-        """Let `ending`, which is bounded and never raises, be awaited first if the scope ends inside this block."""
+        """Await `ending` first if the scope ends inside this block.
+
+        `ending` takes a limited time, and never raises.
+        """
         self._first.append(ending)
         try:
             yield
@@ -200,6 +206,9 @@ def _forgotten(holdings: Holdings, owner: int, what: str) -> None:
 
 
 def quietly(function: Callable[..., object], *args: object) -> None:
-    """Call what is not ours (a log handler, an observer) where nothing that it raises may break an ending."""
+    """Call a function and suppress what it raises.
+
+    It is for functions that are not ours, such as log handlers and observers. Their errors must not break an ending.
+    """
     with suppress(BaseException):
         function(*args)

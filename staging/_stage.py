@@ -249,7 +249,10 @@ class AttachmentStage(Scope):
         self._lender.take_back(self)
 
     async def _remove(self, end: float) -> Removal:
-        """Remove the workspace in a thread, which is left to itself if the disk hangs."""
+        """Remove the workspace in a thread.
+
+        If the disk hangs, the thread is left to itself.
+        """
         try:
             with anyio.CancelScope(deadline=end):
                 return await in_thread(self._mine.remove, abandon=True)
@@ -269,10 +272,11 @@ class AttachmentStage(Scope):
         timeout: float | None = None,  # noqa: ASYNC109  # what has arrived by then is staged
         accept: Sequence[str] | None = None,
     ) -> list[Outcome]:
-        """Stage all attachments that `sources` refer to, at once, and return one outcome for each, in input order.
+        """Stage all attachments of `sources`, and return one outcome for each.
 
-        A failing attachment is a `Failure`: it does not raise, and its siblings go on. Identical URLs are fetched once.
-        May be called several times, also at once; `outcomes` has the results of all calls.
+        They are fetched at the same time, and the outcomes are in the order of the input. A failing attachment is a
+        `Failure`: it does not raise, and its siblings go on. Identical URLs are fetched once. May be called several
+        times, also at once; `outcomes` has the results of all calls.
 
         Args:
             sources: URLs (text or URL objects), also ``data:`` URLs; mappings and objects with a URL (attachments of
@@ -393,7 +397,9 @@ class AttachmentStage(Scope):
         return notice(self.outcomes)
 
     async def keep(self, file: StagedFile, destination: str | PathLike[str]) -> Path:
-        """Move one staged file out of the scope, atomically where the file system allows, and return its new path.
+        """Move one staged file out of the scope, and return its new path.
+
+        The move is atomic where the file system allows that.
 
         Args:
             file: an outcome of this stage.
@@ -417,7 +423,10 @@ class AttachmentStage(Scope):
         return await self._run(move, told="the stage was closed while a file was being kept")
 
     async def _move(self, workspace: Workspace, path: Path, destination: Path) -> Path:
-        """Move a file out, and let every outcome know, also when that is cancelled meanwhile."""
+        """Move a file out, and update every outcome that names it.
+
+        That is done also if the caller is cancelled meanwhile.
+        """
         moved: list[Path] = []
         stopped = threading.Event()
         try:

@@ -10,8 +10,8 @@ that. A cancelled task loses what its thread returns. So three rules hold everyw
    the end, whether a caller still waits or not.
 
 The threads are our own, not those that an application shares among its libraries: a slow look-up or a hung disk takes
-nobody else's place. Idle threads end at once, so that nothing of ours is left when a scope ends. A thread that hangs in
-a system call is a daemon and does not hold up the interpreter.
+no place from other libraries. Idle threads end at once, so that nothing of ours is left when a scope ends. A thread
+that hangs in a system call is a daemon and does not hold up the interpreter.
 
 Going to a thread and back costs more than writing a small file. `DiskQueue` therefore takes many jobs along: 300 files
 of 16 KB cost 240 us of CPU each, and 490 to 540 with a trip for each file.
@@ -98,9 +98,9 @@ def _on_trio() -> bool:
 
 
 def waker() -> Callable[[Callable[[], object]], object]:
-    """Return what runs a function in this event loop, to be called from any thread.
+    """Return what runs a function in this event loop.
 
-    It raises `RuntimeError` when the loop has ended.
+    It may be called from any thread. It raises `RuntimeError` when the loop has ended.
     """
     if _on_trio():
         run: Callable[[Callable[[], object]], object] = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
@@ -130,7 +130,7 @@ class _Job:
         self.ended = True
 
     def end(self, error: BaseException) -> None:
-        """End it unbegun."""
+        """End the job before it has begun."""
         self.error = error
         self.ended = True
 
@@ -147,7 +147,7 @@ async def in_thread(
     """Return ``function(*args)``, run in a thread.
 
     A cancelled caller waits until the function has ended, for ten seconds at most, and is cancelled then. The result is
-    lost, so `function` itself must put what it makes where somebody will find it.
+    lost, so `function` itself must put what it makes into an object that is emptied at the end.
 
     Args:
         function: blocks.
@@ -196,7 +196,7 @@ class Background:
         _threads.start(work)
 
     async def wait(self, seconds: float) -> None:
-        """Wait until it has ended, but not for longer."""
+        """Wait at most `seconds` until the function has ended."""
         with anyio.move_on_after(seconds):
             await self._ended.wait()
 
@@ -268,10 +268,10 @@ async def _wait(
 
 
 class DiskQueue:
-    """Runs the blocking jobs of one stage in one thread, in the order in which they came.
+    """Runs the blocking jobs of one stage in one thread.
 
-    Each trip to the thread takes every job along that waits when the loop has gone round once. A disk that hangs holds
-    up the one thread of the one stage.
+    They run in the order in which they came. Each trip to the thread takes every job along that waits when the loop has
+    gone round once. A disk that hangs holds up the one thread of the one stage.
     """
 
     def __init__(self) -> None:
@@ -301,7 +301,10 @@ class DiskQueue:
         return cast("T", job.outcome())
 
     async def _depart(self) -> None:
-        """Send the thread on its way, also when this task, whose job is only one of many, is cancelled meanwhile."""
+        """Start the thread, even if this task is cancelled meanwhile.
+
+        The job of this task is only one of many.
+        """
         self._under_way = True
         wake = waker()
         try:

@@ -110,7 +110,10 @@ class Turns:
             self._grant(self._lines[0])
 
     def _grant(self, line: "Line") -> None:
-        """Give a turn to the first of a line, and let the line go to the end."""
+        """Give a turn to the first download of a line.
+
+        The line is then served after all others.
+        """
         turn = line.waiting.popleft()
         self._lines.remove(line)
         if line.waiting:

@@ -1,4 +1,4 @@
-"""Where attachments lie on disk, and how they go.
+"""Where attachments are on disk, and how they are removed.
 
 Open `workspace` first: it is the private directory of one stage. `root` is where workspaces are made, `lease` says that
 one of them is alive, and `part` fills it. `removal` empties it, `sweep` removes those whose owner died, and `moving`

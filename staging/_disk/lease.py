@@ -1,16 +1,16 @@
 """Proof of life for a workspace.
 
-Theory of operation. A lease is a lock that the kernel lets go when its owner dies, however it dies. Where directories
+Theory of operation. A lease is a lock that the kernel frees when its owner dies, whatever the cause. Where directories
 can be opened (POSIX), the lock is on the workspace directory itself, not on a file in it. Nothing that the stage's body
 does to the files can drop it, and the directory holds staged files and nothing else. A sweep that takes an orphan holds
 the lock until the directory is gone. systemd-tmpfiles leaves a locked directory alone too (tmpfiles.d(5)). Elsewhere
 (Windows) the lock is on a file in the directory.
 
-The lock is `flock`, which belongs to the open file. Two stages of one process are strangers to each other; POSIX
-`lockf` belongs to the process and would not tell them apart. Descriptors are close-on-exec. A forked child shares the
-lock: it keeps a dead parent's lease for as long as it lives, and it never lets go of a living parent's. So the owner
-unlocks, and a child only closes its copy. Unlocking is not closing: a worker that hangs in a system call keeps a valid
-descriptor, while the lease is free for the next sweep.
+The lock is `flock`, which belongs to the open file. So it also tells two stages of one process apart. POSIX `lockf`
+belongs to the process and would not. Descriptors are close-on-exec. A forked child shares the lock: it keeps a dead
+parent's lease for as long as it lives, and it never lets go of a living parent's. So the owner unlocks, and a child
+only closes its copy. Unlocking is not closing: a worker that hangs in a system call keeps a valid descriptor, while the
+lease is free for the next sweep.
 
 A lock says nothing about the path, which may have been removed and made anew before the lock was taken. Hence the
 comparison after it. Only then is the mode changed: a sweep must not touch the mode of a workspace that is alive.
@@ -55,9 +55,10 @@ else:
 
 
 class Lease:
-    """Keep the workspace at `path` alive until it is let go, or until this process dies.
+    """Protect the workspace at `path` from sweeps.
 
-    The directory has mode 0700 from then on.
+    The protection ends with `let_go`, with `release`, or with this process. The directory has mode 0700 from the
+    beginning.
 
     Attributes:
         directory: a descriptor of the workspace; None where directories have none.
@@ -126,7 +127,9 @@ class Lease:
 
 
 def is_at(path: str, directory: int) -> bool:
-    """Return whether `path` leads to the open directory, and not through a symbolic link.
+    """Return whether `path` is the open directory itself.
+
+    A symbolic link to it does not count.
 
     Raises:
         FileNotFoundError: if it leads nowhere.
@@ -135,7 +138,7 @@ def is_at(path: str, directory: int) -> bool:
 
 
 def open_directory(path: str, above: int | None = None) -> int:
-    """Return a descriptor of a real directory, never of what a symbolic link leads to.
+    """Return a descriptor of a directory, but follow no symbolic link.
 
     One that its owner cannot read gets mode 0700 first, if it is ours to change.
     """

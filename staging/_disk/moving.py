@@ -87,7 +87,9 @@ def _rename_if_free(source: str, target: str, source_fd: int | None, target_fd: 
 
 
 def move_new(source: str, target: Path, *, source_fd: int | None, stop: Stop = never) -> None:
-    """Move to another directory, on another file system maybe, only if nothing has the new name.
+    """Move a file to another directory if the new name is free.
+
+    The directory may be on another file system.
 
     Raises:
         FileExistsError: if something has.
@@ -103,7 +105,10 @@ def move_new(source: str, target: Path, *, source_fd: int | None, stop: Stop = n
 
 
 def _copy_new(source: str, target: Path, source_fd: int | None, stop: Stop) -> None:
-    """Copy, onto the disk, to a file that gets its name when it is complete."""
+    """Copy a file, and give the copy its name when complete.
+
+    The copy is written to the disk before that.
+    """
     reader = os.open(source, _OLD_FILE, dir_fd=source_fd)
     try:
         writer, give_name, give_up = _open_copy(target)
@@ -122,7 +127,7 @@ def _copy_new(source: str, target: Path, source_fd: int | None, stop: Stop) -> N
 
 
 def _open_copy(target: Path) -> tuple[int, Callable[[int], None], Callable[[], None]]:
-    """Return a new file beside `target`, how to give it that name, and how to give it up.
+    """Return a new file, how to name it `target`, and how to delete it.
 
     On Linux the file has no name until then, so that a kill leaves nothing; elsewhere a hidden one.
     """

@@ -40,7 +40,10 @@ class Committed(NamedTuple):
 
 
 def _turn(method: Callable[Concatenate["PartFile", P], T]) -> Callable[Concatenate["PartFile", P], T]:
-    """Let the method be the part file's one worker, which cleans up as it leaves if it was abandoned."""
+    """Make the method the part file's only worker while it runs.
+
+    If the part file is abandoned meanwhile, the worker cleans up at its end.
+    """
 
     @wraps(method)
     def run(part: "PartFile", /, *args: P.args, **kwargs: P.kwargs) -> T:
@@ -58,11 +61,11 @@ def _turn(method: Callable[Concatenate["PartFile", P], T]) -> Callable[Concatena
 
 
 class PartFile:
-    """Bytes that are hidden until they are complete, and gone if they are given up.
+    """A file that is hidden until it is complete.
 
-    `append`, `copy_from`, `restart` and `commit` block and are called by one worker thread at a time. `abandon` and
-    `discard` do not wait and may be called at any time, also while a worker is inside: then that worker cleans up
-    (deer-flow#4268). So it does when the workspace has ended meanwhile.
+    If it is given up, it is deleted. `append`, `copy_from`, `restart` and `commit` block and are called by one worker
+    thread at a time. `abandon` and `discard` do not wait and may be called at any time, also while a worker is inside:
+    then that worker cleans up (deer-flow#4268). So it does when the workspace has ended meanwhile.
 
     Args:
         workspace: where it lies; nothing is opened yet.
@@ -156,7 +159,9 @@ class PartFile:
 
     @_turn
     def ends(self) -> tuple[bytes, bytes]:
-        """Return the first bytes and, where they want them, the last ones, for `observe`.
+        """Return the first and the last bytes, for `observe`.
+
+        The last ones are read only where the first ones need them.
 
         Raises:
             WorkspaceError: ``storage``.
@@ -173,7 +178,10 @@ class PartFile:
             self.discard()
 
     def discard(self) -> None:
-        """Give up everything, the file under its final name too. Never waits, never raises."""
+        """Delete the file, under its final name too.
+
+        Never waits, never raises.
+        """
         if os.getpid() != self._workspace.owner:
             return
         with self._workspace.lock:
@@ -183,7 +191,7 @@ class PartFile:
             self._let_go()
 
     def enter(self) -> None:
-        """Begin a worker's turn.
+        """Reserve the part file for one worker.
 
         Raises:
             WorkspaceError: if the part file was given up, or has its name.

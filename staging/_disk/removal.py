@@ -1,4 +1,4 @@
-"""A workspace goes, by descriptor and with everything in it.
+"""Remove a workspace by its descriptor, with everything in it.
 
 Theory of operation. Removal never trusts a path. The workspace is emptied through the descriptor that was opened when
 it was made, so neither a symbolic link nor another directory put in its place is touched (CVE-2026-3888,
@@ -53,7 +53,10 @@ def never() -> bool:
 
 
 class _Reserve:
-    """Two descriptors that removals may have when there are no others. Its locks are re-entrant, for finalizers."""
+    """Two descriptors for removals when the process has no others.
+
+    Its locks are re-entrant, since finalizers use them.
+    """
 
     def __init__(self) -> None:
         self._lock = threading.RLock()
@@ -80,7 +83,10 @@ class _Reserve:
 
     @contextmanager
     def lent(self) -> Iterator[None]:
-        """Give the descriptors free for the block, to one removal at a time."""
+        """Free the two descriptors for the block.
+
+        One removal at a time has them.
+        """
         with self._turn:
             with self._lock:
                 self._empty()
@@ -235,7 +241,10 @@ class _Broom:
         return pending
 
     def _rmdir(self, name: str, directory: int) -> bool:
-        """Remove an empty directory. A mount point raises EBUSY, before anything below it could be deleted."""
+        """Remove a directory if it is empty, and return whether it was.
+
+        A mount point raises EBUSY, before anything below it could be deleted.
+        """
         try:
             os.rmdir(name, dir_fd=directory)
         except OSError as error:

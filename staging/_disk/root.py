@@ -1,4 +1,4 @@
-"""The directory in which workspaces are made, and the names that they get there.
+"""The directory of the workspaces, and the names in it.
 
 Theory of operation. A path is only as safe as the directories above it: a user who may rename the workspace can put
 another directory in its place, and the readers of a staged file's path then read that. So a root that every user can
@@ -42,11 +42,12 @@ _GROUP_OUTSIDE = "temp_dir %s cannot be reached by group %d: %s does not let it 
 
 
 def prepare_root(temp_dir: str | os.PathLike[str] | None, *, group: int | None = None) -> Path:
-    """Return the absolute root, in which a directory could be made a moment ago.
+    """Make the root if it is missing, and return its path.
 
-    What is missing is made with mode 0700; with `group`, 0710 and in that group, so that its members get through. What
-    exists keeps its mode. The last component must not be a symbolic link: where it leads may change between two uses.
-    Predictable names in a place that others write are CVE-2025-71176; swapped directories are CVE-2026-3888.
+    The path is absolute. A directory was made and removed there, as a test. What is missing is made with mode 0700;
+    with `group`, 0710 and in that group, so that its members get through. What exists keeps its mode. The last
+    component must not be a symbolic link: where it leads may change between two uses. Predictable names in a place that
+    others write are CVE-2025-71176; swapped directories are CVE-2026-3888.
 
     Args:
         temp_dir: the caller's wish; None for the system's temporary directory.
@@ -126,7 +127,7 @@ _warned: set[tuple[str, str]] = set()
 
 
 def warn_once(message: str, root: Path, *arguments: object) -> None:
-    """Log a warning about a root, once in this process."""
+    """Log a warning about a root, but only once in this process."""
     if (message, os.fspath(root)) not in _warned:
         _warned.add((message, os.fspath(root)))
         _log.warning(message, one_line(str(root)), *arguments, extra={"staging": {"root": os.fspath(root)}})
@@ -211,7 +212,7 @@ def group_number(group: int | str | None) -> int | None:
 
 
 def require_group(group: Any) -> None:
-    """Refuse at once what can name no group.
+    """Raise at once for a value that can name no group.
 
     Raises:
         TypeError: if it is neither a number nor text.
@@ -245,7 +246,10 @@ def give_to_group(place: Path | int, group: int, mode: int) -> None:
 
 
 def _judge_way(root: Path, group: int) -> None:
-    """Log once if the group's members, who are no other users' friends, cannot get down to the root."""
+    """Log once if the group's members cannot reach the root.
+
+    Members are taken to have no rights but those of the group and of all users.
+    """
     for path in (*reversed(root.parents), root):
         found = path.stat()
         needed = stat.S_IXGRP if found.st_gid == group else stat.S_IXOTH

@@ -1,4 +1,4 @@
-"""Workspaces whose owner died go, and nothing else does.
+"""Remove workspaces whose owner died, and nothing else.
 
 Theory of operation. Three questions are asked, the cheap ones first: is the name ours, is it a real directory of this
 user, is its lease free? A sweep can be stopped between any two entries, also inside an orphan that it empties, so a
@@ -44,7 +44,7 @@ def sweep(root: str | os.PathLike[str]) -> int:
 
 
 def sweep_until(root: Path, stop: Stop) -> int:
-    """Sweep the root of a stage or area, and return how many workspaces went.
+    """Sweep the root of a stage or area, and count the orphans.
 
     Args:
         root: as `prepare_root` returned it.
@@ -60,7 +60,9 @@ def sweep_until(root: Path, stop: Stop) -> int:
 
 
 def take_orphans(root: str | os.PathLike[str], *, stop: Stop = never) -> tuple[int, bool]:
-    """Return how many orphans were removed, and whether one could not be judged for want of locks.
+    """Remove the orphans of a root, and return their number.
+
+    The second result tells whether one could not be judged, since its file system has no locks.
 
     Raises:
         WorkspaceError: if `root` cannot be read.

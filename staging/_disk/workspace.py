@@ -1,10 +1,10 @@
 """The private directory of a stage.
 
 Theory of operation. Everything here blocks and runs in worker threads, and a worker may be abandoned: its task is
-cancelled while it hangs in a system call. So nothing is taken from under a worker. `abandon` and `remove` only say that
-it is over; the descriptor is closed by the last one to leave. The lease does not wait for that one. It is let go when
-the removal has ended, or by `let_go` when the removal itself hangs, so that a sweep really takes what is left. A late
-worker that comes back finds its directory gone, or removes what it has just made.
+cancelled while it hangs in a system call. So no descriptor is closed while a worker uses it. `abandon` and `remove`
+only mark the end, and the last worker to leave closes the descriptor. The lease does not wait for that worker. It is
+let go when the removal has ended, or by `let_go` when the removal itself hangs, so that a sweep really takes what is
+left. A late worker that comes back finds its directory gone, or removes what it has just made.
 
 What a thread makes is owned before it returns, since a cancelled task never sees a result: `create` and `keep` tell
 their caller's holder in the thread itself.
@@ -39,9 +39,10 @@ _SHORT_NAME = 16  # characters; no file system refuses that for its length
 
 
 class Workspace:
-    """A private directory that no other user can enter, and that no sweep removes while this process lives.
+    """A private directory that no other user can enter.
 
-    With a group, its members can read the staged files and list them, and nothing else.
+    No sweep removes it while this process lives. With a group, its members can read the staged files and list them, and
+    nothing else.
 
     Attributes:
         directory: its absolute path, if the root is absolute.
@@ -71,7 +72,7 @@ class Workspace:
     def create(
         cls, root: Path, own: "Callable[[Workspace], object] | None" = None, *, group: int | None = None
     ) -> "Workspace":
-        """Make a workspace whose lease is held before a sweep could take it for an orphan.
+        """Make a workspace and hold its lease.
 
         A sweep that meets the directory in the moment between may remove it: then another one is made.
 
@@ -133,11 +134,11 @@ class Workspace:
         *,
         stop: Stop = never,
     ) -> Path:
-        """Move a staged file out of the workspace and return where it is, with the mode that it had.
+        """Move a staged file out of the workspace, and return its path.
 
-        All or nothing. Atomic on one file system; across file systems a nameless or hidden copy is written to the disk
-        first, so that half a file is never seen there either. Where there are no hard links, a file that is made under
-        the same name in the same microsecond may be lost.
+        The file keeps its mode. All or nothing. Atomic on one file system; across file systems a nameless or hidden
+        copy is written to the disk first, so that half a file is never seen there either. Where there are no hard
+        links, a file that is made under the same name in the same microsecond may be lost.
 
         Args:
             path: the staged file, directly in this workspace.
@@ -226,7 +227,7 @@ class Workspace:
                 return name, open_new(self.at(name), self.descriptor)
 
     def require_space(self, incoming: int, min_free: int) -> None:
-        """Refuse bytes that the disk should not take.
+        """Raise if the disk has no space for the bytes.
 
         Raises:
             WorkspaceError: ``disk_full``, if fewer than `min_free` bytes would remain.
@@ -272,11 +273,13 @@ class Workspace:
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 
     def remove(self) -> Removal:
-        """Remove the workspace with everything in it, and let its lease go, whatever is left and whoever is inside.
+        """Remove the workspace with everything in it, and free its lease.
 
-        Never raises, and only the first call does anything. Any thread may call it, also from a finalizer or while the
-        interpreter ends. Gone before: fine, nothing is made again. Replaced: what bears its name now is not touched. In
-        a forked child: nothing happens. A worker that is still inside keeps its descriptor and finds its files gone.
+        The lease is freed even if something could not be removed, or a worker still uses the directory. Never raises,
+        and only the first call does anything. Any thread may call it, also from a finalizer or while the interpreter
+        ends. If the directory is gone already, nothing is made again. If something else has its name by now, that is
+        not touched. In a forked child this does nothing. A worker that is still inside keeps its descriptor and finds
+        its files gone.
         """
         if os.getpid() != self.owner:
             return Removal(0, ())
@@ -298,8 +301,9 @@ class Workspace:
     def let_go(self) -> None:
         """End the workspace without waiting for its removal.
 
-        Workers are refused from now on, and the next sweep removes what is left. For a removal that hangs, or for which
-        there was no thread. Quick, never raises, and may be called at any time; in a forked child, nothing happens.
+        Workers are refused from now on, and the next sweep removes what is left. It is for a removal that hangs, or for
+        which there was no thread. It is quick, never raises, and may be called at any time. In a forked child it does
+        nothing.
         """
         if os.getpid() != self.owner:
             return
@@ -321,7 +325,10 @@ class Workspace:
 
 
 def _lease_new(directory: Path, group: int | None) -> Lease:
-    """Lease a directory that was made a moment ago and give it its mode, or remove it."""
+    """Lease a new directory and give it its mode.
+
+    If that fails, the directory is removed.
+    """
     try:
         lease = Lease(os.fspath(directory))
         try:
@@ -356,7 +363,7 @@ def _shorter(name: str) -> str:
 
 
 def _encodable(name: str) -> str:
-    """Return the name with a `_` for each character that this process cannot name files with.
+    """Return the name with `_` for each character that cannot be encoded.
 
     Under a Latin-1 locale, say, ``日本語.pdf`` would otherwise be a `UnicodeEncodeError` out of `download`.
     """

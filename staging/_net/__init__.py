@@ -1,4 +1,4 @@
-"""What may be contacted, and how a response comes back.
+"""What may be contacted, and how its response is read.
 
 Open `transport` first: it holds the pool and one exchange. `policy` decides what may be dialled, with the tables of
 `addresses` and the grammar of `urls`. `dial` connects, over a `stream`, with the trust of `tls`. `http1` reads heads

@@ -30,9 +30,10 @@ _Rows = tuple[tuple[str, str, str], ...]  # block, what lives there, and who say
 
 @functools.cache
 def _table(rows: _Rows) -> dict[int, tuple[_Block, ...]]:
-    """Return the rows by IP version, in order, since the earlier of two rows names an address.
+    """Return the rows of a table by IP version, in order.
 
-    Parsed at the first question, since parsing takes a tenth of the time of ``import staging``.
+    If two rows hold an address, the earlier one names it. Parsed at the first question, since parsing takes a tenth of
+    the time of ``import staging``.
     """
     blocks: dict[int, list[_Block]] = {4: [], 6: []}
     for cidr, name, source in rows:
@@ -117,14 +118,18 @@ def _6to4(number: int) -> tuple[int, ...]:
 
 
 def _teredo(number: int) -> tuple[int, ...]:
-    """Return the server and the client, which is stored inverted (RFC 4380 section 4)."""
+    """Return the server and the client (RFC 4380 section 4).
+
+    The client is stored inverted.
+    """
     return number >> 64 & 0xFFFF_FFFF, ~number & 0xFFFF_FFFF
 
 
 def _nat64_local(number: int) -> tuple[int, ...]:
-    """Return the readings for prefixes of 96, 48, 56 and 64 bits that are no zero (RFC 6052 section 2.2).
+    """Return the IPv4 addresses for each length of prefix (RFC 6052 section 2.2).
 
-    Only the network knows which of them it uses. Octet 8 is never a part of the IPv4 address, hence the squeeze.
+    The lengths are 96, 48, 56 and 64 bits. An address of zero is left out. Only the network knows which of them it
+    uses. Octet 8 is never a part of the IPv4 address, hence the squeeze.
     """
     squeezed = number >> 64 << 56 | number & (1 << 56) - 1
     readings = (number & 0xFFFF_FFFF, *(squeezed >> shift & 0xFFFF_FFFF for shift in (40, 32, 24)))
@@ -162,7 +167,7 @@ def _embeddings() -> tuple[_Embedding, ...]:
 
 
 def _block_of(rows: _Rows, address: IPv4Address | IPv6Address) -> str | None:
-    """Return name and source of the first row that holds the address, as words."""
+    """Return the first row that holds the address, in words."""
     number = int(address)
     for block in _table(rows)[address.version]:
         if block.first <= number <= block.last:
@@ -171,7 +176,7 @@ def _block_of(rows: _Rows, address: IPv4Address | IPv6Address) -> str | None:
 
 
 def _embedded(address: IPv4Address | IPv6Address) -> Iterator[tuple[_Embedding, IPv4Address]]:
-    """Yield each IPv4 address that an IPv6 address carries, with the form that carries it."""
+    """Yield each IPv4 address in an IPv6 address, and its form."""
     if address.version == 6:
         number = int(address)
         for form in _embeddings():
@@ -181,7 +186,7 @@ def _embedded(address: IPv4Address | IPv6Address) -> Iterator[tuple[_Embedding, 
 
 
 def why_not_public(address: IPv4Address | IPv6Address) -> str | None:
-    """Return in words why an address is not a public unicast host, or None."""
+    """Return why an address is not a public host, or None."""
     if block := _block_of(_SPECIAL, address):
         return block
     if address.version == 4:
@@ -192,7 +197,10 @@ def why_not_public(address: IPv4Address | IPv6Address) -> str | None:
 
 
 def why_never(address: IPv4Address | IPv6Address, named: tuple[str, ...]) -> str | None:
-    """Return in words why not even a private policy that names these hosts admits an address, or None."""
+    """Return why even a private policy refuses an address, or None.
+
+    `named` are the hosts of that policy.
+    """
     for one in (address, *(carried for _, carried in _embedded(address))):
         block = _block_of(_NOWHERE, one) or (None if str(one) in named else _block_of(_METADATA, one))
         if block:

@@ -50,23 +50,32 @@ class Version(NamedTuple):
 
     @property
     def resumable(self) -> bool:
-        """Whether a server can be asked to go on with just this version (strong ETag, RFC 9110 section 8.8.3.2)."""
+        """Whether a server can be asked for the rest of this version.
+
+        That needs a strong ETag (RFC 9110 section 8.8.3.2).
+        """
         return self.length is not None and self.etag is not None and _STRONG_ETAG.fullmatch(self.etag) is not None
 
 
 def text(value: bytes | None) -> str:
-    """Return a field's value as text without space around it, which is empty for none."""
+    """Return a field's value as stripped text, empty for None."""
     return (value or b"").decode("latin-1").strip()
 
 
 def codings(value: bytes | None) -> tuple[str, ...]:
-    """Return what a Content-Encoding field says was done to the body (RFC 9110 section 8.4), without idle words."""
+    """Return the codings that a Content-Encoding field names (RFC 9110 section 8.4).
+
+    Words that stand for no coding are left out.
+    """
     words = (word.strip(" \t") for word in text(value).lower().split(","))
     return tuple(_SAME_CODING.get(word, word) for word in words if word and not _IDLE_WORD.fullmatch(word))
 
 
 def is_coded_file(name: str, applied: tuple[str, ...]) -> bool:
-    """Return whether a file of this name is such data itself, as ``a.tar.gz`` is gzip."""
+    """Return whether a file's name says that it is coded data.
+
+    For example, ``a.tar.gz`` is gzip data by itself.
+    """
     return len(applied) == 1 and name.lower().endswith(_CODED_NAMES.get(applied[0], ()) or "\0")
 
 
@@ -85,7 +94,9 @@ def status_error(status: int) -> DownloadError:
 
 
 def retry_after(value: str, now: float) -> float | None:
-    """Return the seconds that a Retry-After header asks for (RFC 9110 section 10.2.3), or None.
+    """Return the seconds that a Retry-After header asks for, or None.
+
+    See RFC 9110 section 10.2.3.
 
     Args:
         value: delta-seconds or an HTTP date.

@@ -97,7 +97,10 @@ class FramedResponse:
         return count
 
     async def aclose(self) -> None:
-        """Give the connection back if it may be used again, else close it. Never waits."""
+        """Give the connection back, or close it.
+
+        It is given back if it may be used again. Never waits.
+        """
         stream, self._stream = self._stream, None
         if stream is None:
             return
@@ -108,6 +111,6 @@ class FramedResponse:
 
 
 def truncated(origin: Origin, size: int, length: int) -> DownloadError:
-    """Return the error for a peer that ended a body before its declared length."""
+    """Return the error for a body shorter than declared."""
     detail = f"truncated: {origin} sent {size:,} of {length:,} bytes"
     return DownloadError("size_mismatch", detail, host=origin.host, size=size)

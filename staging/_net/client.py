@@ -57,7 +57,10 @@ def require_client(client: Any) -> None:
 
 
 def through(client: AsyncClient) -> Send:
-    """Return the way through a caller's client, which follows nothing and keeps its credentials to their origin."""
+    """Return a function that sends requests through a caller's client.
+
+    It follows no redirect. The client's credentials go only to the origin that the caller named.
+    """
     make = type(client.build_request("GET", "http://localhost/"))
 
     async def send(request: Request) -> Response:
@@ -119,12 +122,18 @@ def _length(response: Any) -> int | None:
 
 
 def _is_of_the_family(kind: type, *names: str) -> bool:
-    """Return whether a class, or one that it is made from, has such a name in a module of httpx or httpx2."""
+    """Return whether a class of httpx or httpx2 has such a name.
+
+    The base classes of `kind` count too.
+    """
     return any(base.__name__ in names and base.__module__.partition(".")[0] in _FAMILY for base in kind.__mro__)
 
 
 def _translated(error: Exception) -> StagingError:
-    """Say what a caller's own client ran into, without its words, which may hold a URL."""
+    """Return the failure for an exception of a caller's own client.
+
+    The words of the exception are left out, since they may hold a URL.
+    """
     if isinstance(error, StagingError):
         return error  # the client was given a transport that knows us
     kind = type(error)

@@ -1,4 +1,4 @@
-"""What a process without a free descriptor looks like, whatever says so."""
+"""How to recognise that a process has no free descriptor."""
 
 import errno
 import os
@@ -14,7 +14,7 @@ _NUMBERS = {
 
 
 def exhausted(error: BaseException) -> WorkspaceError | None:
-    """Return the failure that `error` really is if there is no free descriptor, else None.
+    """Return the failure if `error` means that no descriptor is free.
 
     A resolver, an import and OpenSSL fail in their own words when they cannot open a file, so the number of the error
     tells only half of it. The other half is tried out.

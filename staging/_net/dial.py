@@ -2,10 +2,10 @@
 
 Theory of operation. A host name is resolved once, and the addresses that are judged are the addresses that are dialled.
 Between check and connect there is no second look-up that an attacker's name server could answer differently (DNS
-rebinding). If a single answer is not admitted, the host is refused: a name that points at both worlds is an attack or a
-mistake. Downloads that dial one name at the same time share one look-up. The addresses are then tried as RFC 8305 has
-it (happy eyeballs). Families alternate, the next attempt starts when one has failed or a quarter of a second has
-passed, and the first to connect wins. Host header, SNI and certificate stay with the name.
+rebinding). If a single answer is not admitted, the host is refused. A name with public and private addresses is an
+attack or a mistake. Downloads that dial one name at the same time share one look-up. The addresses are then tried as
+RFC 8305 has it (happy eyeballs). Families alternate, the next attempt starts when one has failed or a quarter of a
+second has passed, and the first to connect wins. Host header, SNI and certificate stay with the name.
 """
 
 import copy
@@ -82,12 +82,18 @@ async def dial(
 
 
 def look_up(host: str, port: int) -> Sequence[tuple[Any, ...]]:
-    """Ask the system's resolver, and block. This is the one place where a name becomes addresses."""
+    """Ask the system's resolver, and block.
+
+    This is the one place where a name becomes addresses.
+    """
     return socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
 
 
 class _Question:
-    """A look-up under way, with its answer or its error, or neither after a cancellation."""
+    """A look-up under way, with its answer or its error.
+
+    After a cancellation it has neither.
+    """
 
     __slots__ = ("answer", "ended", "error")
 
@@ -98,14 +104,16 @@ class _Question:
 
 
 class Resolver:
-    """Looks a name up once for all that dial it at the same time."""
+    """Looks a name up once for all simultaneous callers."""
 
     def __init__(self) -> None:
         self._questions: dict[Origin, _Question] = {}
         self._threads = _LookUpThreads()
 
     async def addresses(self, origin: Origin) -> Sequence[Address]:
-        """Return all addresses of the origin's host, families alternating, and keep nothing.
+        """Return all addresses of the origin's host, families alternating.
+
+        Nothing is kept for later calls.
 
         Raises:
             DownloadError: ``connect``, if the name does not resolve.
@@ -153,10 +161,10 @@ class Resolver:
 
 
 class _LookUpThreads:
-    """Threads for look-ups, of which there are only so many, those that nothing waits for any more included.
+    """Threads for look-ups, at most `MAX_LOOK_UPS` at once.
 
-    A look-up cannot be cancelled, and a name server may hang for half a minute. So a cancelled caller leaves its thread
-    to end by itself, and the place is free when it has.
+    Threads whose callers were cancelled count too. A look-up cannot be cancelled, and a name server may hang for half a
+    minute. So a cancelled caller leaves its thread to end by itself, and the place is free when it has.
     """
 
     def __init__(self) -> None:
@@ -201,7 +209,10 @@ def _looked_up(origin: Origin) -> Sequence[tuple[Any, ...]]:
 
 
 def _address(family: Any, target: Any) -> Address:
-    """Return one answer, or raise ValueError, TypeError or IndexError if it is none."""
+    """Return one answer of the resolver, if it is well-formed.
+
+    Otherwise it raises ValueError, TypeError or IndexError.
+    """
     if family not in {socket.AF_INET, socket.AF_INET6} or not 0 < int(target[1]) < 65536:
         raise ValueError("not an internet address")
     ip_address(str(target[0]).partition("%")[0])  # the policy judges the zone
@@ -209,7 +220,9 @@ def _address(family: Any, target: Any) -> Address:
 
 
 def vet(addresses: Sequence[Address], policy: UrlPolicy) -> Sequence[Address]:
-    """Return `addresses` if every one is admitted, since a mixed answer refuses the host.
+    """Return the addresses to dial, if every one is admitted.
+
+    A host with one refused address is refused.
 
     Raises:
         RejectedError: ``private_address``, for the first that is not.
@@ -223,7 +236,7 @@ def vet(addresses: Sequence[Address], policy: UrlPolicy) -> Sequence[Address]:
 
 
 async def connect(addresses: Sequence[Address], origin: Origin) -> socket.socket:
-    """Return a socket that is connected to the address that answers first (RFC 8305)."""
+    """Return a socket connected to the first address that answers (RFC 8305)."""
     if len(addresses) == 1:
         return await _only(addresses[0], origin)
     race = _Race()
@@ -313,7 +326,7 @@ def _unconnected(origin: Origin, detail: str, *, retryable: bool, limit: float |
 
 
 async def _secure(sock: socket.socket, origin: Origin, context: ssl.SSLContext) -> Stream:
-    """Agree with the peer on keys and believe its certificate, or close the socket."""
+    """Return the stream after a TLS handshake, or close the socket."""
     stream = Stream(sock, origin)
     try:
         stream = secure = TlsStream(sock, origin, context)

@@ -103,10 +103,11 @@ class Head(NamedTuple):
 
 
 def ordinary_head(data: bytes) -> Head | None:
-    """Return the head that `data` begins with if it is an ordinary one, or None for `HeadReader` to try.
+    """Return the head that `data` begins with, if it is ordinary.
 
-    Ordinary is narrower than RFC 9112: complete, HTTP/1.1, a final status with a body, plain lines, no folding, one
-    Content-Length of digits, no Transfer-Encoding. Nearly all heads are.
+    For every other head it returns None, and `HeadReader` reads it. Ordinary is narrower than RFC 9112: complete,
+    HTTP/1.1, a final status with a body, plain lines, no folding, one Content-Length of digits, no Transfer-Encoding.
+    Nearly all heads are.
     """
     match = _ORDINARY.match(data)
     if match is None or match.end() > MAX_HEAD:
@@ -120,7 +121,10 @@ def ordinary_head(data: bytes) -> Head | None:
 
 
 def _by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
-    """Return values by name in lower case, those of one name joined (RFC 9110 section 5.3)."""
+    """Return the values by names in lower case.
+
+    Values of one name are joined (RFC 9110 section 5.3).
+    """
     fields = {name.lower(): value.strip(b" \t") for name, value in lines}
     if len(fields) != len(lines):
         fields.clear()
@@ -131,7 +135,7 @@ def _by_name(lines: list[tuple[bytes, bytes]]) -> dict[bytes, bytes]:
 
 
 class HeadReader:
-    """Collects what a peer sends until the final head of a response is complete.
+    """Collects received bytes until a response's final head is complete.
 
     Args:
         origin: who is named in errors.
@@ -157,7 +161,7 @@ class HeadReader:
         return None
 
     def _end(self, looked_at: int) -> int | None:
-        """Return where the first head ends, or None if that has not come yet."""
+        """Return where the first head ends, or None if incomplete."""
         if self._data[:5] != b"HTTP/"[: len(self._data)]:
             raise self._fault("what came is not a response")
         blank = _BLANK_LINE.search(self._data, looked_at)
@@ -236,7 +240,9 @@ class Chunks:
         self._at = 0
 
     def take(self, view: memoryview) -> int:
-        """Move data into `view` and return the number of bytes, which is 0 if more is needed or the body has ended.
+        """Move data into `view` and return the number of bytes.
+
+        It is 0 if more input is needed or the body has ended.
 
         Raises:
             DownloadError: ``protocol``, if the framing is malformed or outweighs the data.

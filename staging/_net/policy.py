@@ -54,7 +54,7 @@ class UrlPolicy(metaclass=Readable):
         ports: 1 to 65535; None for any.
         private: whether addresses that are not public may be dialled, and with ``hosts=None`` internal names too.
             Unspecified, multicast and broadcast addresses stay refused. Cloud metadata stays refused too, unless
-            `hosts` names the address itself; then whichever admitted host leads there may.
+            `hosts` names the address itself; then every admitted host may resolve to it.
         max_redirects: how many are followed.
 
     Raises:
@@ -80,7 +80,10 @@ class UrlPolicy(metaclass=Readable):
 
     @classmethod
     def discord(cls) -> Self:
-        """Return the policy for Discord's attachments, which is https on port 443 of its two hosts."""
+        """Return the policy for Discord's attachments.
+
+        It admits https on port 443 of Discord's two hosts.
+        """
         return cls.only(*DISCORD_HOSTS)
 
     @classmethod
@@ -107,11 +110,14 @@ class UrlPolicy(metaclass=Readable):
 
     @classmethod
     def public(cls) -> Self:
-        """Return a policy that admits any host on https, port 443, whose addresses are all public."""
+        """Return a policy that admits any host with public addresses.
+
+        It admits https on port 443. A host is refused if one of its addresses is not public.
+        """
         return cls(None, ("https",), (443,), private=False)
 
     def check(self, url: "str | httpx.URL") -> "httpx.URL":
-        """Return the URL as the client will dial it, if this policy admits it.
+        """Return the URL as the client dials it, if this policy admits it.
 
         Of the result, scheme, host and port are what stands in the text, not what some parser makes of it. Refused
         are: userinfo (RFC 9110 section 4.2.4), percent signs, zone ids and non-ASCII characters in the authority,
@@ -134,7 +140,9 @@ class UrlPolicy(metaclass=Readable):
         return parsed(url, _admitted(self, match["scheme"].lower(), match["host"].lower(), match["port"]))
 
     def check_address(self, ip: str | IPv4Address | IPv6Address) -> None:
-        """Return if this policy admits the address, which is a public unicast one or, with `private`, nearly any.
+        """Return None if this policy admits the address, and raise otherwise.
+
+        It admits public unicast addresses and, with `private`, nearly all others.
 
         Args:
             ip: one answer of a resolver, or the host of a URL. A zone id is refused: it names an interface of this
@@ -214,9 +222,10 @@ def _admitted(policy: UrlPolicy, scheme: str, host: str, port: str | None) -> Or
 
 
 def plain_target(policy: UrlPolicy, url: str) -> Target | None:
-    """Return what to dial and to ask for if the URL is a plain one, in a tenth of the time of `target`.
+    """Return the target of a plain URL, or None for others.
 
-    A plain URL is its own normal form, so the grammar alone reads it. None leaves every other to `target`.
+    It takes a tenth of the time of `target`. A plain URL is its own normal form, so the grammar alone reads it. Every
+    other URL is left to `target`.
 
     Raises:
         RejectedError: as `UrlPolicy.check`.
@@ -229,9 +238,9 @@ def plain_target(policy: UrlPolicy, url: str) -> Target | None:
 
 
 def target(policy: UrlPolicy, url: str) -> Target:
-    """Return what to dial and to ask for, as the client's parser reads the URL, if the policy admits it.
+    """Return the target of a URL that the policy admits.
 
-    Loads that parser, so the event loop does not call this.
+    The client's parser must read it as the grammar does. This loads that parser, so the event loop does not call it.
 
     Raises:
         RejectedError: as `UrlPolicy.check`.
@@ -240,7 +249,9 @@ def target(policy: UrlPolicy, url: str) -> Target:
 
 
 def next_target(policy: UrlPolicy, current: Target, location: bytes) -> Target:
-    """Return where a redirect leads if the policy admits that. For a thread, like `target`.
+    """Return where a redirect leads, if the policy admits that.
+
+    It runs in a thread, like `target`.
 
     Raises:
         RejectedError: as `UrlPolicy.check_redirect`.
@@ -259,7 +270,10 @@ def _shown(host: str) -> str:
 
 
 def _items(field: str, values: Any) -> tuple[Any, ...]:
-    """Return a field's values as a tuple, but refuse a lone string, whose letters it would be."""
+    """Return a field's values as a tuple, but refuse a string.
+
+    The tuple would hold the letters of the string.
+    """
     if isinstance(values, str | bytes) or not isinstance(values, Iterable):
         raise ValueError(f"{field} must be a tuple, not {values!r}")  # noqa: TRY004  # the contract says ValueError
     items = tuple(values)
@@ -288,7 +302,7 @@ def _host_pattern(value: Any) -> str:
 
 
 def _a_labels(name: str) -> str:
-    """Return a name that is not ASCII in the form in which it is resolved (RFC 5890)."""
+    """Return the A-labels of a name that is not ASCII (RFC 5890)."""
     import httpx  # noqa: PLC0415  # see the theory of operation
 
     try:

@@ -1,4 +1,4 @@
-"""Bytes to and from one peer, on a non-blocking socket, plain or through TLS.
+"""Bytes to and from one peer, plain or through TLS.
 
 Theory of operation. A reader brings the buffer that its data is meant for. `Stream.read_now` tries without waiting, and
 only when nothing is there is the event loop asked (`Stream.readable`). TLS is fed from memory. OpenSSL on a socket asks
@@ -26,11 +26,14 @@ _FLOOD = 131_072  # bytes beyond that: no honest peer has so many certificates, 
 
 
 class FloodError(ConnectionAbortedError):
-    """The peer sends what is no data, without an end."""
+    """The peer goes on sending bytes that are no data."""
 
 
 class Stream:
-    """Bytes to and from one peer. Reading never blocks. 0 is the end, and None is nothing yet."""
+    """Bytes to and from one peer, on a non-blocking socket.
+
+    A result of 0 is the end, and None means that nothing has come yet.
+    """
 
     __slots__ = ("_sock", "origin")
 
@@ -50,7 +53,9 @@ class Stream:
             return None
 
     def receive_now(self, size: int) -> bytes | None:
-        """Receive up to `size` bytes of what is there, where b"" is the end.
+        """Return up to `size` bytes of what is there.
+
+        b"" is the end, and None means that nothing has come yet.
 
         Raises:
             OSError: as `read_now`.
@@ -61,7 +66,9 @@ class Stream:
             return None
 
     async def readinto(self, view: memoryview) -> int:
-        """Wait for the next bytes and read them into `view`, where 0 is the end.
+        """Wait for the next bytes and read them into `view`.
+
+        A result of 0 is the end.
 
         Raises:
             OSError: as `read_now`.
@@ -72,7 +79,9 @@ class Stream:
                 return count
 
     async def receive(self, size: int) -> bytes:
-        """Return the next bytes, where b"" is the end. A fast peer does not keep the loop to itself.
+        """Return the next bytes, or b"" at the end.
+
+        It gives way to other tasks, so that a fast peer does not keep the loop to itself.
 
         Raises:
             OSError: as `read_now`.
@@ -101,7 +110,10 @@ class Stream:
                 await anyio.wait_writable(self._sock)
 
     def silent(self) -> bool:
-        """Whether an idle connection is open and has nothing to say (RFC 9112 section 9.3)."""
+        """Return whether an idle connection is open and has sent nothing.
+
+        See RFC 9112 section 9.3.
+        """
         try:
             self._sock.recv(1, socket.MSG_PEEK)
         except BlockingIOError:
@@ -162,7 +174,7 @@ class TlsStream(Stream):
         return None
 
     def _make_up(self, count: int) -> None:
-        """Let each byte of data excuse `_SHARE` bytes that came without any."""
+        """Let each byte of data make up for `_SHARE` other bytes."""
         self._overhead = max(0, self._overhead - _SHARE * count)
 
     def _fetch(self) -> bool:
@@ -233,7 +245,7 @@ class TlsStream(Stream):
 
 
 async def checkpoint() -> None:
-    """Give the others their turn."""
+    """Let the other tasks of the loop run."""
     await anyio.sleep(0)  # noqa: ASYNC115  # `anyio.lowlevel` would be a millisecond of `import staging`
 
 

@@ -44,7 +44,9 @@ def tls_fault(error: OSError | ValueError) -> str:
 
 
 async def default_tls() -> ssl.SSLContext:
-    """Return the process's TLS context, which a thread builds once in tens of milliseconds.
+    """Return the process's TLS context.
+
+    A thread builds it once, in tens of milliseconds.
 
     Raises:
         DownloadError: ``connect``, if the system's trust store cannot be read.

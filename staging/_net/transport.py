@@ -1,13 +1,12 @@
-"""Send GET requests over HTTP/1.1, on connections that are kept for the next one.
+"""Send GET requests over HTTP/1.1 and keep the connections.
 
-Theory of operation. One exchange is one request and one response on one connection. Connections that have said all they
-had to say go back to the pool, a dictionary keyed by origin. Before one is used again it must be silent. A server may
+Theory of operation. One exchange is one request and one response on one connection. Connections whose response was read
+to its end go back to the pool, a dictionary keyed by origin. Before one is used again it must be silent. A server may
 still close it at that moment, so an exchange on a used connection that breaks before the first byte of the response is
-made once more on a fresh one (RFC 9112 section 9.3.1: GET is idempotent). Anything unusual on a connection ends it:
-there is no state worth rescuing.
+made once more on a fresh one (RFC 9112 section 9.3.1: GET is idempotent). Anything unusual on a connection ends it.
 
-Nothing here waits for ever, because nothing here waits on its own account. Deadlines belong to the caller's cancel
-scope, and every await may be cancelled, which closes the connection.
+Only connecting has a timeout of its own. Every other deadline belongs to the caller's cancel scope, and every await may
+be cancelled, which closes the connection.
 """
 
 import ssl
@@ -41,7 +40,9 @@ class Response(Protocol):
     length: int | None
 
     def field(self, name: bytes) -> bytes | None:
-        """Return a field's value as it was received, several joined by commas (RFC 9110 section 5.3).
+        """Return a field's value as it was received.
+
+        Several values are joined by commas (RFC 9110 section 5.3).
 
         Args:
             name: in lower case.
@@ -49,7 +50,9 @@ class Response(Protocol):
         ...
 
     async def readinto(self, view: memoryview) -> int:
-        """Read undecoded body bytes into `view` and return their number, which is 0 only at the end of the body.
+        """Read undecoded body bytes into `view` and return their number.
+
+        It is 0 only at the end of the body.
 
         Raises:
             DownloadError: ``size_mismatch`` if the peer ended a declared body early, ``interrupted`` if the connection
@@ -67,7 +70,9 @@ Send = Callable[[Request], Awaitable[Response]]
 
 
 class Transport:
-    """A client for GET alone that connects where its policy admits it and keeps connections warm.
+    """An HTTP client for GET requests, with connections kept open.
+
+    It connects only where its policy admits it.
 
     Args:
         policy: judges every address before it is dialled.
@@ -111,7 +116,10 @@ class Transport:
                 return FramedResponse(stream, head, self._release, request.on_step)
 
     def close(self) -> None:
-        """Close every idle connection, and every other one as soon as it is given back."""
+        """Close every idle connection, and later the others.
+
+        Each of the others is closed as soon as it is given back.
+        """
         self._closed = True
         self._close_idle()
 
@@ -120,7 +128,10 @@ class Transport:
         return f"<Transport: {'closed' if self._closed else f'idle connections: {idle or 0}'}>"
 
     def _warm(self, origin: Origin) -> Stream | None:
-        """Take the youngest idle connection that still lives, and close those that do not."""
+        """Return the youngest idle connection that is still usable, or None.
+
+        Those that are not usable are closed.
+        """
         waiting = self._idle.get(origin, ())
         while waiting:
             since, stream = waiting.pop()
@@ -130,7 +141,7 @@ class Transport:
         return None
 
     async def _dial(self, request: Request) -> Stream:
-        """Connect, if need be with the descriptors of the idle connections."""
+        """Connect, and close idle connections if no descriptor is free."""
         origin, on_step = request.target.origin, request.on_step
         try:
             return await dial(origin, self._policy, self._tls, self._resolver, on_step)
@@ -141,7 +152,10 @@ class Transport:
             return await dial(origin, self._policy, self._tls, self._resolver, on_step)
 
     def _release(self, stream: Stream, *, reusable: bool) -> None:
-        """Keep a connection for the next exchange with its origin, if it may be used again."""
+        """Keep a connection for the next exchange, or close it.
+
+        It is kept if it may be used again.
+        """
         if not reusable or self._closed or sum(map(len, self._idle.values())) >= MAX_IDLE:
             stream.close()
         else:
@@ -155,7 +169,10 @@ class Transport:
 
 
 class StaleError(Exception):
-    """The request was not answered. The connection ended, or still held the rest of the exchange before."""
+    """The connection did not answer the request.
+
+    It ended, or it still held the rest of the exchange before.
+    """
 
 
 async def answer(stream: Stream, on_step: Callable[[str], None], *, used: bool) -> Head:

@@ -1,8 +1,8 @@
 """Read URLs by one narrow grammar, and again by the client's parser.
 
-Theory of operation. Several parsers read one URL, and each difference between two of them is a way in. So a URL is not
-repaired and not interpreted. Its authority must match a grammar in which all parsers agree, and the client's own parser
-must then report the scheme, host and port that the grammar cut out of the text.
+Theory of operation. Several parsers read one URL, and each difference between two of them can be used for an attack. So
+a URL is not repaired and not interpreted. Its authority must match a grammar in which all parsers agree, and the
+client's own parser must then report the scheme, host and port that the grammar cut out of the text.
 
 The client's parser is httpx's. It is imported where it is asked, and a plain URL never asks it. Most of the time of
 ``import staging`` would be spent on httpx, and a download of a plain URL without a caller's client never loads it.
@@ -62,9 +62,10 @@ DISCORD_HOSTS = ("cdn.discordapp.com", "media.discordapp.net")
 
 
 class Origin(NamedTuple):
-    """Scheme, host and port, by which connections and credentials are kept (RFC 6454 section 4).
+    """A scheme, a host and a port (RFC 6454 section 4).
 
-    The host is in lower case and without brackets, the port is never left out.
+    Connections and credentials are kept for each origin. The host is in lower case and without brackets, the port is
+    never left out.
     """
 
     scheme: str
@@ -88,14 +89,17 @@ class Target(NamedTuple):
 
     @property
     def authority(self) -> str:
-        """Host and port as the Host field has them, without the scheme's own port (RFC 9110 section 7.2)."""
+        """Host and port for the Host field (RFC 9110 section 7.2).
+
+        The scheme's own port is left out.
+        """
         scheme, host, port = self.origin
         host = f"[{host}]" if ":" in host else host
         return host if port == DEFAULT_PORTS[scheme] else f"{host}:{port}"
 
     @property
     def url(self) -> str:
-        """The absolute URL, signature and all."""
+        """The absolute URL, with its query."""
         return f"{self.origin.scheme}://{self.authority}{self.path}"
 
     def __repr__(self) -> str:
@@ -119,7 +123,7 @@ def not_allowed(detail: str, hint: str = "", host: str | None = None) -> Rejecte
 
 
 def parsed(url: "str | httpx.URL", expected: Origin) -> "httpx.URL":
-    """Return the client's reading of a URL, if it is the expected one."""
+    """Return the client's reading of a URL, if as expected."""
     import httpx  # noqa: PLC0415  # see the theory of operation
 
     with contextlib.suppress(httpx.InvalidURL, UnicodeError):
@@ -131,7 +135,10 @@ def parsed(url: "str | httpx.URL", expected: Origin) -> "httpx.URL":
 
 
 def what_is_wrong(text: str, schemes: tuple[str, ...]) -> tuple[str, str]:
-    """Return detail and hint, why a URL is outside the grammar. They decide nothing, and show no more than a scheme."""
+    """Return detail and hint on why a URL is refused.
+
+    They are for a person, and decide nothing. Of the URL they show no more than the scheme.
+    """
     admitted = f"admitted: {listed(schemes)}; UrlPolicy.only(schemes=...) names others"
     if len(text) > MAX_URL_LENGTH:
         return f"URL of {len(text):,} characters; the limit is {MAX_URL_LENGTH:,}", ""
@@ -190,7 +197,10 @@ def _nowhere(fault: str) -> RejectedError:
 
 
 def joined(current: "httpx.URL", location: str) -> "str | httpx.URL":
-    """Return the absolute form of a reference, of which only a path, query or fragment is resolved."""
+    """Return the absolute form of a reference.
+
+    Only a path, a query or a fragment is resolved. Every other reference stays as it is.
+    """
     if location.startswith("//"):
         return f"{current.scheme}:{location}"
     if ":" in re.split("[/?#]", location, maxsplit=1)[0]:  # RFC 3986 section 4.2: a colon here can only end a scheme
@@ -204,7 +214,7 @@ def joined(current: "httpx.URL", location: str) -> "str | httpx.URL":
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:
-    """Return the address that a lower-case host is, or None if it is a name.
+    """Return a lower-case host as an address, or None for a name.
 
     Raises:
         ValueError: if it is neither: a number in any form but the dotted quad, or brackets around something else.
@@ -229,7 +239,10 @@ def listed(values: Iterable[object] | None) -> str:
 
 
 def expires_at(url: str) -> float | None:
-    """Return when a signed link of Discord's CDN ends, in seconds since 1970 (`ex`, hexadecimal), or None."""
+    """Return when a signed link of Discord's CDN ends, or None.
+
+    The time is in seconds since 1970, and stands in `ex` as a hexadecimal number.
+    """
     if len(url) > MAX_URL_LENGTH or not url.startswith(_SIGNED):
         return None
     signed = _EXPIRY.search(url.partition("#")[0])
