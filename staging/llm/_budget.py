@@ -15,7 +15,9 @@ _MOST_KEPT = 4_000_000  # characters of one text that are held in memory
 
 @dataclass(frozen=True, slots=True)
 class TextBudget:
-    """How much text may be shown, in characters or in tokens of the caller's own counting.
+    """Says how much text may be shown.
+
+    It is counted in characters, or in tokens as the caller counts them.
 
     Attributes:
         room: characters or tokens.
@@ -27,12 +29,12 @@ class TextBudget:
 
     @property
     def unit(self) -> str:
-        """What is counted."""
+        """Return the unit, which is characters or tokens."""
         return "characters" if self.count is None else "tokens"
 
     @property
     def keep(self) -> int:
-        """Characters of one text that are worth keeping."""
+        """Return how many characters of one text are worth keeping."""
         return min(_MOST_KEPT, self.room if self.count is None else self.room * _CHARS_A_TOKEN)
 
     def cost(self, text: str) -> int:

@@ -21,7 +21,7 @@ _log = logging.getLogger("staging")
 
 @dataclass(slots=True)
 class Copy:
-    """One file on its way to the provider and back.
+    """Holds one file on its way to the provider and back.
 
     Attributes:
         name: what it is called there; no other file is.

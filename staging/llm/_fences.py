@@ -70,7 +70,10 @@ def section(number: int, outcome: Outcome, text: Excerpt) -> str:
 
 
 def not_shown(numbers: Sequence[int], name: str, reason: str) -> str:
-    """Return the line for an attachment without contents, or for several with the same reason."""
+    """Return the line for attachments without contents.
+
+    It serves for one, or for several with the same reason.
+    """
     if len(numbers) == 1:
         return f"[Contents of attachment {numbers[0]}, {quoted(name)}, not shown: {reason}]"
     return f"[Contents of attachments {ranges(numbers)}, not shown: {reason}]"

@@ -18,7 +18,7 @@ class Stage(Protocol):
 
     @property
     def outcomes(self) -> Sequence[Outcome]:
-        """All outcomes, in order of intake."""
+        """Return all outcomes, in order of intake."""
         ...
 
     def context(
@@ -93,7 +93,10 @@ def _check(file: StagedFile, before: os.stat_result, now: os.stat_result) -> Non
 
 @contextlib.contextmanager
 def reading(file: StagedFile) -> Iterator[io.BufferedReader]:
-    """Hold a staged file open and turn the disk's errors into reasons. For worker threads."""
+    """Hold a staged file open, and turn the disk's errors into reasons.
+
+    Call it in a worker thread.
+    """
     with open_staged(file) as handle:
         try:
             yield handle

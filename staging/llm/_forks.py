@@ -45,7 +45,10 @@ class ForkServer:
 
     @contextlib.asynccontextmanager
     async def held(self) -> AsyncIterator[None]:
-        """Let the process live as long as the block, once a job has started it."""
+        """Let the process live as long as the block.
+
+        The first job in the block starts it.
+        """
         self._holders += 1
         try:
             yield

@@ -15,7 +15,10 @@ _FRAME_HEADERS = frozenset(range(0xC0, 0xD0)) - {0xC4, 0xC8, 0xCC}  # SOF0 to SO
 
 @dataclass(frozen=True, slots=True)
 class ImageFacts:
-    """Pixels, as the header claims them, and whether a GIF has more than one frame."""
+    """Holds the pixels that the header claims, and whether a GIF moves.
+
+    A GIF that moves has more than one frame.
+    """
 
     width: int
     height: int

@@ -1,4 +1,4 @@
-"""Which reader reads which file, and the library that it needs.
+"""Choose the reader of a file, and the library that it needs.
 
 The observed type decides. The name's extension and the claim decide among texts alone: a notebook is JSON, and a mail
 is text.

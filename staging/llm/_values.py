@@ -55,7 +55,7 @@ class TextPart(_Part):
 
     @property
     def data(self) -> bytes:
-        """The text as UTF-8."""
+        """Return the text as UTF-8."""
         return self.text.encode()
 
 

@@ -29,7 +29,7 @@ _LABEL = "charset"
 
 @dataclass(frozen=True, slots=True)
 class Excerpt:
-    """The beginning and the end of a text, and how long the whole of it is.
+    """Holds the beginning and the end of a text, and its whole length.
 
     Attributes:
         head: the beginning; all of it if nothing is omitted.
@@ -51,12 +51,12 @@ class Excerpt:
 
     @property
     def omitted(self) -> int:
-        """Characters between head and tail."""
+        """Return how many characters lie between head and tail."""
         return self.total - self.kept
 
     @property
     def kept(self) -> int:
-        """Characters in head and tail."""
+        """Return how many characters head and tail have."""
         return len(self.head) + len(self.tail)
 
     def cut(self, share: int) -> "Excerpt":

@@ -31,7 +31,7 @@ def main(task: str, options: str) -> None:
 
 
 def serve(control: str, parent: str) -> None:
-    """Fork a process for each job that comes over the socket with the number `control`."""
+    """Fork a process for each job from the socket numbered `control`."""
     import socket  # noqa: PLC0415  # as below
 
     from staging.llm._converter.server import Server  # noqa: PLC0415  # only now the walls stand

@@ -1,4 +1,6 @@
-"""Numbers as a workbook shows them, by their format codes (ECMA-376 part 1, 18.8.30 and 18.8.31).
+"""Show numbers as a workbook does, by their format codes.
+
+The source is ECMA-376 part 1, 18.8.30 and 18.8.31.
 
 Dates and times are written as ISO 8601, whatever the code's order. A model cannot know whether 03/04 is a day in March
 or in April.

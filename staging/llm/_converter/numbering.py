@@ -1,4 +1,7 @@
-"""Headings and list numbers of Word, as it counts them (ECMA-376 part 1, 17.7 and 17.9)."""
+"""Count Word's headings and lists as Word does.
+
+The source is ECMA-376 part 1, 17.7 and 17.9.
+"""
 
 import re
 from collections import defaultdict

@@ -101,7 +101,10 @@ class _Document:
                     yield kind, words
 
     def told(self) -> Iterator[str]:
-        """Yield what was left out or is beside the text, in words for the heading."""
+        """Yield in words what the heading must tell.
+
+        It is what was left out, or stands beside the text.
+        """
         for what in ("comment", "picture", "embedded object", "hidden slide"):
             if n := self.counts[what]:
                 yield f"{n:,} {what}{'s' * (n != 1)}" + (" not shown" if what in {"picture", "embedded object"} else "")
@@ -241,7 +244,10 @@ class _Document:
         return f"[comment{' by ' + author if author else ''}: {words}]"
 
     def _frame(self, element: Element, boxes: list[str] | None = None) -> str:
-        """Return a picture's text, an equation, or the words of a text box, which come after their paragraph."""
+        """Return the text of a picture, an equation or a text box.
+
+        The words of a text box come after their paragraph.
+        """
         title = " ".join("".join(e.itertext()).strip() for e in element if e.tag in {"svg:title", "svg:desc"})
         for child in element:
             if child.tag == "draw:text-box":

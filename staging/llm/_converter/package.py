@@ -95,7 +95,7 @@ class Package:
 
     @property
     def names(self) -> list[str]:
-        """The parts' names, as they are written."""
+        """Return the parts' names, as they are written."""
         return [member.filename.replace("\\", "/").lstrip("/") for member in self._members.values()]
 
     def __contains__(self, name: str) -> bool:
@@ -273,7 +273,10 @@ def attribute(element: Element | None, name: str, default: str = "") -> str:
 
 
 def relation_id(element: Element, *names: str) -> str:
-    """Return an identifier of a relation, which always has the relations' namespace."""
+    """Return an identifier of a relation.
+
+    Its attribute always has the relations' namespace.
+    """
     for key, value in element.attrib.items():
         namespace, _, name = key.rpartition("}")
         if namespace.endswith("/relationships") and name in (names or ("id",)):
@@ -282,12 +285,18 @@ def relation_id(element: Element, *names: str) -> str:
 
 
 def is_on(element: Element | None) -> bool:
-    """Tell whether a switch such as ``w:vanish`` is there and not off (ECMA-376 part 1, 22.9.2.7)."""
+    """Tell whether a switch such as ``w:vanish`` is on.
+
+    It is there and not off (ECMA-376 part 1, 22.9.2.7).
+    """
     return element is not None and attribute(element, "val", "1") not in {"0", "false", "off"}
 
 
 def below(element: Element | None, *path: str) -> Element | None:
-    """Return the first child of each tag in turn, or None where one is missing."""
+    """Return the descendant at the end of a path of tags.
+
+    Each step takes the first child of its tag. It is None where one is missing.
+    """
     for tag in path:
         element = element.find(tag) if element is not None else None
     return element

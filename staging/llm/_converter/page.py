@@ -87,7 +87,10 @@ class _Page:
             yield f"{n:,} picture{'s' * (n != 1)} not shown"
 
     def _hiding_selectors(self) -> set[str]:
-        """Return the classes and identifiers that the page's own style sheets hide on every screen."""
+        """Return the classes and identifiers that style sheets hide.
+
+        They are those of the page itself, and hide on every screen.
+        """
         found: set[str] = set()
         for style in self._tree.css("style"):
             for rule in _HIDING_RULE.finditer(_MEDIA_RULES.sub("", style.text()[:200_000])):
@@ -352,7 +355,10 @@ class _Table:
         self.span = 1
 
     def blocks(self) -> Iterator[str]:
-        """Yield a table of data as rows, and one that only lays out the page as its cells."""
+        """Yield a table as rows, or as its cells.
+
+        Rows are for a table of data, and cells for one that only lays out the page.
+        """
         rows = [row for row in self.rows if any(row)]
         columns = max(map(len, rows), default=0)
         longest = max((len(text) for row in rows for text in row), default=0)

@@ -65,7 +65,7 @@ def read(source: IO[bytes], out: Output) -> None:
 
 
 class _Pages:
-    """Which pages are pictures or have no text."""
+    """Collects which pages are pictures or have no text."""
 
     def __init__(self) -> None:
         self.with_text = 0
@@ -96,7 +96,10 @@ def _raw() -> Any:
 
 
 def _page(document: Any, number: int) -> tuple[str, bool]:
-    """Return the page's words, and whether it is a picture that holds more than they."""
+    """Return the page's words, and whether it is a scan.
+
+    A scan is a picture that holds more than the words.
+    """
     try:
         page = document[number - 1]
     except Exception:  # noqa: BLE001  # PDFium's own errors; the other pages are still read

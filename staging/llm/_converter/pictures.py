@@ -200,7 +200,10 @@ def is_lost(image: Any) -> bool:
 
 
 def anew(image: Any, data: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
-    """Yield the picture, or its parts, as PNG or JPEG, each with what was done to it."""
+    """Yield the picture or its parts as PNG or JPEG.
+
+    Each comes with what was done to it.
+    """
     before = image.size
     exact = image.format not in LOSSY and not (image.format == "WEBP" and b"VP8L" not in data[:64])
     frames, told = frames_of(image), []
@@ -242,7 +245,10 @@ def parted(
 def made_of(
     image: Any, profile: bytes | None, wish: Wish, *, exact: bool, told: list[str]
 ) -> tuple[str, tuple[int, int], bytes, str]:
-    """Return a picture that was shrunk and turned, in sRGB, opaque, and in so many bytes."""
+    """Return a picture that is shrunk, turned, in sRGB and opaque.
+
+    It takes at most so many bytes.
+    """
     plain = to_srgb(image, profile)
     made, ground = seen(plain)
     media_type, made, data = fitted(made, wish.max_bytes, wish.types, exact=exact)

@@ -17,7 +17,7 @@ _LIST = 100  # sheets that are named in front
 
 @dataclass(frozen=True, slots=True)
 class Title:
-    """What a sheet is called, and whether its reader would see it."""
+    """Holds a sheet's name, and whether its reader would see it."""
 
     name: str
     hidden: bool = False
@@ -27,7 +27,10 @@ class Title:
 
 
 class SheetWriter:
-    """Writes the sheets of a workbook, each within its share of what may be read."""
+    """Writes the sheets of a workbook.
+
+    Each stays within its share of what may be read.
+    """
 
     def __init__(self, out: Output, titles: Sequence[Title]) -> None:
         self._out = out

@@ -3,14 +3,17 @@
 Theory of operation. The process gives up its rights step by step. Each step holds without the others, so a kernel that
 lacks one still does the rest. On Linux, in this order:
 
-1. A session of its own, so that it and its children are killed as a group; SIGKILL when its parent ends (prctl(2)).
-2. No descriptor but the file and the pipe; an empty environment; no capability (capabilities(7)).
-3. Not dumpable: other processes of the user cannot attach to it. No new privileges.
-4. Landlock (landlock(7)). ABI 1 (Linux 5.13): no file can be opened but those of Python's libraries, for reading, and
-   no process outside can be traced or have its memory read; 2: none linked or renamed elsewhere; 3: none truncated; 4:
-   no TCP; 5: no ioctl on devices; 6: no signal and no abstract socket to the outside. Later ABIs add nothing here.
-5. seccomp(2), on x86_64 and aarch64: no socket at all, no program, no child process, no signal but to itself, and
-   none of the calls by which Landlock lets a process change files or other processes (chmod, setxattr, prlimit).
+1. It gets a session of its own, so that it and its children are killed as a group. It gets SIGKILL when its parent
+   ends (prctl(2)).
+2. It keeps no descriptor but the file and the pipe, no environment, and no capability (capabilities(7)).
+3. It is not dumpable, so other processes of the user cannot attach to it. It gets no new privileges.
+4. Landlock (landlock(7)) stands round it. With ABI 1 (Linux 5.13), it can open only the files of Python's libraries,
+   for reading. It cannot trace a process outside or read its memory. With ABI 2, no file can be linked or renamed
+   elsewhere. With ABI 3, none can be truncated. ABI 4 forbids TCP, ABI 5 ioctl on devices, and ABI 6 signals and
+   abstract sockets to the outside. Later ABIs add nothing here.
+5. seccomp(2) stands round it on x86_64 and aarch64. It may open no socket, start no program and no child process, and
+   send no signal but to itself. It may make none of the calls by which Landlock lets a process change files or other
+   processes (chmod, setxattr, prlimit).
 
 Elsewhere there are the limits of `bounds`, as far as the system has them.
 """
@@ -89,7 +92,10 @@ class Sandbox:
                 os.closerange(low, min(high, 65_536) + 1)
 
     def enter(self) -> None:
-        """Give up everything that reading a file does not need. There is no way back."""
+        """Give up every right that reading a file does not need.
+
+        There is no way back.
+        """
         os.environ.clear()
         if not self._libc:
             return

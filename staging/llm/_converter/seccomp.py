@@ -1,4 +1,7 @@
-"""The system calls that a converter may not make, as a program for the kernel (seccomp(2), SECCOMP_MODE_FILTER)."""
+"""List the system calls that a converter may not make.
+
+They become a program for the kernel (seccomp(2), SECCOMP_MODE_FILTER).
+"""
 
 import errno
 import struct

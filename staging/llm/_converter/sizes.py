@@ -28,7 +28,10 @@ class Bounds:
     patches: int = 0
 
     def fit(self, width: int, height: int) -> tuple[int, int]:
-        """Return the largest size of the same shape within the bounds, and never a larger one."""
+        """Return the largest size of the same shape within the bounds.
+
+        It is never larger than the picture.
+        """
         if self._hold(width, height):
             return width, height
         scale = min(1.0, self.side / max(width, height))

@@ -148,7 +148,7 @@ class _Utf8Count:
 
     @property
     def remark(self) -> str:
-        """What the heading tells of the bad places."""
+        """Return what the heading tells of the bad places."""
         return f"{self.bad:,} bad {'byte' if self.bad == 1 else 'bytes'} shown as U+FFFD" if self.bad else ""
 
 

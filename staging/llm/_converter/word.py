@@ -115,7 +115,10 @@ class _Document:
         return f"[comment {comment}]"
 
     def chunk(self, relation: Relation | None) -> str:
-        """Return a document of another kind that Word would have merged when it opened this one."""
+        """Return a document of another kind that this one includes.
+
+        Word would merge it when it opens this one.
+        """
         if relation is None or relation.external or relation.target not in self._package:
             return ""
         if relation.target.lower().rpartition(".")[2] in {"html", "htm", "xhtml", "mht"}:
@@ -339,7 +342,10 @@ class _Inline:
         return ""
 
     def _drawing(self, element: Element) -> str:
-        """Return a picture's alternative text, and keep its text boxes and charts for after the paragraph."""
+        """Return a picture's alternative text.
+
+        Its text boxes and charts are kept for after the paragraph.
+        """
         shown = _preferred(element)
         boxes = list(_outermost(shown, "w:txbxContent"))
         self.boxes += boxes
@@ -354,7 +360,10 @@ class _Inline:
 
 
 def _preferred(element: Element) -> Element:
-    """Return the drawing without the fallbacks that repeat it for older programs (part 3, 10.2.1)."""
+    """Return the drawing without its fallbacks.
+
+    They repeat it for older programs (ECMA-376 part 3, 10.2.1).
+    """
     for alternative in list(element.iter("mc:AlternateContent")):
         choice = alternative.find("mc:Choice")
         if choice is not None and len(choice):
