@@ -67,7 +67,7 @@ class StagingArea(Scope):
 
     Raises:
         TypeError: if `limits`, `policy`, `client`, `tls` or `group` is something else than it should be.
-        ValueError: if `max_total_mb` or `group` is nonsense, or `tls` stands beside `client`.
+        ValueError: if `max_total_mb` or `group` is not valid, or `tls` stands beside `client`.
     """
 
     _a, _the = "an area", "the area"
@@ -141,7 +141,7 @@ class StagingArea(Scope):
         Raises:
             StageClosedError: if the area is not open.
             TypeError: if `limits` or `on_event` is something else than it should be.
-            ValueError: if `max_mb` is nonsense.
+            ValueError: if `max_mb` is not valid.
         """
         self._must_be_open()
         return AreaStage(

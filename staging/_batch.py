@@ -1,8 +1,9 @@
 """One call of `download`, from the sources to the outcomes.
 
 Theory of operation. As many workers as the stage's limit allows take one attachment after the other. A worker refuses
-what can be refused unasked, waits for a turn, and fetches. Each result goes to its place in a list, so that outcomes
-keep the order of the input. All of it runs in one task group and under one deadline, which both end with the call.
+what can be refused without a connection, waits for a turn, and fetches. Each result goes to its place in a list, so
+that outcomes keep the order of the input. All of it runs in one task group and under one deadline, which both end with
+the call.
 
 Identical requests of a stage are one `_Fetch`, whichever call asks: the first worker makes it, and the others wait for
 its outcome, a failure too. If that worker is cancelled, with its call, the next one makes it. A failure that may not

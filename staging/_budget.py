@@ -16,7 +16,7 @@ from staging._text import format_size
 class Budget:
     """A number of bytes shared by many downloads, and never overshot.
 
-    Not thread-safe: it lives on the event loop, where nothing comes between.
+    It is not thread-safe, and is used on the event loop only.
 
     Args:
         limit: bytes in all.

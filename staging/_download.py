@@ -76,7 +76,7 @@ class Terms(NamedTuple):
     """What the downloads of one stage have in common.
 
     Args:
-        send: the one seam to the network.
+        send: the one way to the network.
         policy: what may be contacted.
         limits: the numbers.
         workspace: where the files go.
@@ -228,7 +228,7 @@ class _Transfer:
                     unwritten = await self._receive(response)
                     break
             finally:
-                await response.aclose()  # the body of a redirect is never read: it may be a bomb
+                await response.aclose()  # the body of a redirect is never read, since it may be endless
             target = await self._redirected(target, response, len(seen))
             if target in seen:
                 raise DownloadError("redirects", "the link redirects in a circle")
@@ -361,8 +361,8 @@ class _Transfer:
     def _check_size(self, size: int) -> None:
         """Raise if the body has another size than expected.
 
-        The expected size is the declared one or, where there is none, the claimed one. Nothing at all is never what was
-        meant, unless nothing is what was claimed.
+        The expected size is the declared one or, where there is none, the claimed one. An empty body is refused if the
+        attachment claims some bytes, or a type that an empty file cannot have.
         """
         claimed = self._attachment.size
         expected = self._version.length if self._version.length is not None else claimed

@@ -34,7 +34,7 @@ class Options:
 
     Raises:
         TypeError: if one is not what its annotation says.
-        ValueError: if `max_total_mb` or `group` is nonsense, or `tls` stands beside `client`, which would never see it.
+        ValueError: if `max_total_mb` or `group` is not valid, or `tls` stands beside `client`, which would not use it.
     """
 
     temp_dir: str | PathLike[str] | None

@@ -2,7 +2,7 @@
 
 A scope ends completely, whatever the reason for its end.
 
-Theory of operation. A scope is new, entering, open, closing or closed, and only ever moves on. Four parts make its end
+Theory of operation. A scope is new, entering, open, closing or closed, and never goes back. Four parts make its end
 certain. `tests/test_scope.py` fails without each of them.
 
 1. What the scope owns lies in an object of its own, its holdings, and a thread puts what it makes there itself. So

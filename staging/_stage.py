@@ -144,11 +144,11 @@ class _Holdings:
 
 
 class AttachmentStage(Scope):
-    """Attachments on disk inside an ``async with``, and nowhere after it.
+    """Attachments on disk for the time of an ``async with``.
 
-    Whatever ends the scope (return, exception, cancellation), its files are gone when it has ended; after SIGKILL or a
-    power cut, when the next stage or area starts under the same root. Every attachment gets an outcome; a failing one
-    never raises and never disturbs its siblings.
+    When the scope has ended, its files are gone, whatever ended it (return, exception, cancellation). After SIGKILL or
+    a power cut they go when the next stage or area starts under the same root. Every attachment gets an outcome; a
+    failing one never raises and never disturbs its siblings.
 
     Args:
         temp_dir: root under which the private workspace is made (and itself, if missing); None: the system's temporary
@@ -170,7 +170,7 @@ class AttachmentStage(Scope):
 
     Raises:
         TypeError: if `limits`, `policy`, `client`, `tls`, `group` or `on_event` is something else than it should be.
-        ValueError: if `max_mb` or `group` is nonsense, or `tls` stands beside `client`, which would not see it.
+        ValueError: if `max_mb` or `group` is not valid, or `tls` stands beside `client`, which would not see it.
     """
 
     _a, _the = "a stage", "the stage"
@@ -292,7 +292,7 @@ class AttachmentStage(Scope):
 
         Raises:
             TypeError: if an argument can be no source at all: a number, a class, a function.
-            ValueError: if iterables are nested more than 16 deep, or `timeout` or `accept` is nonsense.
+            ValueError: if iterables are nested more than 16 deep, or `timeout` or `accept` is not valid.
             StageClosedError: if the stage is not open, or is closed meanwhile.
         """
         tools = self._opened()

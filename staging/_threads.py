@@ -80,7 +80,7 @@ class _Threads:
                     if inbox in self._idle:
                         self._idle.remove(inbox)
                         return
-                continue  # somebody has just taken this thread: its work is about to arrive
+                continue  # `start` has just taken this thread, and its work is about to arrive
             work()
             del work  # an idle thread keeps nothing alive
             with self._lock:

@@ -4,10 +4,9 @@ Theory of operation. A stage has a line, in which its downloads wait for their t
 a stage with two hundred downloads and a stage with one wait for the same number of turns.
 
 Round robin is not enough against peers that send next to nothing. Eight of them would hold eight turns for a whole
-timeout. So while a download waits, those that hold a turn are looked at again and again, by one of the waiting. One
-that has received next to nothing since the last look lends its turn to a line that holds fewer. It stays connected, and
-takes a turn again when its bytes come. A line never borrows from itself: a stage has no more downloads under way than
-its own limit says.
+timeout. So while downloads wait, one of them checks again and again those that hold a turn. One that has received next
+to nothing since the last check lends its turn to a line that holds fewer. It stays connected, and takes a turn again
+when its bytes come. A line never borrows from itself: a stage has no more downloads under way than its own limit says.
 """
 
 from collections import deque

@@ -152,7 +152,7 @@ def open_directory(path: str, above: int | None = None) -> int:
 def own_mode(directory: int) -> None:
     """Give an open directory mode 0700, if it is ours to change.
 
-    Through the descriptor: by name, it might be the mode of a stranger's directory by now.
+    It uses the descriptor, since another directory may have the name by now.
     """
     with suppress(OSError):
         if stat.S_IMODE(os.fstat(directory).st_mode) != 0o700:

@@ -6,7 +6,7 @@ write, and that has no sticky bit, is refused, as ssh and sudo refuse such place
 once: a root of another user or of a group, and such a directory further up.
 
 What a sweep may take is known by the name alone, which ends in a check sum of its random part. So there is no moment,
-in making or in removing, at which a kill leaves something that looks like a stranger's directory.
+in making or in removing, at which a kill leaves something that looks like a directory of another program.
 """
 
 import base64
@@ -32,7 +32,7 @@ _log = logging.getLogger("staging")
 
 _PREFIX = "staging-"
 _NAME = re.compile(f"{_PREFIX}([a-z2-7]{{16}})")  # base32 (RFC 4648), lower case: the same where case is folded
-_RANDOM_BYTES = 6  # no stranger makes the directory first; the other four are the sum: no name is ours by accident
+_RANDOM_BYTES = 6  # too many to guess the name and make it first; four bytes of check sum exclude the names of others
 _ROOT_GROUP = 0  # root's own, which containers with a random user are in
 _ADVICE = "give a temp_dir that this process can write, or set TMPDIR"
 

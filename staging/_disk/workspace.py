@@ -312,7 +312,7 @@ class Workspace:
                 return
             removing, self.over = self.over, True
             self._left = True
-            self._inside += removing  # otherwise this is the turn that a removal would have had
+            self._inside += removing  # without a removal, the `leave` below stands for its own
         self._lease.let_go()
         self.leave()
 

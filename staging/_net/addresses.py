@@ -32,8 +32,8 @@ _Rows = tuple[tuple[str, str, str], ...]  # block, what lives there, and who say
 def _table(rows: _Rows) -> dict[int, tuple[_Block, ...]]:
     """Return the rows of a table by IP version, in order.
 
-    If two rows hold an address, the earlier one names it. Parsed at the first question, since parsing takes a tenth of
-    the time of ``import staging``.
+    If two rows hold an address, the earlier one names it. They are parsed at the first call, since parsing takes a
+    tenth of the time of ``import staging``.
     """
     blocks: dict[int, list[_Block]] = {4: [], 6: []}
     for cidr, name, source in rows:
@@ -129,7 +129,7 @@ def _nat64_local(number: int) -> tuple[int, ...]:
     """Return the IPv4 addresses for each length of prefix (RFC 6052 section 2.2).
 
     The lengths are 96, 48, 56 and 64 bits. An address of zero is left out. Only the network knows which of them it
-    uses. Octet 8 is never a part of the IPv4 address, hence the squeeze.
+    uses. Octet 8 is never a part of the IPv4 address, so it is taken out first.
     """
     squeezed = number >> 64 << 56 | number & (1 << 56) - 1
     readings = (number & 0xFFFF_FFFF, *(squeezed >> shift & 0xFFFF_FFFF for shift in (40, 32, 24)))

@@ -38,7 +38,7 @@ _CODED_NAMES = {  # files that are the coding itself, by the ends of their names
 
 
 class Version(NamedTuple):
-    """What a part file holds the first bytes of.
+    """The version of a file whose first bytes are in a part file.
 
     Args:
         etag: the validator of the version.

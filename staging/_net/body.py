@@ -13,7 +13,7 @@ from staging._net.http1 import Chunks, Head
 from staging._net.stream import CHUNK, Stream, broken, checkpoint
 from staging._net.urls import Origin
 
-TURN: Final = 262_144  # bytes that one body takes before the others have their turn; a few tenths of a millisecond
+TURN: Final = 262_144  # bytes that one body reads before other tasks run; a few tenths of a millisecond
 
 
 class Release(Protocol):
@@ -24,7 +24,7 @@ class Release(Protocol):
 
 
 class FramedResponse:
-    """A `Response` on a connection of ours, whose body is exactly as framed."""
+    """A `Response` whose body ends exactly where its framing says."""
 
     __slots__ = (
         "_chunks", "_complete", "_head", "_kept", "_left", "_on_step", "_release", "_stream",

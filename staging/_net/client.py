@@ -2,8 +2,8 @@
 
 Theory of operation. The two libraries share names and shapes and no class, so nothing here imports either. A client is
 recognised by what it can do, its requests are made by the class of those that it builds, and its exceptions are known
-by their names in a module of that family. It dials, so addresses and connections are its business. Everything else is
-ours, as without it: redirects, limits, codings, resumption.
+by their names in a module of that family. It dials, so it decides on addresses and connections. Everything else is done
+here, as without it: redirects, limits, codings, resumption.
 """
 
 import inspect
@@ -39,7 +39,7 @@ class AsyncClient(Protocol):
 
 
 def require_client(client: Any) -> None:
-    """Return if `client` can take the transport's place.
+    """Raise unless `client` can take the transport's place.
 
     Raises:
         TypeError: if it is something else than a client of httpx or httpx2 for async code, or of their shape.

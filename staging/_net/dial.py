@@ -53,7 +53,7 @@ async def dial(
     """Connect to `origin` at an address that `policy` admits, within `CONNECT_TIMEOUT`.
 
     Args:
-        origin: whom to connect to.
+        origin: what to connect to.
         policy: judges every address.
         tls: trust for https; None: the system's.
         resolver: looks the name up.
@@ -154,7 +154,7 @@ class Resolver:
             passing = error.errno == socket.EAI_AGAIN
             what = "cannot be resolved just now" if passing else "does not exist"
             raise _unconnected(origin, f"the name {origin} {what}", retryable=passing) from None
-        except Exception as error:  # noqa: BLE001  # a resolver may say anything, and be anybody's
+        except Exception as error:  # noqa: BLE001  # a resolver of another library may raise anything
             fault = f"the name {origin} cannot be resolved"
             raise exhausted(error) or _unconnected(origin, fault, retryable=False) from None
         return [address for address in chain.from_iterable(zip_longest(*families.values())) if address]

@@ -16,11 +16,11 @@ import h11
 from staging._errors import DownloadError
 from staging._net.urls import Origin, Target
 
-MAX_HEAD: Final = 32_768  # bytes of a response head, of a chunk's first line or of trailers; a larger one is a bomb
+MAX_HEAD: Final = 32_768  # bytes of a response head, of a chunk's first line or of trailers; a larger one is refused
 MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); endless ones are an attack
 MAX_OVERHEAD: Final = 524_288  # bytes of framing beyond the data: 100,000 chunks of one byte; what is more is an attack
 MAX_CHUNK: Final = 2**62  # bytes of one chunk; a larger number is an attack on integers
-LINES_PER_TURN: Final = 128  # tiny chunks cost some microseconds each, and the other tasks get their turn
+LINES_PER_TURN: Final = 128  # tiny chunks cost some microseconds each, and then other tasks run
 _NO_BODY = frozenset({204, 304})  # whatever they declare (RFC 9112 section 6.3)
 _MAX_DIGITS = 18  # of a length that fits 64 bits
 
@@ -52,7 +52,7 @@ class Request(NamedTuple):
     """A GET request.
 
     Args:
-        target: whom it asks, and for what.
+        target: the origin that it goes to, and the path that it asks for.
         fields: all of its fields but Host, names in lower case.
         own_origin: whether it goes to the origin that the caller named, whose credentials it may carry.
         on_step: told in words what is waited for now, whenever that changes and when bytes came that are no data.

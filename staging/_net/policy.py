@@ -58,7 +58,7 @@ class UrlPolicy(metaclass=Readable):
         max_redirects: how many are followed.
 
     Raises:
-        ValueError: if a field is nonsense, naming it.
+        ValueError: if a field has no valid value; the message names the field.
     """
 
     hosts: tuple[str, ...] | None
@@ -119,12 +119,11 @@ class UrlPolicy(metaclass=Readable):
     def check(self, url: "str | httpx.URL") -> "httpx.URL":
         """Return the URL as the client dials it, if this policy admits it.
 
-        Of the result, scheme, host and port are what stands in the text, not what some parser makes of it. Refused
-        are: userinfo (RFC 9110 section 4.2.4), percent signs, zone ids and non-ASCII characters in the authority,
-        names with empty labels, a trailing dot or a numeric last label that is not a dotted quad (WHATWG URL, "ends
-        in a number"), control characters, spaces and backslashes anywhere, and more than 8,000 characters (RFC 9110
-        section 4.1).
-        An IP address as the host is judged at once; a name's addresses are `check_address`'s business.
+        Of the result, scheme, host and port are what stands in the text, not what some parser makes of it. Refused are:
+        userinfo (RFC 9110 section 4.2.4), percent signs, zone ids and non-ASCII characters in the authority, names with
+        empty labels, a trailing dot or a numeric last label that is not a dotted quad (WHATWG URL, "ends in a number"),
+        control characters, spaces and backslashes anywhere, and more than 8,000 characters (RFC 9110 section 4.1). An
+        IP address as the host is judged at once; the addresses of a name are judged by `check_address`.
 
         Args:
             url: an absolute URL.
@@ -192,7 +191,7 @@ class UrlPolicy(metaclass=Readable):
         return 1 <= port <= 65535 if self.ports is None else port in self.ports
 
     def _check_host(self, host: str) -> None:
-        """Return if the host, in lower case, may be dialled or resolved."""
+        """Raise unless the host, in lower case, may be dialled."""
         try:
             address = literal(host)
         except ValueError:

@@ -4,7 +4,7 @@ Theory of operation. A reader brings the buffer that its data is meant for. `Str
 only when nothing is there is the event loop asked (`Stream.readable`). TLS is fed from memory. OpenSSL on a socket asks
 the kernel twice for every record of 16 KB, and each time the kernel answers the peer. A quarter of a megabyte at once
 costs one copy more and less in all. A peer decides what it sends, so the work of one call is bounded: `read_now` asks
-the kernel once and opens a few records, and records that are not data are not taken for ever.
+the kernel once and opens a few records, and a peer that sends too many records without data is refused.
 """
 
 import contextlib
@@ -20,7 +20,7 @@ from staging._net.urls import Origin
 
 CHUNK = 65_536  # bytes received at once where there is no better buffer
 MIN_RAW, MAX_RAW = 65_536, 262_144  # bytes asked of the kernel at once, under TLS; a stream keeps as much memory
-_READS = 32  # records in one turn: a quarter of a megabyte in full ones, and little work in tiny ones
+_READS = 32  # records opened in one call: a quarter of a megabyte in full ones, and little work in tiny ones
 _SHARE = 32  # of the bytes under TLS, one in so many is data at least; in records of one byte it is one in 23
 _FLOOD = 131_072  # bytes beyond that: no honest peer has so many certificates, tickets and keys (RFC 8446 section 4)
 

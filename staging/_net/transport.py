@@ -66,7 +66,7 @@ class Response(Protocol):
 
 
 Send = Callable[[Request], Awaitable[Response]]
-"""The one seam to the network: a request in, a response with its body unread out; raises `StagingError` only."""
+"""The one way to the network: a request in, a response with its body unread out; it raises only `StagingError`."""
 
 
 class Transport:

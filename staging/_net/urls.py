@@ -80,7 +80,7 @@ class Target(NamedTuple):
     """What a request goes to.
 
     Args:
-        origin: whom it asks.
+        origin: where it goes.
         path: path and query in the form in which they are sent (RFC 9112 section 3.2.1, origin-form).
     """
 
@@ -107,12 +107,12 @@ class Target(NamedTuple):
 
 
 def target_of(url: "httpx.URL") -> Target:
-    """Return what the client asks for when it is given `url`."""
+    """Return the target that the client requests for `url`."""
     return Target(origin(url), url.raw_path.decode("ascii"))
 
 
 def origin(url: "httpx.URL") -> Origin:
-    """Return whom the client asks when it is given `url`."""
+    """Return the origin that the client contacts for `url`."""
     port = DEFAULT_PORTS.get(url.scheme, 0) if url.port is None else url.port
     return Origin(url.scheme, url.raw_host.decode("ascii").lower(), port)
 
