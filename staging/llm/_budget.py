@@ -21,7 +21,7 @@ class TextBudget:
 
     Attributes:
         room: characters or tokens.
-        count: tokens of a text; None: characters count.
+        count: tokens of a text. None means that characters count.
     """
 
     room: int

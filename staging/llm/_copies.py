@@ -25,7 +25,7 @@ class Copy:
 
     Attributes:
         name: what it is called there; no other file is.
-        part: what is sent; None when a dead process sent it.
+        part: what is sent. None when a dead process sent it.
         stored: what the provider answered.
         asked: whether a request for it was made.
         gone: whether it is certainly not there, or not any more.

@@ -173,7 +173,7 @@ class _Google(FilesApi):
         Raises:
             ValueError: if that failed.
         """
-        while (state := await self._state(stored)) == "PROCESSING":  # noqa: ASYNC110  # the API has no other way to learn of it
+        while (state := await self._state(stored)) == "PROCESSING":  # noqa: ASYNC110  # the API has no other way
             await anyio.sleep(_POLL)
         if state == "FAILED":
             raise ValueError("the provider could not process it")

@@ -19,7 +19,7 @@ class Frames:
     Attributes:
         remarks: what the reader says about its text, each on one line.
         data: whole things of bytes, in their order.
-        refusal: why the file is not converted; empty if it is.
+        refusal: why the file is not converted. Empty if it is.
     """
 
     def __init__(self, take: Callable[[str], None], limit: int) -> None:

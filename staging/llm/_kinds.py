@@ -38,7 +38,7 @@ class Reader:
     Attributes:
         task: the converter's task.
         remark: what its text is, in a few words for the heading.
-        module: the library that it needs; empty if it needs none.
+        module: the library that it needs. Empty if it needs none.
         extra: the extra that brings the library.
         language: the info string of the fence.
     """

@@ -30,12 +30,12 @@ class Wanted:
 
     Attributes:
         types: media types; what is of another type becomes PNG or JPEG.
-        max_bytes: raw bytes of one picture; of all its parts together where it is parted.
+        max_bytes: raw bytes of one picture. The parts of one picture have it together.
         side: pixels of the longer side; what is larger is scaled to it, where Pillow is installed.
         max_side: pixels of the longer side that the provider takes.
-        max_pixels: width times height; 0 for no limit.
+        max_pixels: width times height. 0 means no limit.
         patch: pixels a side of what the provider counts.
-        max_patches: of them in one picture; 0 for no limit.
+        max_patches: of them in one picture. 0 means no limit.
         tile: whether a long picture, such as a screenshot of a chat, is parted so that it can be read.
         motion: whether a GIF that moves is taken as it is.
     """
@@ -73,7 +73,7 @@ class Picture:
         media_type: what they are.
         width: pixels.
         height: pixels.
-        remark: what was done to it or left out, in words for a model and a person; empty if nothing was.
+        remark: what was done to it or left out, in words for a model and a person. Empty if nothing was.
     """
 
     data: bytes
@@ -88,8 +88,8 @@ class PdfFacts:
     """What a PDF is, once it is opened.
 
     Attributes:
-        pages: how many; 0 if there is no library to count them.
-        locked: whether it is encrypted, though it opens without a password; see `unlocked`.
+        pages: how many. It is 0 if there is no library to count them.
+        locked: whether it is encrypted, though it opens without a password. See `unlocked`.
     """
 
     pages: int

@@ -26,7 +26,7 @@ class _Part:
         outcome: the staged file that is shown.
         name: for display, safe on one line.
         media_type: of `data`.
-        remark: what was done to it, in a few words; empty if it is the file as it is.
+        remark: what was done to it, in a few words. Empty if it is the file as it is.
     """
 
     number: int
@@ -45,8 +45,8 @@ class TextPart(_Part):
         outcome: the staged file that is shown.
         name: for display, safe on one line.
         media_type: of `data`.
-        remark: what was done to it, in a few words; empty if nothing was.
-        text: what is shown; where something is left out, a line says how much.
+        remark: what was done to it, in a few words. Empty if nothing was.
+        text: what is shown. Where something is left out, a line says how much.
         section: heading, fence and text, as the prompt and the blocks show it.
     """
 
@@ -75,7 +75,7 @@ class ImagePart(_MediaPart):
         outcome: the staged file that is shown.
         name: for display, safe on one line.
         media_type: of `data`.
-        remark: what was done to it, in a few words; empty if nothing was.
+        remark: what was done to it, in a few words. Empty if nothing was.
         data: the bytes.
         width: in pixels.
         height: in pixels.
@@ -94,7 +94,7 @@ class DocumentPart(_MediaPart):
         outcome: the staged file that is shown.
         name: for display, safe on one line.
         media_type: of `data`.
-        remark: what was done to it, in a few words; empty if nothing was.
+        remark: what was done to it, in a few words. Empty if nothing was.
         data: the bytes.
     """
 
@@ -108,7 +108,7 @@ class AudioPart(_MediaPart):
         outcome: the staged file that is shown.
         name: for display, safe on one line.
         media_type: of `data`.
-        remark: what was done to it, in a few words; empty if nothing was.
+        remark: what was done to it, in a few words. Empty if nothing was.
         data: the bytes.
     """
 
@@ -122,7 +122,7 @@ class VideoPart(_MediaPart):
         outcome: the staged file that is shown.
         name: for display, safe on one line.
         media_type: of `data`.
-        remark: what was done to it, in a few words; empty if nothing was.
+        remark: what was done to it, in a few words. Empty if nothing was.
         data: the bytes.
     """
 

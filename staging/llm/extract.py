@@ -33,7 +33,7 @@ class Excerpt:
 
     Attributes:
         head: the beginning; all of it if nothing is omitted.
-        tail: the end; empty if nothing is omitted.
+        tail: the end. Empty if nothing is omitted.
         total: characters of the whole.
         remark: how it was read, in a few words for the heading.
         converted: whether it is a rendering, not the file's own text.

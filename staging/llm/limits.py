@@ -35,7 +35,7 @@ class ProviderLimits:
         max_images: pictures in one request, pages of a PDF shown as pictures included.
         max_image_bytes: raw bytes of one picture.
         max_image_side: pixels of a picture's longer side.
-        max_image_patches: squares of 32 x 32 pixels that cover a picture; None: the API does not count them.
+        max_image_patches: squares of 32 x 32 pixels that cover a picture. None means that the API does not count them.
         many_images: above this number of pictures, `max_side_of_many` holds for each.
         max_side_of_many: pixels of the longer side, see `many_images`.
         image_side: pixels of the longer side to which larger pictures are scaled. What a model sees is no larger.
@@ -44,7 +44,7 @@ class ProviderLimits:
         max_pdf_bytes: raw bytes of one PDF.
         audio_types: media types of sound that is taken.
         video_types: media types of video that is taken.
-        document_types: media types besides PDF that are given as files; without them, their text is shown.
+        document_types: media types besides PDF that are given as files. Without them, their text is shown.
         max_file_bytes: raw bytes of one sound, video or document.
         max_request_bytes: raw bytes of everything that is no text in one request.
 

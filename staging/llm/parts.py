@@ -60,13 +60,13 @@ async def parts(
         limits: what the provider takes; a preset, or your own by `dataclasses.replace`.
         max_chars: characters of text together, headings and fences included. It is shared max-min fairly: small files
             whole, of large ones the beginning and the end around ``[… 12,345 characters omitted …]``.
-        max_tokens: the same in tokens, instead of `max_chars`; needs `count`.
-        count: returns how many tokens a text has; called in a worker thread.
+        max_tokens: the same in tokens, instead of `max_chars`. It needs `count`.
+        count: returns how many tokens a text has. It is called in a worker thread.
         max_inline_mb: raw MB of everything that is no text, shared fairly: pictures are scaled to their share, the rest
             goes whole or not at all, smallest first. Never more than `limits` allow.
         readers: async functions of your own that return the text of a `StagedFile`, by media type: ``{"audio/*":
             transcribe}``. They go before everything of ours. One that raises, or is not done in time, is a line.
-        seconds: for all of it; what is not read by then is named with that reason.
+        seconds: for all of it. What is not read by then is named with that reason.
 
     Raises:
         StageClosedError: if the stage is not open.
@@ -86,7 +86,7 @@ class Given:
     """The arguments, checked.
 
     Attributes:
-        limits: what the provider takes; None: text alone.
+        limits: what the provider takes. None means text alone.
         texts: how much text.
         inline: raw bytes of everything else.
         readers: the caller's own.

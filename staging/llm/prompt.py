@@ -40,7 +40,7 @@ async def prompt(
         max_tokens: the same in tokens, as for `parts`.
         count: returns how many tokens a text has.
         readers: async functions of your own that return a file's text, as for `parts`.
-        seconds: for all of it; what is not read by then is a line.
+        seconds: for all of it. What is not read by then is a line.
         paths: whether the context block has local paths.
         urls: how the context block shows URLs, as for `AttachmentStage.context`.
         path_map: how it shows paths, as for `AttachmentStage.context`.

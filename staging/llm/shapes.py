@@ -2,8 +2,8 @@
 
 The forms are plain dicts. They are made from `Parts` and from nothing else.
 
-First come pictures, documents, sound and video in order of intake, then one text that lists every outcome with what
-became of it, then the texts of files. A provider is one `_Shape` here and one preset in `limits`.
+First come pictures, documents, sound and video in order of intake. One text follows that lists every outcome with what
+became of it. Then come the texts of files. A provider is one `_Shape` here and one preset in `limits`.
 
 Everything is a plain dict, so a caller can add what an API has besides. Anthropic's ``cache_control`` goes to the last
 block, and ``citations`` to those whose ``type`` is ``document``. OpenAI's ``detail`` goes to those whose ``type`` is
@@ -41,7 +41,7 @@ class Shape:
     Attributes:
         text: makes a block of text.
         media: makes a block of a part and its base64, which stands behind `prefix`.
-        prefix: what stands before base64 of a media type; None: the provider's SDK takes bytes.
+        prefix: what stands before base64 of a media type. None means that the provider's SDK takes bytes.
         holds: the kinds of parts that there is a block for, beside pictures and PDFs.
     """
 

@@ -1,8 +1,8 @@
 """Keep copies at a provider exactly as long as a scope.
 
-Theory of operation. On entry every file gets a name of its own, the names go into a ledger on disk (`_ledger`), and
-then the files are sent, some at once. What is on its way when the entry is cancelled has a short time to arrive, since
-an answer tells an id and a broken connection tells nothing. On leaving, every copy whose id is known is deleted. The
+Theory of operation. On entry every file gets a name of its own, and the names go into a ledger on disk (`_ledger`).
+Then the files are sent, some at once. What is on its way when the entry is cancelled has a short time to arrive. Its
+answer tells an id, and a broken connection would tell nothing. On leaving, every copy whose id is known is deleted. The
 others are looked for by name in the provider's list. No cancellation reaches any of that. It is bounded, in parallel
 and repeated. A copy that is still there then is logged and stays in the ledger, from which `sweep_uploads` takes it.
 """
@@ -71,13 +71,13 @@ def uploaded(
         stage: an open `AttachmentStage`; under its root lies the list of what was sent.
         client: an open ``anthropic.AsyncAnthropic``, ``openai.AsyncOpenAI`` (for Responses) or ``google.genai.Client``
             (on asyncio).
-        limits: what the provider takes; None: its preset, without the bound on a request.
+        limits: what the provider takes. None means its preset, without the bound on a request.
         max_chars: characters of text together, as for `parts`.
         max_tokens: the same in tokens, as for `parts`.
         count: returns how many tokens a text has.
         max_inline_mb: raw MB of all files together, which are in memory until they are sent.
         readers: async functions of your own that return a file's text, as for `parts`.
-        seconds: for reading the files and sending them; what is not there by then is named with that reason.
+        seconds: for reading the files and sending them. What is not there by then is named with that reason.
         expires_after: seconds after which the provider deletes a copy by itself, from an hour to 30 days, where the API
             has that. Google keeps files for two days.
 
@@ -113,7 +113,7 @@ class Uploads:
 
     Attributes:
         leftovers: after the scope, what could not be deleted, as (id or name, reason).
-        parts: in the scope, what the blocks show; for its `Parts.notice`.
+        parts: in the scope, what the blocks show. It has `Parts.notice`.
     """
 
     def __init__(self, stage: Stage, api: FilesApi, given: Given, expires_after: int) -> None:
@@ -133,7 +133,7 @@ class Uploads:
 
         Raises:
             StageClosedError: if the stage is not open.
-            WorkspaceError: if the list of what is sent cannot be written; nothing was sent.
+            WorkspaceError: if the list of what is sent cannot be written. Nothing was sent.
             RuntimeError: if it was entered before, or the client's library does not run on this event loop.
         """
         if self._entered:
@@ -301,12 +301,13 @@ async def sweep_uploads(client: Any, root: "str | os.PathLike[str] | None" = Non
 
     It returns how many copies that were. Copies of a living process are never deleted.
 
-    Whether the owner of a copy lives is decided by a lock that the kernel lets go at its death. A copy that cannot be
-    deleted is logged at WARNING and stays for the next sweep. Call it at start-up, with a client of the same account.
+    A lock decides whether the owner of a copy lives, since the kernel releases it at the owner's death. A copy that
+    cannot be deleted is logged at WARNING and stays for the next sweep. Call it at start-up, with a client of the same
+    account.
 
     Args:
         client: as for `uploaded`.
-        root: what the stages were given as `temp_dir`; None: the system's temporary directory.
+        root: what the stages were given as `temp_dir`. None means the system's temporary directory.
 
     Raises:
         TypeError: if `client` is of another library, not async, or of a platform without a Files API.

@@ -66,7 +66,7 @@ def seen(image: Any) -> tuple[Any, str]:
 def ground_of(image: Any) -> str:
     """Return the background that hides the fewest visible pixels.
 
-    It is white if that is as good as another.
+    It is white when no other loses fewer.
     """
     image = image.convert("RGBA")
     visible = image.getchannel("A").point([255 * (level > 32) for level in range(256)])

@@ -21,7 +21,7 @@ BUILT_IN = {
 # fmt: on
 _LITERALS = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^\]-]*)[^\]]*\]|\[(?!h|m|s)[^\]]*\]', re.IGNORECASE)
 _DIGITS = re.compile(r"[#0?](?:[#0?,. ]*[#0?,.])?(?:[eE][+-][0#?]+)?|\.[0#?]+")
-_EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001  # a workbook's dates have no zone
+_EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001  # dates have no zone
 _LAST_DAY = 2_958_466  # of the year 9999
 
 

@@ -29,7 +29,8 @@ def read(source: IO[bytes], out: Output) -> None:
             book = xlrd.open_workbook(file_contents=data, logfile=silent, on_demand=True)
     except xlrd.XLRDError as error:
         out.refuse(ENCRYPTED if "encrypted" in str(error) or "password" in str(error).lower() else BROKEN)
-    titles = [Title(name, bool(book._sheet_visibility[at])) for at, name in enumerate(book.sheet_names())]  # noqa: SLF001  # xlrd tells it only of loaded sheets
+    hidden = book._sheet_visibility  # noqa: SLF001  # xlrd tells it only of loaded sheets
+    titles = [Title(name, bool(hidden[at])) for at, name in enumerate(book.sheet_names())]
     writer = SheetWriter(out, titles)
     for at, title in enumerate(titles):
         sheet = book.sheet_by_index(at)

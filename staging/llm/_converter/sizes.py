@@ -17,9 +17,9 @@ class Bounds:
 
     Attributes:
         side: pixels of the longer side.
-        pixels: width times height; 0 for no limit.
+        pixels: width times height. 0 means no limit.
         patch: pixels a side of a patch.
-        patches: of them; 0 for no limit.
+        patches: of them. 0 means no limit.
     """
 
     side: int

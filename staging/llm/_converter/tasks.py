@@ -18,7 +18,7 @@ class Task:
     Attributes:
         module: the module here that reads it.
         reader: its function, ``read(source, out, **options)``.
-        libraries: modules that are loaded beforehand, while nothing hostile has been read; missing ones are left out.
+        libraries: modules that are loaded beforehand, while nothing hostile has been read. Missing ones are left out.
         memory: bytes of data that the reader may take.
     """
 

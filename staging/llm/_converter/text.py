@@ -40,8 +40,8 @@ class Encoding:
     """How a text is to be decoded.
 
     Attributes:
-        codec: the name of a Python codec; empty if none is known.
-        remark: what a reader should know about it, in a few words; empty if it is certain.
+        codec: the name of a Python codec. Empty if none is known.
+        remark: what a reader should know about it, in a few words. Empty if it is certain.
     """
 
     codec: str
@@ -179,7 +179,7 @@ def decide(source: Readable, declared: str = "") -> Encoding | None:
 
     Args:
         source: the file.
-        declared: the charset that the sender or the server named; empty if none did.
+        declared: the charset that the sender or the server named. Empty if none did.
     """
     source.seek(0)
     head = source.read(DECLARED_WITHIN)
