@@ -1,7 +1,7 @@
 """The scope of an application, from which its stages come.
 
-`StagingArea` opens once what its stages share. `_scope` says why it ends. Its stages end first: those that are being
-entered, too.
+`StagingArea` opens once what its stages share. `_scope` makes sure that it ends. Its stages end before it, including
+those that are being entered.
 """
 
 import ssl
@@ -177,7 +177,7 @@ class StagingArea(Scope):
             orphans_swept=done.orphans,
         )
 
-    if not TYPE_CHECKING:  # a type checker would take it for leave to ask for anything
+    if not TYPE_CHECKING:  # with it, a type checker would accept every name
 
         def __getattr__(self, name: str) -> object:
             """Raise, with a hint if only a stage has the name."""

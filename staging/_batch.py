@@ -34,7 +34,7 @@ from staging._resources import Resources
 from staging._threads import in_thread
 from staging._turns import Line, Turn
 
-EXPIRY_GRACE = 60.0  # seconds; a clock may be off, and a link that just expired gets its chance
+EXPIRY_GRACE = 60.0  # seconds; a clock may be wrong, so a link that just expired is tried
 _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 _OURS = frozenset({"budget", "too_many", "disk_full", "storage"})  # reasons that say nothing about the URL
 

@@ -146,7 +146,7 @@ class Scope:
             return
         mine = tuple(call for call in _inside.get() if call in self._calls)
         if mine and self._state == "closing":
-            return  # who closes it waits for this very call
+            return  # the task that closes it waits for this very call
         self._state = "closing"
         await outlast(self._close, mine)
 

@@ -1,7 +1,7 @@
 """The scope of one use of attachments.
 
 A stage opens one workspace, lends its tools to the calls of `download` (`_batch`), and removes the workspace when it is
-left. `_scope` says why it always is. What exists only while the stage is open is one value, its `Tools`.
+left. `_scope` makes sure of that. What exists only while the stage is open is in one value, its `Tools`.
 """
 
 import ssl
@@ -256,7 +256,7 @@ class AttachmentStage(Scope):
         try:
             with anyio.CancelScope(deadline=end):
                 return await in_thread(self._mine.remove, abandon=True)
-        except WorkspaceError:  # no thread is to be had: better that the loop waits than that files stay
+        except WorkspaceError:  # no thread could be started: the event loop waits, since files must not stay
             return self._mine.remove()
         except Exception as error:  # noqa: BLE001  # it would mask the body's
             self._mine.let_go()
@@ -413,7 +413,7 @@ class AttachmentStage(Scope):
             StageClosedError: outside the scope.
         """
         workspace = self._opened().terms.workspace
-        given: Any = file  # annotations bind no caller
+        given: Any = file  # a caller may ignore the annotation
         if not isinstance(given, StagedFile):
             raise TypeError(f"keep takes one of stage.files, not a {type(given).__qualname__}")
         if file.path in self._ledger.kept or file.path not in self.paths:

@@ -137,7 +137,7 @@ class _Job:
     def outcome(self) -> Any:
         if self.error is None:
             return self.result
-        error, self.error = self.error, None  # a kept error, whose frames know this job, would be a circle
+        error, self.error = self.error, None  # a kept error would be a cycle, since its frames refer to this job
         raise error
 
 
@@ -308,7 +308,7 @@ class DiskQueue:
         self._under_way = True
         wake = waker()
         try:
-            await anyio.sleep(0)  # noqa: ASYNC115  # those who are ready now come along, and leave the thread the GIL
+            await anyio.sleep(0)  # noqa: ASYNC115  # tasks that are ready add their jobs, and leave the thread the GIL
         finally:
             try:
                 _threads.start(lambda: self._work(wake))

@@ -18,8 +18,8 @@ import anyio
 from staging._budget import Reservation
 
 SETTLING = 0.25  # seconds that a download has its turn for in any case: to connect, and to be answered
-PATIENCE = 0.01  # seconds between two looks
-SLOW = 512  # bytes between two looks: with less (50 KB/s), a turn is lent
+PATIENCE = 0.01  # seconds between two checks
+SLOW = 512  # bytes between two checks: with less (50 KB/s), a turn is lent
 MAX_LENT = 256  # downloads that stay connected without a turn: each has a descriptor
 
 
@@ -32,7 +32,7 @@ class Turns:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
-        self._held: dict[Turn, int] = {}  # with the bytes that each had at the last look
+        self._held: dict[Turn, int] = {}  # with the bytes that each had at the last check
         self._lent: set[Turn] = set()
         self._lines: deque[Line] = deque()  # those in which a download waits; the first is next
         self._looking: Turn | None = None
@@ -83,7 +83,7 @@ class Turns:
             if self._looking is turn:
                 self._looking = None
                 if self._lines:
-                    self._lines[0].waiting[0].called.set()  # looks from now on
+                    self._lines[0].waiting[0].called.set()  # checks from now on
 
     async def _wait(self, turn: "Turn") -> None:
         if self._looking in {None, turn}:

@@ -1,8 +1,8 @@
 """Bytes on their way to a file.
 
 Theory of operation. A part file has a hidden name until it is complete, and gets its final one in one step. One worker
-at a time writes it. When the file is given up, or the workspace ends, while a worker is inside, nothing is taken from
-under that worker: it removes what it has made as it leaves.
+at a time writes it. When the file is given up, or the workspace ends, while a worker is inside, its descriptor stays
+open, and it removes what it has made at its end.
 """
 
 import os

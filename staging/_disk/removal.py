@@ -5,8 +5,9 @@ it was made, so neither a symbolic link nor another directory put in its place i
 CVE-2025-46415, CPython gh-157579). Directories below are moved up to the top before they are emptied, so depth costs
 neither recursion nor descriptors. A removal can be stopped between any two entries; the next one goes on.
 
-Staged files go through the workspace's own descriptor, also when the process has no other left. Reading the directory
-for what the body added takes two more, so two are held in reserve while any workspace of the process is alive.
+Staged files are removed through the workspace's own descriptor, also when the process has no other left. Reading the
+directory for what the body added takes two more, so two are held in reserve while any workspace of the process is
+alive.
 """
 
 import errno

@@ -84,7 +84,7 @@ def _system_root() -> Path:
 
 
 def _absolute(temp_dir: str | os.PathLike[str]) -> Path:
-    given: Any = temp_dir  # annotations bind no caller
+    given: Any = temp_dir  # a caller may ignore the annotation
     if not isinstance(given, str | os.PathLike):
         raise TypeError(f"temp_dir must be a path, as text or os.PathLike, not a {type(given).__qualname__}")
     if not os.fspath(temp_dir):

@@ -320,7 +320,7 @@ class Workspace:
         try:
             os.unlink(self.at(name), dir_fd=self.descriptor)
         except OSError:
-            return False  # gone, or something else by now: removing the rest sees to it
+            return False  # gone, or no file any more: that goes with the rest
         return True
 
 

@@ -71,7 +71,7 @@ _METADATA = (
     ("fd00:a9fe:a9fe::1/128", "cloud metadata", "Akamai"),
 )
 # Refused unless private=True: the IANA special-purpose registries (RFC 6890, RFC 8190) and what else is not a public
-# unicast host. Blocks that a registry calls globally reachable (AS112, AMT) are listed: no attachment lives there.
+# unicast host. Blocks that a registry calls globally reachable (AS112, AMT) are listed: no attachment is served there.
 _SPECIAL = (
     *_NOWHERE,
     *_METADATA,

@@ -67,7 +67,7 @@ class FramedResponse:
             view[:count] = self._kept[:count]
             self._kept = self._kept[count:]
             if count < len(view):
-                count += stream.read_now(view[count:]) or 0  # nothing yet, or the end: the next call meets it again
+                count += stream.read_now(view[count:]) or 0  # nothing yet, or the end: the next call sees it again
         elif (now := stream.read_now(view)) is not None:
             count = now
             await checkpoint()  # a fast peer does not keep the loop to itself
@@ -104,7 +104,7 @@ class FramedResponse:
         stream, self._stream = self._stream, None
         if stream is None:
             return
-        # a peer that says more than it declared is not listened to again (RFC 9112 section 6.3)
+        # a connection with more bytes than declared is not used again (RFC 9112 section 6.3)
         excess = self._chunks.pending if self._chunks else bool(self._kept)
         framed = self._left is not None or self._chunks is not None
         self._release(stream, reusable=self._complete and self._head.persistent and framed and not excess)

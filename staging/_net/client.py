@@ -135,7 +135,7 @@ def _translated(error: Exception) -> StagingError:
     The words of the exception are left out, since they may hold a URL.
     """
     if isinstance(error, StagingError):
-        return error  # the client was given a transport that knows us
+        return error  # the client has a transport that raises our errors
     kind = type(error)
     if _is_of_the_family(kind, "ConnectError", "ConnectTimeout"):
         return _unreached(error)

@@ -17,7 +17,7 @@ def exhausted(error: BaseException) -> WorkspaceError | None:
     """Return the failure if `error` means that no descriptor is free.
 
     A resolver, an import and OpenSSL fail in their own words when they cannot open a file, so the number of the error
-    tells only half of it. The other half is tried out. Without such a fault it returns None.
+    may not show it. Then opening a file is tried. If that works, it returns None.
     """
     number = getattr(error, "errno", None)
     if number not in _NUMBERS:

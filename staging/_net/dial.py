@@ -31,7 +31,7 @@ from staging._threads import in_thread, waker
 CONNECT_TIMEOUT = 10.0  # seconds for DNS, TCP and TLS together
 _ATTEMPT_DELAY = 0.25  # RFC 8305 section 5
 MAX_LOOK_UPS = 64  # threads at once; a name server that hangs holds one for half a minute
-_MAX_ADDRESSES = 16  # a name with 200 answers does not buy 200 attempts
+_MAX_ADDRESSES = 16  # a name with 200 answers gets no more attempts
 
 T = TypeVar("T")
 

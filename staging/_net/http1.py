@@ -17,9 +17,9 @@ from staging._errors import DownloadError
 from staging._net.urls import Origin, Target
 
 MAX_HEAD: Final = 32_768  # bytes of a response head, of a chunk's first line or of trailers; a larger one is refused
-MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); endless ones are an attack
-MAX_OVERHEAD: Final = 524_288  # bytes of framing beyond the data: 100,000 chunks of one byte; what is more is an attack
-MAX_CHUNK: Final = 2**62  # bytes of one chunk; a larger number is an attack on integers
+MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); more are refused
+MAX_OVERHEAD: Final = 524_288  # bytes of framing beyond the data: 100,000 chunks of one byte; more is refused
+MAX_CHUNK: Final = 2**62  # bytes of one chunk; a larger number is refused
 LINES_PER_TURN: Final = 128  # tiny chunks cost some microseconds each, and then other tasks run
 _NO_BODY = frozenset({204, 304})  # whatever they declare (RFC 9112 section 6.3)
 _MAX_DIGITS = 18  # of a length that fits 64 bits
@@ -196,7 +196,7 @@ class HeadReader:
             raise self._fault("it answered in another version than HTTP/1.1")
         fields = _by_name([(bytes(name), bytes(value)) for name, value in head.headers])
         chunked, declared = b"transfer-encoding" in fields, fields.get(b"content-length")
-        if chunked and declared is not None:  # a smuggler's message (RFC 9112 section 6.3)
+        if chunked and declared is not None:  # it may be request smuggling (RFC 9112 section 6.3)
             raise self._fault("it declared the length twice")
         persistent = head.http_version == b"1.1" and b"close" not in fields.get(b"connection", b"").lower()
         if head.status_code in _NO_BODY:

@@ -3,8 +3,8 @@
 Theory of operation. A reader brings the buffer that its data is meant for. `Stream.read_now` tries without waiting, and
 only when nothing is there is the event loop asked (`Stream.readable`). TLS is fed from memory. OpenSSL on a socket asks
 the kernel twice for every record of 16 KB, and each time the kernel answers the peer. A quarter of a megabyte at once
-costs one copy more and less in all. A peer decides what it sends, so the work of one call is bounded: `read_now` asks
-the kernel once and opens a few records, and a peer that sends too many records without data is refused.
+costs one more copy, but less time in all. A peer decides what it sends, so the work of one call is bounded: `read_now`
+asks the kernel once and opens a few records, and a peer that sends too many records without data is refused.
 """
 
 import contextlib
