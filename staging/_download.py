@@ -1,14 +1,15 @@
 """Make one attachment one file, or say why not.
 
-Theory of operation. A download is a few attempts at one thing: a part file that holds the first bytes of one version of
-one representation. An attempt follows the redirects, judges the response before its body, and appends the body to the
-part file, almost half a megabyte at a time and in a worker thread. An attempt that breaks may be followed by another,
-which goes on where the part file ends if the server can promise that it is still the same version (a strong ETag, RFC
-9110 sections 13.1.5 and 14.2), and otherwise begins again. At the end the bytes are counted against what was declared,
-and only then does the part file get a name.
+Theory of operation. A download is a few attempts to fill one part file. It holds the first bytes of one version of one
+representation. An attempt follows the redirects, judges the response before its body, and appends the body to the part
+file. That is done in a worker thread, almost half a megabyte at a time. An attempt that breaks may be followed by
+another. It goes on where the part file ends if the server can promise that the version is still the same (a strong
+ETag, RFC 9110 sections 13.1.5 and 14.2). Otherwise it begins again. At the end the bytes are counted against what was
+declared, and only then does the part file get a name.
 
-All time is kept by one cancel scope whose deadline moves: the nearer of the end of the whole download and the moment at
-which the peer has been silent for too long. Waiting for our own disk does not count as the peer's silence.
+All time limits are kept by one cancel scope whose deadline moves. The deadline is the end of the whole download or, if
+that comes first, the moment at which the peer has been silent for too long. Waiting for our own disk does not count as
+the peer's silence.
 """
 
 import random
@@ -376,7 +377,7 @@ class _Transfer:
             raise DownloadError("size_mismatch", f"empty: nothing arrived where {wanted}", size=0, limit=claimed)
 
     def _says_something(self) -> bool:
-        """Whether type or name claim what an empty file cannot be."""
+        """Tell whether type or name claim what an empty file cannot be."""
         claim = self._attachment.media_type or media_type_of_name(self._attachment.name or "")
         return claim is not None and contradicts(claim, observe(b""))
 

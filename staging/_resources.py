@@ -105,7 +105,7 @@ class Sweep:
         await self._thread.wait(seconds)
 
     def stop(self) -> None:
-        """Let it end before its next orphan."""
+        """Stop the sweep before its next orphan."""
         self._stopped.set()
 
     def _run(self) -> None:

@@ -132,7 +132,7 @@ class _Holdings:
         self._reservations.append(reservation)
 
     def refund(self) -> None:
-        """Let no byte count any more."""
+        """Give back all bytes that are counted."""
         while self._reservations:
             self._reservations.pop().refund()
 
@@ -329,7 +329,7 @@ class AttachmentStage(Scope):
 
     @property
     def skipped(self) -> tuple[Skipped, ...]:
-        """The outcomes that needed no download, plain links and embeds."""
+        """The outcomes that were skipped, such as plain links and embeds."""
         return tuple(outcome for outcome in self.outcomes if isinstance(outcome, Skipped))
 
     @property

@@ -1,4 +1,4 @@
-"""Proof of life for a workspace.
+"""The lock that shows that a workspace is in use.
 
 Theory of operation. A lease is a lock that the kernel frees when its owner dies, whatever the cause. Where directories
 can be opened (POSIX), the lock is on the workspace directory itself, not on a file in it. Nothing that the stage's body

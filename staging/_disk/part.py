@@ -64,8 +64,8 @@ class PartFile:
     """A file that is hidden until it is complete.
 
     If it is given up, it is deleted. `append`, `copy_from`, `restart` and `commit` block and are called by one worker
-    thread at a time. `abandon` and `discard` do not wait and may be called at any time, also while a worker is inside:
-    then that worker cleans up (deer-flow#4268). The same holds when the workspace has ended meanwhile.
+    thread at a time. `abandon` and `discard` do not wait and may be called at any time. If a worker is inside then, it
+    cleans up as it leaves (deer-flow#4268). The same holds when the workspace has ended meanwhile.
 
     Args:
         workspace: where it lies; nothing is opened yet.

@@ -1,9 +1,9 @@
 """Remove a workspace by its descriptor, with everything in it.
 
 Theory of operation. Removal never trusts a path. The workspace is emptied through the descriptor that was opened when
-it was made, so neither a symbolic link nor another directory put in its place is touched (CVE-2026-3888,
-CVE-2025-46415, CPython gh-157579). Directories below are moved up to the top before they are emptied, so depth costs
-neither recursion nor descriptors. A removal can be stopped between any two entries; the next one goes on.
+it was made. So no symbolic link and no other directory in its place is touched (CVE-2026-3888, CVE-2025-46415, CPython
+gh-157579). Directories below are moved up to the top before they are emptied, so depth costs neither recursion nor
+descriptors. A removal can be stopped between any two entries; the next one goes on.
 
 Staged files are removed through the workspace's own descriptor, also when the process has no other left. Reading the
 directory for what the body added takes two more, so two are held in reserve while any workspace of the process is

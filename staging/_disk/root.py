@@ -1,8 +1,8 @@
 """The directory of the workspaces, and the names in it.
 
-Theory of operation. A path is only as safe as the directories above it: a user who may rename the workspace can put
-another directory in its place, and the readers of a staged file's path then read that. So a root that every user can
-write, and that has no sticky bit, is refused, as ssh and sudo refuse such places. What is merely doubtful is logged
+Theory of operation. A path is only as safe as the directories above it. A user who may rename the workspace can put
+another directory in its place. Readers of a staged file's path then read from that directory. So a root that every user
+can write, and that has no sticky bit, is refused, as ssh and sudo refuse such places. What is merely doubtful is logged
 once: a root of another user or of a group, and such a directory further up.
 
 What a sweep may take is known by the name alone, which ends in a check sum of its random part. So there is no moment,

@@ -1,9 +1,9 @@
 """A caller's own client, of httpx or httpx2, in the transport's place.
 
 Theory of operation. The two libraries share names and shapes and no class, so nothing here imports either. A client is
-recognised by what it can do, its requests are made by the class of those that it builds, and its exceptions are known
-by their names in a module of that family. It dials, so it decides on addresses and connections. Everything else is done
-here, as without it: redirects, limits, codings, resumption.
+recognised by its methods. Its requests are made by the class of those that it builds. Its exceptions are known by their
+names in a module of that family. It dials, so it decides on addresses and connections. Everything else is done here, as
+without it: redirects, limits, codings, resumption.
 """
 
 import inspect

@@ -282,7 +282,7 @@ class Chunks:
         return True
 
     def _require_begun(self) -> None:
-        """Refuse what cannot become the framing that comes next, whatever follows."""
+        """Raise if the bytes cannot begin the framing that comes next."""
         if len(self._data) - self._at > MAX_HEAD:
             raise self._fault(f"a line of framing is larger than {MAX_HEAD // 1024} KB")
         if not _BEGUN[self._next].fullmatch(self._data, self._at):

@@ -3,8 +3,8 @@
 Theory of operation. A reader brings the buffer that its data is meant for. `Stream.read_now` tries without waiting, and
 only when nothing is there is the event loop asked (`Stream.readable`). TLS is fed from memory. OpenSSL on a socket asks
 the kernel twice for every record of 16 KB, and each time the kernel answers the peer. A quarter of a megabyte at once
-costs one more copy, but less time in all. A peer decides what it sends, so the work of one call is bounded: `read_now`
-asks the kernel once and opens a few records, and a peer that sends too many records without data is refused.
+costs one more copy, but less time in all. A peer decides what it sends, so the work of one call is bounded. `read_now`
+asks the kernel once and opens a few records. A peer that sends too many records without data is refused.
 """
 
 import contextlib
@@ -178,7 +178,7 @@ class TlsStream(Stream):
         self._overhead = max(0, self._overhead - _SHARE * count)
 
     def _fetch(self) -> bool:
-        """Hand OpenSSL what the kernel has, and return whether that was anything.
+        """Give OpenSSL the received bytes, and return whether there were any.
 
         Raises:
             OSError: as `read_now`. OpenSSL has asked for more, so there was no close_notify before this end: what it
@@ -230,7 +230,7 @@ class TlsStream(Stream):
         super().close()
 
     async def handshake(self) -> None:
-        """Agree with the peer on keys, and believe its certificate.
+        """Perform the TLS handshake, and verify the certificate.
 
         Raises:
             OSError: if it cannot be.

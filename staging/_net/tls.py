@@ -26,7 +26,7 @@ _DISTRUST = {  # X509_V_ERR_* of OpenSSL's x509_vfy.h
 
 
 def distrust(origin: Origin, error: ssl.SSLCertVerificationError) -> DownloadError:
-    """Return the error for a certificate that is not believed."""
+    """Return the error for a certificate that is not trusted."""
     why, hint = _DISTRUST.get(error.verify_code, (one_line(error.verify_message), ""))
     detail = f"{origin} cannot be trusted: {why}"
     return DownloadError("connect", detail, hint=hint, host=origin.host, retryable=False)

@@ -2,8 +2,8 @@
 
 Theory of operation. One exchange is one request and one response on one connection. Connections whose response was read
 to its end go back to the pool, a dictionary keyed by origin. Before one is used again it must be silent. A server may
-still close it at that moment, so an exchange on a used connection that breaks before the first byte of the response is
-made once more on a fresh one (RFC 9112 section 9.3.1: GET is idempotent). Anything unusual on a connection ends it.
+still close it at that moment. So if a used connection breaks before the first byte of the response, the exchange is
+made once more on a fresh one. GET is idempotent (RFC 9112 section 9.3.1). Anything unusual on a connection ends it.
 
 Only connecting has a timeout of its own. Every other deadline belongs to the caller's cancel scope, and every await may
 be cancelled, which closes the connection.

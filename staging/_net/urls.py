@@ -1,8 +1,8 @@
 """Read URLs by one narrow grammar, and again by the client's parser.
 
 Theory of operation. Several parsers read one URL, and each difference between two of them can be used for an attack. So
-a URL is not repaired and not interpreted. Its authority must match a grammar in which all parsers agree, and the
-client's own parser must then report the scheme, host and port that the grammar cut out of the text.
+a URL is not repaired and not interpreted. Its authority must match a grammar in which all parsers agree. The client's
+own parser must then report the scheme, host and port that the grammar found in the text.
 
 The client's parser is httpx's. It is imported where it is asked, and a plain URL never asks it. Most of the time of
 ``import staging`` would be spent on httpx, and a download of a plain URL without a caller's client never loads it.
