@@ -14,7 +14,7 @@ from staging._models import Attachment, Outcome
 class Observer:
     """Tells the log and `on_event` what happens.
 
-    If either raises, the downloads go on as before.
+    If `on_event` raises, the downloads go on as before.
 
     Args:
         on_event: called with every event, or None.

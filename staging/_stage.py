@@ -156,8 +156,8 @@ class AttachmentStage(Scope):
         max_mb: shortcut for ``limits.max_mb``, in MB of 1,048,576 bytes.
         limits: the numbers.
         policy: what may be contacted; by default Discord's two hosts.
-        client: a client of your own (proxies, mocks, HTTP/2). It dials, so the addresses it connects to are its
-            business, and so is closing it. Without one, the environment (``HTTPS_PROXY``, ``.netrc``) is not used.
+        client: a client of your own (proxies, mocks, HTTP/2). It decides which addresses it connects
+            to, and you close it yourself. Without one, the environment (``HTTPS_PROXY``, ``.netrc``) is not used.
         tls: an SSL context that trusts what you trust; None: the system's store. With `client`, give it to that.
         group: number or name of a POSIX group whose members may read the files: a sandbox in which tools run, for one.
             Files get mode 0640 and directories 0750; what is made of the root gets 0710, while a root that is there
@@ -275,8 +275,8 @@ class AttachmentStage(Scope):
         """Stage all attachments of `sources`, and return one outcome for each.
 
         They are fetched at the same time, and the outcomes are in the order of the input. A failing attachment is a
-        `Failure`: it does not raise, and its siblings go on. Identical URLs are fetched once. May be called several
-        times, also at once; `outcomes` has the results of all calls.
+        `Failure`: it does not raise, and its siblings go on. Identical URLs are fetched once. This may be called
+        several times, also at once; `outcomes` has the results of all calls.
 
         Args:
             sources: URLs (text or URL objects), also ``data:`` URLs; mappings and objects with a URL (attachments of

@@ -57,7 +57,7 @@ else:
 class Lease:
     """Protect the workspace at `path` from sweeps.
 
-    The protection ends with `let_go`, with `release`, or with this process. The directory has mode 0700 from the
+    The protection ends with `let_go` or `release`, or when this process ends. The directory has mode 0700 from the
     beginning.
 
     Attributes:

@@ -92,7 +92,7 @@ def move_new(source: str, target: Path, *, source_fd: int | None, stop: Stop = n
     The directory may be on another file system.
 
     Raises:
-        FileExistsError: if something has.
+        FileExistsError: if the new name is taken.
         WorkspaceError: if `stop` said so in the middle of a copy; nothing is left of it.
     """
     try:

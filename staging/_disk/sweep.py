@@ -23,10 +23,10 @@ def sweep(root: str | os.PathLike[str]) -> int:
     """Remove the workspaces of dead processes, and return how many.
 
     A workspace whose owner lives is never removed. Whether the owner lives is decided by the lease alone: not by age,
-    clock or process number. What this library did not make is not touched. Only real directories directly under `root`
-    count that belong to this user and have a name that this library gave, check sum included. Many processes may start,
-    stop and sweep on one root at once; each orphan is counted by one of them. Entering a stage or an area does this for
-    its own root.
+    clock or process number. What this library did not make is not touched. A workspace is a real directory directly
+    under `root` that belongs to this user and has a name that this library gave, check sum included. Many processes may
+    start, stop and sweep on one root at once; each orphan is counted by one of them. Entering a stage or an area does
+    this for its own root.
 
     Where a file system has no locks, or every user can rename what lies in `root`, nothing is swept and a warning is
     logged.

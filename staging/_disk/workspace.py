@@ -136,9 +136,10 @@ class Workspace:
     ) -> Path:
         """Move a staged file out of the workspace, and return its path.
 
-        The file keeps its mode. All or nothing. Atomic on one file system; across file systems a nameless or hidden
-        copy is written to the disk first, so that half a file is never seen there either. Where there are no hard
-        links, a file that is made under the same name in the same microsecond may be lost.
+        The file keeps its mode. It is moved completely or not at all. On one file system the move is atomic. Across
+        file systems a nameless or hidden copy is written to the disk first, so that half a file is never seen there
+        either. Where there are no hard links, a file that is made under the same name in the same microsecond may be
+        lost.
 
         Args:
             path: the staged file, directly in this workspace.
@@ -301,9 +302,9 @@ class Workspace:
     def let_go(self) -> None:
         """End the workspace without waiting for its removal.
 
-        Workers are refused from now on, and the next sweep removes what is left. It is for a removal that hangs, or for
-        which there was no thread. It is quick, never raises, and may be called at any time. In a forked child it does
-        nothing.
+        Workers are refused from now on, and the next sweep removes what is left. This is for a removal that hangs, or
+        for which there was no thread. It is quick, never raises, and may be called at any time. In a forked child it
+        does nothing.
         """
         if os.getpid() != self.owner:
             return

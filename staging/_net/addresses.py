@@ -32,7 +32,7 @@ _Rows = tuple[tuple[str, str, str], ...]  # block, what lives there, and who say
 def _table(rows: _Rows) -> dict[int, tuple[_Block, ...]]:
     """Return the rows of a table by IP version, in order.
 
-    If two rows hold an address, the earlier one names it. They are parsed at the first call, since parsing takes a
+    If two rows hold an address, the earlier one names it. The rows are parsed at the first call, since parsing takes a
     tenth of the time of ``import staging``.
     """
     blocks: dict[int, list[_Block]] = {4: [], 6: []}

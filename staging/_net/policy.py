@@ -119,11 +119,11 @@ class UrlPolicy(metaclass=Readable):
     def check(self, url: "str | httpx.URL") -> "httpx.URL":
         """Return the URL as the client dials it, if this policy admits it.
 
-        Of the result, scheme, host and port are what stands in the text, not what some parser makes of it. Refused are:
-        userinfo (RFC 9110 section 4.2.4), percent signs, zone ids and non-ASCII characters in the authority, names with
-        empty labels, a trailing dot or a numeric last label that is not a dotted quad (WHATWG URL, "ends in a number"),
-        control characters, spaces and backslashes anywhere, and more than 8,000 characters (RFC 9110 section 4.1). An
-        IP address as the host is judged at once; the addresses of a name are judged by `check_address`.
+        In the result, scheme, host and port are exactly those of the text. Refused are: userinfo (RFC 9110 section
+        4.2.4), percent signs, zone ids and non-ASCII characters in the authority, names with empty labels, a trailing
+        dot or a numeric last label that is not a dotted quad (WHATWG URL, "ends in a number"), control characters,
+        spaces and backslashes anywhere, and more than 8,000 characters (RFC 9110 section 4.1). An IP address as the
+        host is judged at once; the addresses of a name are judged by `check_address`.
 
         Args:
             url: an absolute URL.

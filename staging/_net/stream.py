@@ -233,7 +233,7 @@ class TlsStream(Stream):
         """Perform the TLS handshake, and verify the certificate.
 
         Raises:
-            OSError: if it cannot be.
+            OSError: if one of the two fails.
         """
         while True:
             try:
