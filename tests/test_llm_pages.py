@@ -208,6 +208,7 @@ def tarred(name: str, content: bytes) -> bytes:
         (gzip.compress("Größe\n".encode("cp1252") * 9), "\n".join(["Größe"] * 9)),
         (zipped({"x\ny.txt": "1"}), "x y.txt (1 bytes)"),
     ],
+    ids=["zip", "tar", "text", "line break in a name"],
 )
 def test_an_archive_is_the_list_of_its_members(content, text):
     assert reading("archive", content).text == text
