@@ -176,11 +176,11 @@ class Batch:
             result = await self._shared(attachment)
         except StagingError as error:
             result = error
-        if result == "type":
-            return _skipped(attachment, result)
         if isinstance(result, StagedFile):
             return replace(result, attachment=attachment)
-        return failure(attachment, display_name(attachment), result)
+        if isinstance(result, StagingError):
+            return failure(attachment, display_name(attachment), result)
+        return _skipped(attachment, result)
 
     async def _shared(self, attachment: Attachment) -> _Result:
         """Fetch an attachment, or wait for the worker that fetches it."""

@@ -176,9 +176,10 @@ class Scope:
         call = Call()
         self._calls.add(call)
         token = _inside.set((*_inside.get(), call))
+        done: list[T] = []
         try:
             with call.scope:
-                result = await work()
+                done.append(await work())
         finally:
             self._calls.discard(call)
             call.ended.set()
@@ -186,7 +187,7 @@ class Scope:
                 _inside.reset(token)
         if call.scope.cancel_called:
             raise StageClosedError(told)
-        return result
+        return done[0]
 
     def _must_be_open(self) -> None:
         if self._state in {"new", "entering"}:

@@ -62,12 +62,12 @@ class _Alone:
         self._options = options
         self._resources: Resources | None = None
 
-    async def lend(self, _: "AttachmentStage") -> Resources:
+    async def lend(self, stage: "AttachmentStage") -> Resources:  # noqa: ARG002  # an area asks which
         self._resources = await open_resources(self._options)
         await self._resources.sweep.wait(SWEEP_SECONDS)
         return self._resources
 
-    def take_back(self, _: "AttachmentStage") -> None:
+    def take_back(self, stage: "AttachmentStage") -> None:  # noqa: ARG002  # the same
         self.close()
 
     def close(self) -> None:

@@ -237,6 +237,7 @@ def _secret(value: str) -> str:
 
 
 def _proxy(value: str) -> str:
+    url = ""
     try:
         url = _secret(value).strip() if value.startswith("@") else value
         parts = urlsplit(url)
