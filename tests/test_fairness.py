@@ -1,5 +1,6 @@
 """Many senders in one process: turns, bytes and requests are shared so that none of them can hurt the others."""
 
+import asyncio
 import logging
 import time
 from contextlib import suppress
@@ -7,6 +8,7 @@ from contextlib import suppress
 import anyio
 import anyio.lowlevel
 import pytest
+from conftest import ASYNCIO_LOOPS, run_on
 
 from staging import AttachmentStage, Limits, Progress, RejectedError, StageClosedError, StagedFile, StagingArea, _events
 from staging import _turns as turns_module
@@ -65,6 +67,32 @@ async def test_a_turn_of_a_cancelled_download_is_not_lost(cancelled):
         async with Turn(line, Reservation()):
             assert turns.running == 1
     assert (turns.running, turns.waiting, line.held) == (0, 0, 0)
+
+
+@pytest.mark.parametrize("loop", ASYNCIO_LOOPS)
+def test_a_turn_that_is_granted_at_the_moment_of_a_cancellation_is_not_lost(loop):
+    """asyncio raises in a task whose wait is over already; its turn is the next one's."""
+
+    async def main():
+        turns = Turns(1)
+        line = Line(turns)
+        first = Turn(line, Reservation())
+        await first.__aenter__()
+
+        async def wait():
+            async with Turn(line, Reservation()):
+                pytest.fail("not cancelled")
+
+        task = asyncio.ensure_future(wait())
+        while not turns.waiting:
+            await asyncio.sleep(0)
+        await first.__aexit__(None, None, None)
+        task.cancel()
+        with pytest.raises(asyncio.CancelledError):
+            await task
+        assert (turns.running, turns.waiting, line.held) == (0, 0, 0)
+
+    run_on(loop, main)
 
 
 async def test_a_slow_download_lends_its_turn_to_another_stage_and_takes_it_again():
