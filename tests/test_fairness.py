@@ -71,7 +71,7 @@ async def test_a_turn_of_a_cancelled_download_is_not_lost(cancelled):
 
 @pytest.mark.parametrize("loop", ASYNCIO_LOOPS)
 def test_a_turn_that_is_granted_at_the_moment_of_a_cancellation_is_not_lost(loop):
-    """asyncio raises in a task whose wait is over already; its turn is the next one's."""
+    """A task of asyncio that is cancelled when its wait is over already gives its turn to the next one."""
 
     async def main():
         turns = Turns(1)
@@ -84,8 +84,9 @@ def test_a_turn_that_is_granted_at_the_moment_of_a_cancellation_is_not_lost(loop
                 pytest.fail("not cancelled")
 
         task = asyncio.ensure_future(wait())
-        while not turns.waiting:
-            await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        await asyncio.sleep(0)
+        assert turns.waiting == 1
         await first.__aexit__(None, None, None)
         task.cancel()
         with pytest.raises(asyncio.CancelledError):
