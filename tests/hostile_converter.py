@@ -2,6 +2,7 @@
 
 import contextlib
 import ctypes
+import importlib.util
 import json
 import os
 import runpy
@@ -13,7 +14,7 @@ import time
 import types
 from pathlib import Path
 
-REAL = Path(__file__).resolve().parents[1] / "staging" / "llm" / "_converter" / "__main__.py"
+REAL = Path(importlib.util.find_spec("staging").origin).parent / "llm" / "_converter" / "__main__.py"  # not imported
 
 
 def attempt(function, *args):

@@ -363,7 +363,7 @@ def test_the_converter_imports_nothing_of_the_house():
         "print([name for name in sys.modules if name.startswith('staging.')"
         " and not name.startswith('staging.llm._converter') and name != 'staging.llm'])"
     )
-    real = SCRIPT.parents[1] / "staging" / "llm" / "_converter" / "__main__.py"
+    real = Path(llm.__file__).parent / "_converter" / "__main__.py"
     done = subprocess.run(
         [sys.executable, "-W", "ignore", "-c", code, os.fspath(real)], capture_output=True, text=True, check=True
     )
