@@ -325,6 +325,32 @@ async def test_N05_the_entry_is_refused_when_its_workspace_comes_too_late(tmp_pa
     assert told == ["the stage was closed while it was being entered"]
 
 
+async def test_N05_a_workspace_that_comes_after_the_exit_is_removed_by_its_own_thread(tmp_path, monkeypatch):
+    monkeypatch.setattr(stage_module, "REMOVAL_SECONDS", 0.2)
+    begun, go_on = threading.Event(), threading.Event()
+    make = Workspace.create.__func__
+
+    def slow(cls, *args, **options):
+        begun.set()
+        go_on.wait(10)
+        return make(cls, *args, **options)
+
+    monkeypatch.setattr(Workspace, "create", classmethod(slow))
+
+    async def user(area):
+        with pytest.raises(StageClosedError):
+            async with area.stage():
+                pytest.fail("entered")
+
+    async with anyio.create_task_group() as group:
+        async with StagingArea(tmp_path) as area:
+            group.start_soon(user, area)
+            await anyio.to_thread.run_sync(begun.wait)
+        assert not go_on.is_set(), "the exit is bounded, whatever the entry waits for"
+        go_on.set()
+    assert_empty(tmp_path)
+
+
 def test_an_area_is_cancelled_while_it_is_left(tmp_path, asyncio_loop):
     async def main():
         async def job(arm):
