@@ -574,9 +574,10 @@ def test_P04_a_forked_child_that_ends_takes_nothing_from_its_parent(tmp_path):
                 print((stage.directory / "mine").exists())
         anyio.run(main)
     """
-    command = [sys.executable, "-W", "ignore", "-c", textwrap.dedent(program)]
+    command = [sys.executable, "-W", "always", "-c", textwrap.dedent(program)]
     done = subprocess.run(command, capture_output=True, text=True, check=False, timeout=60)
     assert "True" in done.stdout
+    assert "never left" not in done.stderr, "it is the parent's to leave"
     assert_empty(tmp_path)
 
 
