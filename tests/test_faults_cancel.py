@@ -5,12 +5,10 @@ The invariant of every test here: the outer scope gets its cancellation, the roo
 """
 
 import asyncio
-import functools
 import os
 import random
 import threading
 import time
-import types
 
 import anyio
 import anyio.lowlevel
@@ -18,6 +16,7 @@ import anyio.to_thread
 import pytest
 import trio
 from conftest import LOOPS
+from stepping import steps_of
 
 from staging import AttachmentStage, Limits, StageClosedError, _stage
 from staging._disk.workspace import Workspace
@@ -29,24 +28,6 @@ RANDOM_CANCELLATIONS = int(os.environ.get("STAGING_CANCELLATIONS", "150"))  # 10
 async def counted(coroutine, step):
     """The same as a native coroutine, which is what anyio asks of a task."""
     return await steps_of(coroutine, step)
-
-
-@types.coroutine
-def steps_of(coroutine, step):
-    """Run a coroutine; call `step` each time it gives way to the loop."""
-    answer = functools.partial(coroutine.send, None)
-    while True:
-        try:
-            wish = answer()
-        except StopIteration as stop:
-            return stop.value
-        step()
-        try:
-            value = yield wish
-        except BaseException as error:  # noqa: BLE001  # handed on to the coroutine
-            answer = functools.partial(coroutine.throw, error)
-        else:
-            answer = functools.partial(coroutine.send, value)
 
 
 class StepCounter(trio.abc.Instrument):

@@ -17,7 +17,6 @@ import sys
 import textwrap
 import threading
 import time
-import types
 import warnings
 from dataclasses import replace
 from pathlib import Path
@@ -26,6 +25,7 @@ import anyio
 import anyio.to_thread
 import pytest
 from conftest import ASYNCIO_LOOPS, run_on
+from stepping import steps_of
 
 from staging import AttachmentStage, Limits, StageClosedError, StagedFile, StagingArea, sweep
 from staging import _scope as scope_module
@@ -43,24 +43,6 @@ MODES = ("alone", "in an area")
 def asyncio_loop(request):
     """Every event loop of asyncio: debug, eager tasks, uvloop."""
     return request.param
-
-
-@types.coroutine
-def stepped(coroutine, step):
-    """Run a coroutine; call `step` each time it gives way to the loop."""
-    answer = functools.partial(coroutine.send, None)
-    while True:
-        try:
-            wish = answer()
-        except StopIteration as stop:
-            return stop.value
-        step()
-        try:
-            value = yield wish
-        except BaseException as error:  # noqa: BLE001  # handed on to the coroutine
-            answer = functools.partial(coroutine.throw, error)
-        else:
-            answer = functools.partial(coroutine.send, value)
 
 
 async def cancelled_at(job, moments, *, armed=True):
@@ -86,7 +68,7 @@ async def cancelled_at(job, moments, *, armed=True):
 
     async def native():
         tasks.append(asyncio.current_task())
-        return await stepped(job(arm), step)
+        return await steps_of(job(arm), step)
 
     task = asyncio.ensure_future(native())
     with contextlib.suppress(asyncio.CancelledError):
