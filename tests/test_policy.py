@@ -374,9 +374,19 @@ A_AND_B = UrlPolicy.only("a.example", "b.example", schemes=("https", "http"), po
         (b"/http://evil.example/", "https://a.example/http://evil.example/"),
         (b"?u=https://evil.example/", "https://a.example/dir/file.png?u=https://evil.example/"),
         (b"/%E2%82%AC.png", "https://a.example/%E2%82%AC.png"),
+        (b"/a\tb", "https://a.example/ab"),
+        (b"https://a.exa\tmple/\tx", "https://a.example/x"),
+        (b"sub\\x?a\\b", "https://a.example/dir/sub/x?a%5Cb"),
+        (b"https:\\\\b.example\\x", "https://b.example/x"),
+        (b"/\\b.example/x", "https://b.example/x"),
+        (b"https:///b.example/x", "https://b.example/x"),
+        (b"////b.example/x", "https://b.example/x"),
+        (b"https:/x", "https://a.example/x"),
+        (b"https:x", "https://a.example/dir/x"),
+        (b"https:?y", "https://a.example/dir/file.png?y"),
     ],
 )
-def test_a_redirect_leads_where_rfc_3986_says(location, target):
+def test_a_redirect_leads_where_whatwg_says(location, target):
     assert A_AND_B.check_redirect(HERE, location) == httpx.URL(target)
 
 
@@ -388,18 +398,22 @@ def test_a_redirect_leads_where_rfc_3986_says(location, target):
         ("//€.example/", "redirects"),
         (b"https://a.exam ple/", "redirects"),
         (b"https://a.example /", "redirects"),
-        (b"/a\tb", "redirects"),
+        (b"\t", "redirects"),
         (b"/a\x7fb", "redirects"),
+        (b"/a\x01b", "redirects"),
         (b"/a\r\nX: y", "redirects"),
-        (b"/\\evil.example/", "redirects"),
-        (b"\\\\evil.example/", "redirects"),
+        (b"/\\evil.example/", "not_allowed"),
+        (b"\\\\evil.example/", "not_allowed"),
+        (b"/\t/evil.example/", "not_allowed"),
+        (b"https:\\/evil.example\\@a.example/", "not_allowed"),
+        (b"https:///u:p@a.example/", "not_allowed"),
         (b"/" + b"a" * 65536, "redirects"),
         (b"https://evil.example/", "not_allowed"),
         (b"//evil.example/", "not_allowed"),
         (b"///evil.example/", "not_allowed"),
         (b"https:///evil.example/", "not_allowed"),
-        (b"https:/evil.example/", "not_allowed"),
-        (b"https:evil", "not_allowed"),
+        (b"http:/evil.example/", "not_allowed"),
+        (b"http:a.example", "not_allowed"),
         (b"http://a.example/", "not_allowed"),
         (b"file:///etc/passwd", "not_allowed"),
         (b"data:text/plain,x", "not_allowed"),
@@ -417,8 +431,9 @@ def test_a_redirect_elsewhere_is_refused(location, reason):
 
 
 def test_a_redirect_to_a_private_address_is_refused():
-    for host in (b"127.0.0.1", b"[::1]", b"localhost"):
-        assert refusal(PUBLIC.check_redirect, HERE, b"https://" + host + b"/").reason == "private_address"
+    for host in (b"127.0.0.1", b"[::1]", b"localhost", b"127.0\t.0.1"):
+        for start in (b"https://", b"https:///", b"https:\\\\", b"//", b"/\\", b"\\/\\", b"/\t/", b"\thttps:\t//\t"):
+            assert refusal(PUBLIC.check_redirect, HERE, start + host + b"/").reason == "private_address"
 
 
 def test_https_never_becomes_http_but_http_may_become_either():

@@ -161,20 +161,20 @@ class UrlPolicy(metaclass=Readable):
     def check_redirect(self, current: "httpx.URL", location: bytes | str) -> "httpx.URL":
         """Return where a redirect leads, if this policy admits that.
 
-        Spaces and non-ASCII characters in path and query are percent-encoded, as WHATWG URL has it. The reference is
-        then resolved against `current` (RFC 3986 section 5.2). One with a scheme or with ``//`` goes to
-        `check` as it stands, so ``https:x`` and ``///x``, which parsers resolve differently, are refused.
+        It is read as WHATWG URL does: spaces and non-ASCII characters in path and query are percent-encoded, tabs do
+        not count, a backslash is a slash, and ``https:///x`` names the host ``x``. What that gives is resolved against
+        `current` (RFC 3986 section 5.2), judged by `check`, and asked for as it was judged.
 
         Args:
             current: the URL that answered with the redirect; `check` has admitted it.
             location: the value of the Location field, as received.
 
         Raises:
-            RejectedError: ``redirects`` if the value is no usable reference: empty, too long, with a control character
-                or backslash, or with a space or non-ASCII character in the host; ``not_allowed`` for https to http;
-                otherwise as `check`.
+            RejectedError: ``redirects`` if the value is no usable reference: empty, too long, with a control character,
+                or with a space or non-ASCII character in the host; ``not_allowed`` for https to http; otherwise as
+                `check`.
         """
-        target = self.check(joined(current, reference(location)))
+        target = self.check(joined(current, reference(location, current.scheme)))
         if current.scheme == "https" and target.scheme != "https":
             raise not_allowed("redirect from https to http")
         return target

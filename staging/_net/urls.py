@@ -164,32 +164,50 @@ def _what_is_wrong_with_authority(authority: str) -> tuple[str, str]:
     return "malformed host or port, or '@' in a URL without a path", ""
 
 
-def reference(location: bytes | str) -> str:
+def reference(location: bytes | str, scheme: str) -> str:
     """Return the value of a Location field as a reference in ASCII.
 
-    A space or a byte that is not ASCII is percent-encoded in path, query and fragment, as WHATWG URL does, and refused
-    in the authority, where parsers differ.
+    It is read as WHATWG URL does (section 4.4). Tabs do not count, a backslash is a slash, and any number of slashes
+    stands before a host. A space or a byte that is not ASCII is percent-encoded in path, query and fragment. In the
+    authority it is refused, since parsers differ there.
+
+    Args:
+        location: the value, as received.
+        scheme: that of the URL which answered, since ``https:x`` is a path where the scheme stays the same.
 
     Raises:
         RejectedError: ``redirects``, if it is no usable reference.
     """
     octets = location.encode(errors="replace") if isinstance(location, str) else location
-    if not octets:
-        raise _nowhere("empty Location")
     if len(octets) > MAX_URL_LENGTH:
         raise _nowhere(f"Location of {len(octets):,} characters; the limit is {MAX_URL_LENGTH:,}")
+    octets = octets.replace(b"\t", b"").strip(b" ")
+    if not octets:
+        raise _nowhere("empty Location")
     if _CONTROL.search(octets):
-        raise _nowhere("Location with a control character or backslash")
+        raise _nowhere("Location with a control character")
+    path, *rest = _QUERY.split(octets, maxsplit=1)
+    octets = _SLASHES.sub(lambda found: _before_host(found, scheme), path.replace(b"\\", b"/")) + b"".join(rest)
     authority = match[0] if (match := _AUTHORITY.match(octets)) else b""
     if _TO_ENCODE.search(authority):
         raise _nowhere("Location with a space or non-ASCII character in the host")
-    rest = _TO_ENCODE.sub(lambda found: b"%%%02X" % found[0][0], octets[len(authority) :])
-    return (authority + rest).decode("ascii")
+    behind = _TO_ENCODE.sub(lambda found: b"%%%02X" % found[0][0], octets[len(authority) :])
+    return (authority + behind).decode("ascii")
 
 
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f\\]")
+def _before_host(start: re.Match[bytes], scheme: str) -> bytes:
+    """Return scheme and slashes as they stand before a host, or the slash of a path."""
+    named, slashes = start.groups()
+    if len(slashes) < 2 and named.lower() in {b"", f"{scheme}:".encode()}:
+        return slashes
+    return named + b"//"
+
+
+_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
+_QUERY = re.compile(rb"([?#].*)", re.DOTALL)
+_SLASHES = re.compile(rb"\A((?:https?:)?+)(/*+)", re.IGNORECASE)
 _AUTHORITY = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/?#]*+")
-_TO_ENCODE = re.compile(rb"[ \x80-\xff]")
+_TO_ENCODE = re.compile(rb"[ \x80-\xff\\]")  # the backslash of a query is data, and this grammar has none
 
 
 def _nowhere(fault: str) -> RejectedError:

@@ -7,12 +7,14 @@ takes far more than a policy admits. So each URL that is admitted is read by a s
 import re
 from urllib.parse import unquote_to_bytes
 
+import httpx
 import pytest
 from hypothesis import example, given
 from hypothesis import strategies as st
 
 from staging import RejectedError, UrlPolicy
 from staging._net.policy import plain_target, target
+from staging._net.urls import target_of
 
 ANY = UrlPolicy(None, ("http", "https"), None, private=True)
 POLICIES = (ANY, UrlPolicy.public(), UrlPolicy.discord(), UrlPolicy.only("*.example.com", "10.0.0.5", private=True))
@@ -93,6 +95,54 @@ def test_admitted_means_the_origin_and_path_of_whatwg(url):
         assert unquote_to_bytes(asked) == unquote_to_bytes(query.removeprefix("?"))
         assert found.path.isascii()
         assert not re.search(r"[\x00-\x20\x7f\\]", found.path)
+
+
+HERE = "https://a.example.com/dir/file?q"
+
+
+def followed(location):
+    """Return what a browser asks for after `HERE` has answered with this Location, as `whatwg` does."""
+    text = re.sub(r"[\t\n\r]", "", location.strip("".join(map(chr, range(0x21)))))
+    match = re.match(r"([A-Za-z][A-Za-z0-9+.-]*):", text)
+    if match and (match[1].lower() != "https" or re.match(r"[/\\]{2}", text[match.end() :])):
+        return whatwg(text)
+    text = text[match.end() :] if match else text
+    if re.match(r"[/\\]{2}", text):
+        return whatwg(f"https:{text}")
+    path, mark, query = text.partition("#")[0].partition("?")
+    path = path.replace("\\", "/")
+    if not path:
+        path, mark, query = "/dir/file", mark or "?", query if mark else "q"
+    elif not path.startswith("/"):
+        path = f"/dir/{path}"
+    return "https", "a.example.com", 443, (path, mark + query)
+
+
+@given(URLS | st.lists(PIECES, max_size=8).map("".join))
+@example("https:///evil.example/x")
+@example("http:\\\\a.example.com")
+@example("https:/a/b")
+@example("https:b?c")
+@example("/\t/evil.example/")
+@example("/\\evil.example/")
+@example("\\evil.example@a.example.com/x")
+@example("..\\x\\y?a\\b")
+@example("?a b\\c")
+@example("#x")
+def test_a_redirect_leads_where_whatwg_says(location):
+    for policy in POLICIES:
+        here = httpx.URL(HERE)
+        try:
+            url = policy.check_redirect(here, location)
+        except RejectedError:
+            continue
+        found, (scheme, host, port, (path, query)) = target_of(url), followed(location)
+        assert (found.origin.scheme, found.origin.host, found.origin.port) == (scheme, host.strip("[]"), port)
+        assert policy.check(found.url)  # what is asked for is what was judged
+        ours, _, asked = found.path.partition("?")
+        if "%2e" not in path.lower():
+            assert segments(ours) == segments(path)
+        assert unquote_to_bytes(asked) == unquote_to_bytes(query.removeprefix("?"))
 
 
 HOSTS = ("127.0.0.1", "10.0.0.1", "169.254.169.254", "192.168.1.1", "0.0.0.0")
