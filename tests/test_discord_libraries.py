@@ -41,7 +41,7 @@ def message(library, data):
     """Return the library's own message for a payload of the gateway."""
     if WANTED == "hikari":
         return library.impl.EntityFactoryImpl(mock.MagicMock()).deserialize_message(data)
-    return library.Message(state=mock.MagicMock(), channel=mock.MagicMock(), data=data)
+    return library.Message(state=mock.MagicMock(), channel=mock.MagicMock(id=4), data=data)
 
 
 def attachment(library, data):
@@ -121,15 +121,58 @@ def test_a_forwarded_message_gives_what_it_forwards(library, staged):
     assert names(outcomes) == [("StagedFile", "1.png"), ("StagedFile", "2.png")]
 
 
-def test_the_message_that_is_replied_to_is_given_beside_it(library, staged):
-    """A reply does not contain it: the bot decides whose files are meant."""
+def test_a_reply_gives_the_files_of_the_message_that_it_replies_to(library, staged):
+    def reply(cdn):
+        earlier = message_payload(payload(cdn.serve("/earlier.png", PNG), "earlier.png"))
+        data = message_payload(
+            payload(cdn.serve("/mine.png", PNG), "mine.png"),
+            type=19, message_reference={"message_id": "5", "channel_id": "4"}, referenced_message=earlier,
+        )  # fmt: skip
+        return message(library, data)
 
     def both(cdn):
-        earlier = message_payload(payload(cdn.serve("/earlier.png", PNG), "earlier.png"))
-        reply = message(library, message_payload(type=19, message_reference={"message_id": "5", "channel_id": "4"}))
-        return [reply, message(library, earlier)]
+        sent = reply(cdn)
+        return [sent, sent.referenced_message if WANTED == "hikari" else sent.reference.resolved]
 
-    assert names(staged(both)) == [("StagedFile", "earlier.png")]
+    expected = [("StagedFile", "mine.png"), ("StagedFile", "earlier.png")]
+    assert names(staged(reply)) == expected
+    assert names(staged(both)) == expected
+
+
+def test_a_reply_to_a_deleted_message_gives_its_own_files(library, staged):
+    def reply(cdn):
+        data = message_payload(
+            payload(cdn.serve("/a.png", PNG), "a.png"),
+            type=19, message_reference={"message_id": "5", "channel_id": "4"}, referenced_message=None,
+        )  # fmt: skip
+        return message(library, data)
+
+    assert names(staged(reply)) == [("StagedFile", "a.png")]
+
+
+def test_pictures_and_files_in_components_are_files(library, staged):
+    """Version 2 of components: https://docs.discord.com/developers/components/reference."""
+    if WANTED == "nextcord":
+        pytest.skip("it knows version 1 only")
+
+    def shown(cdn):
+        one, two, three, four = (media(cdn.serve(f"/{n}.png", PNG)) for n in (1, 2, 3, 4))
+        components = [
+            {"type": 12, "id": 1, "items": [{"media": one, "description": None}, {"media": two, "spoiler": False}]},
+            {"type": 17, "id": 2, "components": [
+                {"type": 13, "id": 3, "file": three, "name": "3.png", "size": len(PNG), "spoiler": False},
+                {"type": 9, "id": 4, "components": [{"type": 10, "id": 5, "content": "x"}],
+                 "accessory": {"type": 11, "id": 6, "media": four, "description": None, "spoiler": False}},
+            ]},
+        ]  # fmt: skip
+        attached = payload(two["url"], "2.png")  # an attachment is shown again
+        return message(library, message_payload(attached, components=components, flags=1 << 15))
+
+    assert names(staged(shown)) == [("StagedFile", f"{n}.png") for n in (2, 1, 3, 4)]
+
+
+def media(url):
+    return {"url": url, "proxy_url": url, "width": 1, "height": 1, "content_type": "image/png", "loading_state": 2}
 
 
 def test_a_voice_message_is_a_file(library, staged):
@@ -168,7 +211,8 @@ def test_a_picture_that_the_proxy_has_converted_is_what_it_is(library, staged):
     assert (file.name, file.media_type) == ("a.png", "image/webp")
 
 
-def test_a_poll_and_a_sticker_in_a_message_are_no_attachments(library, staged):
+def test_a_sticker_of_a_message_is_a_file_and_a_poll_is_none(library, staged):
+    """The sticker's URL is Discord's own, and here the policy refuses it."""
     poll = {
         "question": {"text": "Which?"}, "answers": [{"answer_id": 1, "poll_media": {"text": "This"}}],
         "expiry": "2026-01-02T00:00:00+00:00", "allow_multiselect": False, "layout_type": 1,
@@ -179,7 +223,8 @@ def test_a_poll_and_a_sticker_in_a_message_are_no_attachments(library, staged):
             library, message_payload(payload(cdn.serve("/a.png", PNG), "a.png"), poll=poll, sticker_items=[sticker])
         )
     )
-    assert names(outcomes) == [("StagedFile", "a.png")]
+    assert names(outcomes) == [("StagedFile", "a.png"), ("Failure", "Wave.png")]
+    assert outcomes[1].reason == "not_allowed"
 
 
 def test_stickers_are_files_when_they_are_given(library, staged, monkeypatch):
@@ -193,9 +238,10 @@ def test_stickers_are_files_when_they_are_given(library, staged, monkeypatch):
 def test_an_embed_is_skipped(library, staged):
     embeds = [{"type": "rich", "title": "News", "url": "https://example.com/news"}]
     sent = message(library, message_payload(embeds=embeds))
-    (skipped,) = staged(lambda _: sent.embeds)
-    assert isinstance(skipped, Skipped)
-    assert skipped.reason == "embed"
+    for source in (sent.embeds, sent, [sent, sent.embeds]):
+        (skipped,) = staged(lambda _, source=source: source)
+        assert isinstance(skipped, Skipped)
+        assert (skipped.reason, skipped.name) == ("embed", "News")
 
 
 def sound(library):

@@ -148,15 +148,67 @@ def test_a_sticker_needs_a_number_and_a_format_to_have_a_url():
     assert only({"id": 5, "format_type": 99}).url == STICKERS + "5.png"
 
 
-def test_a_messages_stickers_and_embeds_are_not_its_attachments(discord, state):
+def test_a_message_brings_its_stickers_and_names_its_embeds(discord, state):
+    """What an embed shows is behind a link that the sender pasted, and a link is no download."""
     data = message_payload(
         payload("1.png"),
-        embeds=[{"type": "rich", "url": "https://example.com"}],
+        embeds=[{"type": "rich", "title": "News", "url": "https://example.com"},
+                {"type": "image", "url": CDN + "2.png", "thumbnail": {"url": CDN + "2.png"}}],
         sticker_items=[{"id": "5", "name": "Wave", "format_type": 1}],
-    )
+    )  # fmt: skip
     message = discord.Message(state=state, channel=mock.MagicMock(), data=data)
-    assert names(data) == names(message) == ["1.png"]
-    assert names(message, message.stickers, message.embeds) == ["1.png", "Wave.png", None]
+    for source in (data, message, [message, message.embeds]):
+        assert [(each.name, each.kind) for each in intake(source)] == [
+            ("1.png", "image"), ("Wave.png", "image"), ("News", "embed"), (None, "embed"),
+        ]  # fmt: skip
+        assert intake(source)[3].url == CDN + "2.png"
+    assert names(message, message.stickers) == ["1.png", "News", None, "Wave.png"]
+
+
+def test_a_message_of_stickers_alone_is_its_stickers():
+    sticker = {"id": "123", "name": "wave", "format_type": 1}
+    assert only(message_payload(sticker_items=[sticker])).url == STICKERS + "123.png"
+    assert only(message_payload(stickers=[sticker])).name == "wave.png"
+    assert names(message_payload(sticker_items=[sticker], stickers=[sticker])) == ["wave.png"]
+
+
+def test_a_reply_brings_the_files_of_the_message_that_it_replies_to():
+    """Bots that looked at the reply alone: https://github.com/NousResearch/hermes-agent/issues/44724."""
+    first = message_payload(payload("0.png"))
+    earlier = message_payload(payload("1.png"), embeds=[{"type": "rich"}], referenced_message=first)
+    data = message_payload(payload("2.png"), type=19, referenced_message=earlier)
+    resolved = types.SimpleNamespace(attachments=earlier["attachments"])
+    message = types.SimpleNamespace(attachments=data["attachments"], reference=types.SimpleNamespace(resolved=resolved))
+    assert names(data) == names(message) == ["2.png", "1.png"]
+    assert names(message, resolved) == names([message, [resolved]]) == ["2.png", "1.png"]  # what is given counts once
+    assert names(message, earlier["attachments"], message) == ["2.png", "1.png", "2.png"]
+    message.reference.resolved = None
+    assert names(message) == ["2.png"]
+
+
+def test_a_forward_without_snapshots_is_the_message_that_it_refers_to():
+    reference = {"type": 1, "message_id": "9"}
+    referenced = message_payload(payload("1.png"))
+    assert names(message_payload(message_reference=reference, referenced_message=referenced)) == ["1.png"]
+    forward = message_payload(forwarded=[[payload("2.png")]], referenced_message=referenced)
+    assert names(forward) == ["2.png"]
+
+
+def test_pictures_in_components_are_files_of_a_message():
+    """A message of components has no other lists: https://docs.discord.com/developers/components/reference."""
+    gallery = {"type": 12, "items": [{"media": {"url": CDN + "1.png?ex=2", "content_type": "image/png"}}, {"media": 7}]}
+    thumbnail = {"type": 11, "media": {"url": CDN + "2.png"}}
+    section = {"type": 9, "components": [{"type": 10, "content": "x"}], "accessory": thumbnail}
+    button = {"type": 2, "style": 5, "url": "https://example.com", "label": "x"}
+    file = {"type": 13, "file": {"url": CDN + "3.pdf"}, "name": "3.pdf", "size": 7}
+    row = {"type": 1, "components": [button]}
+    container = {"type": 17, "components": [section, row, {"type": 17, "components": [gallery, file]}]}
+    found = intake(message_payload(components=[container]))
+    assert [each.url for each in found] == [CDN + "2.png", CDN + "1.png?ex=2", CDN + "3.pdf"]
+    assert names(message_payload(payload("1.png"), components=[gallery])) == ["1.png"]
+    for _ in range(9):
+        container = {"type": 17, "components": [container]}
+    assert intake(message_payload(components=[container])) == []
 
 
 def test_an_embed_is_never_a_download_and_needs_no_url(discord):
@@ -318,15 +370,27 @@ def test_a_telegram_file_is_downloaded_if_its_path_is_a_url():
 SLACK = "https://files.slack.com/files-pri/T1-F2/a.png"
 
 
-def test_a_slack_message_is_its_files_and_not_the_previews_of_its_links():
+def test_a_slack_message_is_its_files_and_names_the_previews_of_its_links():
     file = {"id": "F2", "name": "a.png", "url_private": SLACK, "mode": "hosted"}
     preview = {"fallback": "Example", "title": "Example", "title_link": "https://example.com", "id": 1}
     message = {"type": "message", "text": "see", "files": [file, {"id": "F1", "mode": "tombstone"}]}
-    good, gone = intake(message | {"attachments": [preview]})
+    good, gone, link = intake(message | {"attachments": [preview]})
     assert (good.url, good.name) == (SLACK, "a.png")
+    assert (link.kind, link.name, link.url) == ("embed", "Example", "https://example.com")
     assert unusable(gone).detail == "the file was deleted"
     assert intake({"type": "message", "text": "nothing"}) == []
-    assert intake({"type": "message", "text": "a link", "attachments": [preview]}) == []
+    assert only({"type": "message", "text": "a link", "attachments": [preview]}).kind == "embed"
+
+
+def test_a_slack_message_that_was_shared_gives_its_files():
+    """A shared message lies among the attachments: https://docs.slack.dev/reference/events/message."""
+    shared = {
+        "is_msg_unfurl": True, "is_share": True, "fallback": "[May 1st] ann: see", "from_url": "https://x.slack.com/a",
+        "files": [{"id": "F2", "name": "a.png", "url_private": SLACK, "mode": "hosted"}],
+    }  # fmt: skip
+    assert only({"type": "message", "text": "", "attachments": [shared]}).url == SLACK
+    without = {"type": "message", "text": "", "attachments": [shared | {"files": []}, {"fallback": "x"}]}
+    assert [each.kind for each in intake(without)] == ["embed"]
 
 
 TEAMS = {"contentType": "application/vnd.microsoft.teams.file.download.info", "name": "a.png"}
@@ -367,6 +431,8 @@ def test_an_interaction_is_its_resolved_attachments():
     assert names(data) == names({"attachments": attachments}) == names(attachments.values()) == ["1.png", "2.png"]
     assert names(by_hikari) == names(by_hikari.resolved) == ["1.png"]
     assert intake(interaction | {"data": {"name": "ask"}}) == []
+    of_a_message = {"target_id": "9", "resolved": {"messages": {"9": message_payload(payload("3.png"))}}}
+    assert names(interaction | {"data": of_a_message}) == ["3.png"]
     assert intake(types.SimpleNamespace(application_id=2, resolved=None)) == []
 
 
@@ -381,6 +447,7 @@ def test_a_telegram_message_is_its_file_and_a_photo_its_largest_size():
     assert "get_file" in unusable(attachment).hint
     assert intake(chat | {"text": "hello"}) == []
     assert len(intake(chat | {"animation": document, "document": document})) == 1
+    assert names(chat | {"text": "what is it?", "reply_to_message": chat | {"document": document}}) == ["a.pdf"]
 
 
 def test_python_telegram_bots_objects():

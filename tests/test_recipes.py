@@ -195,6 +195,8 @@ async def test_a_message_and_the_one_that_it_replies_to(tmp_path):
         reply.reference = SimpleNamespace(resolved=message(cdn, "earlier.png"))
         await run(REPLY, stage=stage, discord=discord, message=reply)
         assert [file.name for file in stage.files] == ["reply.png", "reply.png", "earlier.png"]
+        await stage.download(reply.attachments)
+        assert len(stage.files) == 4
 
 
 async def test_a_stage_for_a_conversation(tmp_path):

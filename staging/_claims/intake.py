@@ -18,17 +18,13 @@ from numbers import Number
 from pathlib import Path
 from typing import Any
 
+from staging._claims.messages import Beside, Broken, is_message, items, message_parts
 from staging._claims.reading import claimed, headers_of, is_url_object, of_claims, of_url, read, read_text
 from staging._errors import RejectedError
 from staging._models import Attachment
 from staging._text import bare_url, one_line
 
 _MAX_DEPTH = 16  # deeper than honest nesting goes; without it a list that contains itself would never end
-_ABSENT = object()
-
-_SNAPSHOT_KEYS = ("message_snapshots", "snapshots")  # the latter: py-cord
-# https://core.telegram.org/bots/api#message; an animation is a document too, for old clients
-_TELEGRAM_KEYS = ("animation", "audio", "document", "photo", "sticker", "video", "video_note", "voice")
 
 # What libraries have in place of None: a reply to a message that was deleted, an option that was left out.
 _NOTHING = frozenset({"DeletedReferencedMessage", "_MissingSentinel", "UndefinedType"})
@@ -62,8 +58,9 @@ def intake(*sources: Any) -> list[Attachment]:
     * a mapping or an object with a URL: attachments and stickers of discord.py, py-cord, disnake, nextcord and hikari,
       the gateway's payloads of them, files of Slack, Telegram and Teams, and the like;
     * an embed, or a part of a message that is no file; it has the kind ``embed`` and need not have a URL;
-    * a message, object or payload: its attachments, then those of its forwarded snapshots; an interaction's resolved
-      attachments. Its stickers and embeds only count if they are given themselves;
+    * a message, object or payload: its attachments, those of its forwarded snapshots, and the pictures and files in its
+      components; then its stickers, its embeds, which are no downloads, and the files of the message that it replies
+      to. What of the latter is given itself counts once. An interaction: its resolved attachments and messages;
     * bytes, an object with `read`, an upload with a `file`, a `Path`;
     * an `Attachment`, which is returned as it is;
     * an iterable of any of these. None in it, none returned;
@@ -85,21 +82,24 @@ def intake(*sources: Any) -> list[Attachment]:
     for source in sources:
         if _is(source, _NO_SOURCES):
             raise TypeError(f"{_described(source)} cannot be staged; {_HOW}")
-    return [attachment for source in sources for attachment in _walk(source, 0, trusted=True)]
+    found = [each for source in sources for each in _walk(source, 0, trusted=True)]
+    given = {id(attachment.source) for attachment, beside in found if not beside}
+    return [attachment for attachment, beside in found if not (beside and id(attachment.source) in given)]
 
 
-def _walk(source: Any, depth: int, *, trusted: bool) -> Iterator[Attachment]:
+def _walk(source: Any, depth: int, *, trusted: bool, beside: bool = False) -> Iterator[tuple[Attachment, bool]]:
+    """Yield each attachment, and whether it only stands beside a message."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"attachments nested more than {_MAX_DEPTH} deep, or a list that contains itself")
     if source is None or type(source).__name__ in _NOTHING:
         return
     found, parts = _taken(source, trusted=trusted)
     if found is not None:
-        yield found
+        yield found, beside
         return
-    trusted = trusted and _is_list(source)
+    trusted, beside = trusted and _is_list(source), beside or isinstance(source, Beside)
     for part in parts:
-        yield from _walk(part, depth + 1, trusted=trusted)
+        yield from _walk(part, depth + 1, trusted=trusted, beside=beside)
 
 
 def _taken(source: Any, *, trusted: bool) -> tuple[Attachment | None, Iterable[Any]]:
@@ -109,11 +109,7 @@ def _taken(source: Any, *, trusted: bool) -> tuple[Attachment | None, Iterable[A
         parts = None if found else _parts(source)
         return (found or claimed(source, ""), ()) if parts is None else (None, parts)
     except Exception:  # noqa: BLE001  # a foreign object may raise from anything, `__class__` even
-        return Attachment("", source=_Broken()), ()
-
-
-class _Broken:
-    """Stands for a source that raised when it was read."""
+        return Attachment("", source=Broken()), ()
 
 
 def _is(source: Any, kinds: Any) -> bool:
@@ -133,7 +129,7 @@ def _single(source: Any, *, trusted: bool) -> Attachment | None:
         return Attachment("", data=source if isinstance(source, bytes) else None, source=source)
     if found := of_claims(source):
         return found
-    if _is_message(source) or isinstance(source, Mapping):
+    if is_message(source) or isinstance(source, Mapping):
         return None
     return _of_path(source, trusted=trusted) if isinstance(source, os.PathLike) else _of_reader(source)
 
@@ -198,94 +194,8 @@ def _parts(source: Any) -> Iterable[Any] | None:
 
     The source has no URL of its own.
     """
-    resolved = _resolved(source)
-    if resolved is not None:
-        return resolved
-    if _is_message(source):
-        return _message_parts(source)
-    if isinstance(read(source, "message_id"), int) and read(source, "chat") is not None:
-        return _telegram_parts(source)
-    return _items(source) if _is_list(source) else None
-
-
-def _is_message(source: Any) -> bool:
-    """Tell whether this is a message.
-
-    Its lists show it. Some platforms leave them out when they are empty.
-    """
-    if any(read(source, key, _ABSENT) is not _ABSENT for key in ("attachments", "message_snapshots")):
-        return True
-    if not isinstance(source, Mapping):
-        return False
-    return "files" in source or (read(source, "type") == "message" and read(source, "mode") is None)
-
-
-def _resolved(source: Any) -> Iterable[Any] | None:
-    """Return the attachments of an interaction's options, or None.
-
-    It is None if this is no interaction.
-    """
-    data = read(source, "data")
-    holder = read(data, "resolved") if isinstance(data, Mapping) else read(source, "resolved")
-    attachments = read(holder, "attachments")
-    if isinstance(attachments, Mapping | list | tuple):
-        return [_several(attachments)]
-    is_interaction = isinstance(read(source, "application_id"), str | int) and not _is_message(source)
-    return [] if is_interaction else None
-
-
-def _message_parts(message: Any) -> list[Any]:
-    snapshots = [each for key in _SNAPSHOT_KEYS for each in _items(_several(read(message, key)))]
-    # gateway payloads and py-cord wrap the forwarded message; discord.py, disnake and hikari do not
-    holders = [message] + [each if _has_attachments(each) else read(each, "message") for each in snapshots]
-    files = [_several(read(message, "files"))] if isinstance(message, Mapping) else []
-    parts = (part for holder in holders for part in _items(_several(read(holder, "attachments"))))
-    return files + [part for part in parts if not _is_preview(part)]
-
-
-def _is_preview(part: Any) -> bool:
-    """Tell whether this is Slack's preview of a link.
-
-    It is among a message's attachments, and it is no file.
-    """
-    return isinstance(part, Mapping) and isinstance(read(part, "fallback"), str) and of_claims(part) is None
-
-
-def _telegram_parts(message: Any) -> list[Any]:
-    """Return the one file of a message.
-
-    A photo is a list of sizes. The last one counts, which is the largest.
-    """
-    found = next((file for key in _TELEGRAM_KEYS if (file := read(message, key))), None)
-    return [found[-1] if isinstance(found, list | tuple) else found]
-
-
-def _has_attachments(source: Any) -> bool:
-    return read(source, "attachments") is not None
-
-
-def _several(value: Any) -> Iterable[Any]:
-    """Return the entries of a list or a mapping in a message.
-
-    Anything else has none. It may be UNDEFINED, which hikari puts where it was told nothing.
-    """
-    if isinstance(value, Mapping):  # resolved attachments have their number as the key
-        try:
-            return list(value.values())
-        except Exception:  # noqa: BLE001  # a foreign mapping may raise anything
-            return ()
-    return value if isinstance(value, Iterable) and not isinstance(value, str | bytes) else ()
-
-
-def _items(several: Iterable[Any]) -> Iterator[Any]:
-    """Yield the entries, and a broken one where the iteration fails."""
-    if isinstance(several, types.GeneratorType):  # the caller's own code: the caller must see its mistakes
-        yield from several
-        return
-    try:
-        yield from several
-    except Exception:  # noqa: BLE001  # a foreign iterator may raise anything
-        yield _Broken()
+    parts = message_parts(source)
+    return items(source) if parts is None and _is_list(source) else parts
 
 
 # ── what there is no file of ─────────────────────────────────────────────────────────────────────────────────────────
@@ -310,7 +220,7 @@ def unusable(attachment: Attachment) -> RejectedError | None:
             return None
         return _absent(source)
     except Exception:  # noqa: BLE001  # a foreign object may raise anything
-        return _absent(_Broken())
+        return _absent(Broken())
 
 
 def _unsendable(attachment: Attachment) -> RejectedError | None:
@@ -327,7 +237,7 @@ def _absent(source: Any) -> RejectedError:
 
     Its words fit the platform that the source is from.
     """
-    if isinstance(source, _Broken):
+    if isinstance(source, Broken):
         return RejectedError("invalid", "its description cannot be read")
     state = next((why for key in ("mode", "file_access") if (why := _GONE.get(read_text(source, key) or ""))), None)
     if state:

@@ -83,9 +83,18 @@ def of_claims(source: Any) -> Attachment | None:
 
     It must have a URL, or be an embed.
     """
-    url = _url(source)
+    url = url_of(source)
     embed = _is_embed(source) or (url is None and _is_inline(source))
     return None if url is None and not embed else claimed(source, url or "", embed=embed)
+
+
+def preview(source: Any) -> Attachment:
+    """Return what an embed claims, or Slack's preview of a link.
+
+    It is no download, whatever it shows.
+    """
+    url = url_of(source) or read_text(source, "from_url", "title_link") or ""
+    return claimed(source, url, embed=True)
 
 
 def claimed(source: Any, url: str, *, embed: bool = False) -> Attachment:
@@ -131,7 +140,8 @@ def _url_text(value: Any) -> str | None:
         return None
 
 
-def _url(source: Any) -> str | None:
+def url_of(source: Any) -> str | None:
+    """Return the URL of a mapping or an object, or None."""
     return next((url for value in _urls(source) if (url := _url_text(value))), None)
 
 

@@ -22,6 +22,8 @@ KEYS = (
     "type", "kind", "size", "file_size", "description", "alt_text", "headers", "file_path", "file_id", "id", "mode",
     "file_access", "format_type", "attachments", "message_snapshots", "snapshots", "message", "message_id", "chat",
     "photo", "document", "files", "data", "resolved", "application_id", "fallback", "read", "file",
+    "embeds", "stickers", "sticker_items", "components", "items", "children", "accessory", "media", "messages",
+    "referenced_message", "reference", "reply_to_message", "from_url",
 )  # fmt: skip
 
 
