@@ -32,6 +32,10 @@ hypothesis.settings.load_profile(os.environ.get("STAGING_HYPOTHESIS", "default")
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in its background so
     signal.signal(signal.SIGINT, signal.default_int_handler)  # and every command tested here would inherit it
 
+if sys.dont_write_bytecode:  # set in many containers: each of the hundreds of interpreters that are started here
+    sys.dont_write_bytecode = False  # would compile what it imports anew, which doubles the suite's time
+    os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
+
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
 
 
