@@ -80,7 +80,7 @@ class Turns:
                     self._lines.remove(line)
             raise
         finally:
-            if self._looking is turn:
+            if self._looking in {None, turn}:  # None: it was called to check, and got its turn first
                 self._looking = None
                 if self._lines:
                     self._lines[0].waiting[0].called.set()  # checks from now on

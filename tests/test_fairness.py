@@ -121,6 +121,32 @@ async def test_a_slow_download_lends_its_turn_to_another_stage_and_takes_it_agai
     assert (turns.running, turns.waiting) == (0, 0)
 
 
+async def test_who_is_called_to_check_and_gets_a_turn_first_calls_the_next_one():
+    """Otherwise nobody checks any more, and downloads that receive nothing keep every turn to their end."""
+    turns = Turns(1)
+    async with anyio.create_task_group() as group:
+
+        async def leave_at_once():
+            async with Turn(Line(turns), Reservation()):
+                pass  # the second has been called, and has the turn before it has run
+
+        async def receive_nothing():
+            async with Turn(Line(turns), Reservation()):
+                await anyio.sleep_forever()
+
+        async def borrow():
+            async with Turn(Line(turns), Reservation()):
+                group.cancel_scope.cancel()
+
+        async with Turn(Line(turns), Reservation()):
+            for number, work in enumerate((leave_at_once, receive_nothing, borrow)):
+                group.start_soon(work)
+                while turns.waiting == number:
+                    await anyio.lowlevel.checkpoint()
+        with anyio.fail_after(5):
+            await anyio.sleep_forever()
+
+
 async def test_a_download_that_receives_keeps_its_turn(monkeypatch):
     monkeypatch.setattr(turns_module, "SETTLING", 0)
     turns, looks, lend = Turns(1), [], Turns._lend
