@@ -124,7 +124,7 @@ def cost_of(content: IO[bytes], task: str, **options) -> tuple[str, float, float
         command, input=None, stdin=content, capture_output=True, env=_process._environment(), check=True, timeout=60
     )
     said, status, seconds, memory = json.loads(done.stdout)
-    refused = [key for key in output.REASONS if said.endswith(output.frame(output.REFUSAL, key.encode()).decode())]
+    refused = [key for key in output.REASONS if said.endswith(f"x\0\0\0{chr(len(key))}{key}")]
     return refused[0] if refused else str(status), seconds, memory
 
 

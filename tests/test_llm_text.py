@@ -7,9 +7,9 @@ import pytest
 from llm_stage import stage_of, staged_file
 
 from staging import Attachment, llm
-from staging.llm._converter import text as texts
 from staging.llm._converter.clean import Cleaner
-from staging.llm._converter.text import decide, detect, looks_like_text
+from staging.llm._converter.detection import UNKNOWN, detect
+from staging.llm._converter.text import decide, looks_like_text
 from staging.llm._files import UnreadableError
 from staging.llm.extract import Excerpt, text_of
 
@@ -149,7 +149,7 @@ def test_a_guess_says_that_it_is_one():
 
 
 def test_noise_has_no_encoding():
-    assert detect(bytes(range(0x80, 0xA0)) * 4) == texts.UNKNOWN
+    assert detect(bytes(range(0x80, 0xA0)) * 4) == UNKNOWN
 
 
 LINE = b"2026-03-01 09:00:00 INFO service started on port 8080\n"

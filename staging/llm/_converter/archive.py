@@ -16,8 +16,9 @@ from typing import IO, Any
 
 from staging.llm._converter import markdown
 from staging.llm._converter.clean import Cleaner
+from staging.llm._converter.detection import decoded
 from staging.llm._converter.output import BROKEN, Output
-from staging.llm._converter.text import decoded, looks_like_text
+from staging.llm._converter.text import looks_like_text
 
 MAX_LISTED = 2000
 MAX_UNPACKED = 32 * 1_048_576  # bytes of a compressed text that are shown, or of a tar that is looked through

@@ -12,8 +12,8 @@ from collections.abc import Iterator
 from typing import IO
 
 from staging.llm._converter import markdown, page
+from staging.llm._converter.detection import decoded
 from staging.llm._converter.output import DEEP, Output
-from staging.llm._converter.text import decoded
 
 _HEADS = ("From", "To", "Cc", "Reply-To", "Date", "Subject")
 _DEEPEST = 8  # mails within mails

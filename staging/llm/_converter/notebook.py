@@ -7,8 +7,8 @@ import json
 from collections.abc import Iterator, Mapping
 from typing import IO, Any
 
+from staging.llm._converter.detection import decoded
 from staging.llm._converter.output import BROKEN, Output
-from staging.llm._converter.text import decoded
 
 MAX_OUTPUT = 20_000  # characters of one cell's output
 

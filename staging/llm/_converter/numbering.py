@@ -5,7 +5,7 @@ The source is ECMA-376 part 1, 17.7 and 17.9.
 
 import re
 from collections import defaultdict
-from dataclasses import dataclass
+from typing import NamedTuple
 from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter.package import Package, attribute, below
@@ -16,15 +16,13 @@ _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "x
           (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class _Level:
+class _Level(NamedTuple):
     form: str = "bullet"
     text: str = ""
     start: int = 1
 
 
-@dataclass(frozen=True, slots=True)
-class _Style:
+class _Style(NamedTuple):
     heading: int = 0
     number: str = ""
     level: int = 0

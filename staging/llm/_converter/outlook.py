@@ -7,9 +7,9 @@ import struct
 from typing import IO, Any
 
 from staging.llm._converter import markdown, page
+from staging.llm._converter.detection import decoded
 from staging.llm._converter.ole import open_ole, stream
 from staging.llm._converter.output import Output
-from staging.llm._converter.text import decoded
 
 _HEADS = (
     ("From", "0C1A"),

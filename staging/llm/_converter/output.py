@@ -69,11 +69,6 @@ def refuse(reason: str) -> NoReturn:
     raise RefusedError(reason)
 
 
-def frame(kind: bytes, content: bytes) -> bytes:
-    """Return `content` as the parent expects it."""
-    return kind + len(content).to_bytes(4, "big") + content
-
-
 class Output:
     """Takes what a reader finds, at most `MAX_CHARS` characters of text.
 
@@ -126,10 +121,10 @@ class Output:
         """
         self._write(REMARK, words[:MAX_REMARK].encode("utf-8", "replace"))
 
-    def data(self, data: bytes) -> None:
-        """Write one whole thing of bytes, such as a picture."""
+    def data(self, *pieces: bytes) -> None:
+        """Write one whole thing of bytes, such as a picture and what is said of it."""
         self._has_data = True
-        self._write(DATA, data)
+        self._write(DATA, *pieces)
 
     def refuse(self, reason: str) -> NoReturn:
         """End the conversion for one of `REASONS`.
@@ -142,6 +137,7 @@ class Output:
         """Tell the parent that the conversion was refused."""
         self._write(REFUSAL, reason.encode("ascii"))
 
-    def _write(self, kind: bytes, content: bytes) -> None:
-        if content:
-            self._out.write(frame(kind, content))
+    def _write(self, kind: bytes, *pieces: bytes) -> None:
+        if size := sum(map(len, pieces)):
+            self._out.write(kind + size.to_bytes(4, "big"))
+            self._out.writelines(pieces)

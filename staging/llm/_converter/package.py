@@ -8,8 +8,7 @@ import io
 import posixpath
 import zipfile
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser  # see `check_prolog`
 from xml.parsers import expat
 
@@ -57,8 +56,7 @@ _NAMESPACES = {
 # fmt: on
 
 
-@dataclass(frozen=True, slots=True)
-class Relation:
+class Relation(NamedTuple):
     """Says where one part refers to.
 
     The target is another part of the package by its name, or an address outside.

@@ -15,9 +15,9 @@ from typing import IO, Any
 from xml.etree.ElementTree import Element  # made here, nothing is parsed by it
 
 from staging.llm._converter import markdown
+from staging.llm._converter.detection import decoded
 from staging.llm._converter.formulas import equation
 from staging.llm._converter.output import Output
-from staging.llm._converter.text import decoded
 
 # fmt: off
 _INLINE = {

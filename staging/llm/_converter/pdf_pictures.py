@@ -97,7 +97,7 @@ def read(
         page = document[number]
         bitmap = drawn(page, bounds)
         kind, size, data = pictured(bitmap, max_bytes, types)
-        out.data(f"{kind} {size[0]} {size[1]} page {number + 1:,} of {len(document):,}\n".encode() + data)
+        out.data(f"{kind} {size[0]} {size[1]} page {number + 1:,} of {len(document):,}\n".encode(), data)
         bitmap.close()
         page.close()
 

@@ -11,8 +11,7 @@ import contextlib
 import importlib
 import io
 from collections.abc import Collection, Iterator
-from dataclasses import dataclass, replace
-from typing import IO, Any
+from typing import IO, Any, NamedTuple
 
 from staging.llm._converter import structure
 from staging.llm._converter.bounds import MB
@@ -20,18 +19,21 @@ from staging.llm._converter.colours import ground_of, laid_on, seen, to_srgb
 from staging.llm._converter.output import BROKEN, NEEDS_HEIF, NEEDS_IMAGES, NO_FIT, PIXELS, Output, RefusedError, refuse
 from staging.llm._converter.shrinking import shrunk
 from staging.llm._converter.sizes import Bounds, parts
+from staging.llm._converter.tasks import DECODERS
 
-DECODERS = ("Jpeg", "Mpo", "Png", "Gif", "WebP", "Bmp", "Tiff", "Ico", "Avif", "Jpeg2K", "Psd")
 LOSSY = {"JPEG", "MPO", "HEIF", "AVIF"}  # made anew as JPEG; what was drawn (PNG, GIF, BMP, TIFF) stays exact
 MUCH_DECODED = 320 * MB  # a page at 600 dpi in black and white takes 35 MB, in colour 139 MB
 BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # a pixel takes in memory; others 4
 MORE_BYTES = {"HEIF": 4, "AVIF": 4, "WEBP": 4, "JPEG2000": 16}  # that the decoder takes besides
 STILL = {"MPO", "PSD", "ICO"}  # their further pictures are previews and layers
 ORIENTATION = 0x0112
+TURNS = {  # CIPA DC-008, 4.6.4; Pillow's own function for it also writes the EXIF anew
+    2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
+    8: "ROTATE_90",
+}  # fmt: skip
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(NamedTuple):
     """Says what the provider takes, like `Wanted` of the parent."""
 
     types: frozenset[str]
@@ -67,8 +69,7 @@ def read(
         return
     image = open_picture(data)
     check_memory(image, wish)
-    clean = copy_of(data, kind)
-    if kept := as_it_is(image, clean, kind, wish):
+    if kept := as_it_is(image, data, kind, wish):
         frames = frames_of(image)
         give(out, kind, image.size, kept, f"it moves, {frames:,} frames" if frames > 1 else "")
         return
@@ -78,7 +79,7 @@ def read(
 
 def give(out: Output, kind: str, size: tuple[int, int], data: bytes, remark: str) -> None:
     """Write a picture with its type, its size and words about it."""
-    out.data(f"{kind} {size[0]} {size[1]} {remark}\n".encode() + data)
+    out.data(f"{kind} {size[0]} {size[1]} {remark}\n".encode(), data)
 
 
 def unchanged(data: bytes, kind: str, wish: Wish) -> tuple[str, tuple[int, int], bytes, str]:
@@ -99,21 +100,6 @@ def unchanged(data: bytes, kind: str, wish: Wish) -> tuple[str, tuple[int, int],
     return kind, (0, 0), structure.with_orientation(clean, orientation), told
 
 
-def copy_of(data: bytes, kind: str) -> bytes:
-    """Return a copy without metadata.
-
-    There is none of a JPEG that ends early, since a decoder may still show its beginning.
-    """
-    if not kind:
-        return b""
-    try:
-        return structure.whole(data, kind)
-    except RefusedError:
-        if kind == "image/jpeg":
-            return b""
-        raise
-
-
 def open_picture(data: bytes) -> Any:
     """Read no more than the header.
 
@@ -123,7 +109,7 @@ def open_picture(data: bytes) -> Any:
     pil.MAX_IMAGE_PIXELS = None  # Pillow's check warns at one number and raises at twice that; ours is stricter
     for decoder in DECODERS:
         with contextlib.suppress(ImportError):
-            importlib.import_module(f"PIL.{decoder}ImagePlugin")
+            importlib.import_module(decoder)
     is_heif = data[4:8] == b"ftyp" and data[8:12] != b"avif"
     if is_heif:
         try:
@@ -168,23 +154,26 @@ def frames_of(image: Any) -> int:
         return 1
 
 
-def as_it_is(image: Any, clean: bytes, kind: str, wish: Wish) -> bytes:
-    """Return the copy if it can be given as it is.
+def as_it_is(image: Any, data: bytes, kind: str, wish: Wish) -> bytes:
+    """Return a copy without metadata if it can be given as it is.
 
     The provider must take it, and a model must see what its author saw. Otherwise the result is empty.
     """
-    if not clean or kind not in wish.types or len(clean) > wish.max_bytes:
+    fits = wish.bounds.fit(*image.size) == image.size and image.getexif().get(ORIENTATION, 1) == 1
+    if not kind or (kind == "image/jpeg" and not fits):  # to walk through a photo costs a third of decoding it
         return b""
-    if wish.bounds.fit(*image.size) != image.size or image.getexif().get(ORIENTATION, 1) != 1:
-        return b""
-    if frames_of(image) > 1 and not (kind == "image/gif" and wish.motion):
+    try:
+        clean = structure.whole(data, kind)
+    except RefusedError:
+        if kind == "image/jpeg":  # a decoder may still show the beginning of one that ends early
+            return b""
+        raise
+    moves = frames_of(image) > 1 and not (kind == "image/gif" and wish.motion)
+    if moves or not fits or kind not in wish.types or len(clean) > wish.max_bytes:
         return b""
     image.load()
-    if image.mode not in {"1", "L", "P", "RGB", "RGBA", "LA"} or deep(clean, kind):
-        return b""
-    if is_lost(image) or to_srgb(image, image.info.get("icc_profile")) is not image:
-        return b""
-    return clean
+    strange = image.mode not in {"1", "L", "P", "RGB", "RGBA", "LA"} or deep(clean, kind) or is_lost(image)
+    return b"" if strange or to_srgb(image, image.info.get("icc_profile")) is not image else clean
 
 
 def deep(clean: bytes, kind: str) -> bool:
@@ -232,7 +221,7 @@ def parted(
 ) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
     """Yield the parts of a long picture, from its beginning to its end."""
     boxes = parts(image.size, wish.bounds)
-    each = replace(wish, max_bytes=wish.max_bytes // len(boxes))
+    each = wish._replace(max_bytes=wish.max_bytes // len(boxes))
     whole = f"{image.width:,} x {image.height:,}"
     for number, box in enumerate(boxes, 1):
         piece = image.crop(box)
@@ -259,7 +248,12 @@ def made_of(
 
 def upright(image: Any) -> Any:
     """Turn it as its EXIF says, since that is lost."""
-    return importlib.import_module("PIL.ImageOps").exif_transpose(image)
+    turn = TURNS.get(image.getexif().get(ORIENTATION, 1))
+    if turn is None:
+        return image
+    turned = image.transpose(getattr(importlib.import_module("PIL.Image").Transpose, turn))
+    turned.info = {key: value for key, value in image.info.items() if key != "exif"}
+    return turned
 
 
 def fitted(image: Any, max_bytes: int, types: Collection[str], *, exact: bool) -> tuple[str, Any, bytes]:

@@ -6,7 +6,7 @@ A row begins with its number, and columns have their letters.
 import csv
 import io
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
+from typing import NamedTuple
 
 from staging.llm._converter import markdown
 from staging.llm._converter.output import MAX_CHARS, Output
@@ -15,8 +15,7 @@ WIDE_GAP = 12  # empty cells, above which a cell tells its own place
 _LIST = 100  # sheets that are named in front
 
 
-@dataclass(frozen=True, slots=True)
-class Title:
+class Title(NamedTuple):
     """Holds a sheet's name, and whether its reader would see it."""
 
     name: str

@@ -19,8 +19,7 @@ import select
 import signal
 import socket
 import warnings
-from dataclasses import dataclass
-from typing import NoReturn
+from typing import NamedTuple, NoReturn
 
 from staging.llm._converter.output import BEGUN, CANNOT_FORK
 from staging.llm._converter.sandbox import Sandbox, library_folders
@@ -30,8 +29,7 @@ _PACKET = 65_536
 _ROUNDS = 100  # of killing what a converter left, should that have children meanwhile
 
 
-@dataclass(slots=True)
-class _Child:
+class _Child(NamedTuple):
     """A converter at work.
 
     Attributes:

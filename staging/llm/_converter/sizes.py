@@ -1,7 +1,7 @@
 """Compute the size of a picture and the number of its parts."""
 
 import math
-from dataclasses import dataclass
+from typing import NamedTuple
 
 _LONG = 3  # times as long as wide: a screenshot of a page or a chat
 _LEGIBLE = 0.7  # of its size: smaller, text of a screen cannot be read
@@ -11,8 +11,7 @@ MAX_PARTS = 8
 """Parts of one long picture, at the most."""
 
 
-@dataclass(frozen=True, slots=True)
-class Bounds:
+class Bounds(NamedTuple):
     """What a picture may measure.
 
     Attributes:

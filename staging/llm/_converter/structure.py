@@ -6,6 +6,7 @@ A provider decodes what it is sent, and refuses the whole conversation for a dam
 parts that draw: no position, no name, no thumbnail, nothing before the beginning and nothing behind the end.
 """
 
+import re
 import struct
 import zlib
 from collections.abc import Iterator
@@ -17,6 +18,7 @@ _PNG_DRAWS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"s
 _PNG_DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}  # RFC 2083, 4.1.1
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length (ITU-T T.81, B.1.1.3)
 _JPEG_DROPS = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # APP1 to APP13 and APP15, comments; APP14 says how colours are kept
+_JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)  # neither a stuffed byte nor a restart marker
 _JPEG_ICC = b"ICC_PROFILE\0"
 _WEBP_FLAGS = 0x20 | 0x08 | 0x04  # of VP8X: ICC profile, EXIF, XMP (RFC 9649, 2.7)
 _ANIMATED = 0x02
@@ -129,15 +131,9 @@ def _jpeg(data: bytes) -> Iterator[bytes]:
 
 
 def _end_of_scan(data: bytes, place: int) -> int:
-    """Return the place of the next marker that ends the coded data.
-
-    A stuffed byte or a restart marker does not end it.
-    """
-    while True:
-        place = data.index(b"\xff", place)
-        if data[place + 1] not in {0x00, *range(0xD0, 0xD8)}:
-            return place
-        place += 2
+    """Return the place of the marker that ends the coded data."""
+    found = _JPEG_SCAN_END.search(data, place)
+    return found.start() if found else refuse(BROKEN)
 
 
 def jpeg_orientation(data: bytes) -> int:

@@ -4,15 +4,13 @@ import contextlib
 import importlib
 import warnings
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import IO
+from typing import IO, NamedTuple
 
 from staging.llm._converter.bounds import MB, limit_resources
 from staging.llm._converter.output import BROKEN, MEMORY, FullError, Output, RefusedError
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Task:
+class Task(NamedTuple):
     """How one kind of file is read.
 
     Attributes:
@@ -28,12 +26,18 @@ class Task:
     memory: int = 40 * MB
 
 
-_PILLOW = ("PIL.JpegImagePlugin", "PIL.PngImagePlugin", "PIL.GifImagePlugin", "PIL.WebPImagePlugin", "PIL.ImageOps")
+DECODERS = tuple(
+    f"PIL.{kind}ImagePlugin"
+    for kind in ("Jpeg", "Mpo", "Png", "Gif", "WebP", "Bmp", "Ppm", "Tiff", "Ico", "Avif", "Jpeg2K", "Psd")
+)
+"""Decoders of pictures; to load them costs as much as a small photo."""
+
+_PILLOW = (*DECODERS, "PIL.ImageOps", "PIL.ImageCms")
 _PAGES = ("selectolax.lexbor", "charset_normalizer")
 
 TASKS: Mapping[str, Task] = {
     "pdf": Task(module="pdf", libraries=("pypdfium2",), memory=64 * MB),
-    "encoding": Task(module="text", reader="tell_encoding", libraries=("charset_normalizer",), memory=80 * MB),
+    "encoding": Task(module="detection", reader="tell_encoding", libraries=("charset_normalizer",), memory=80 * MB),
     "docx": Task(module="word", libraries=_PAGES, memory=80 * MB),
     "xlsx": Task(module="sheets", memory=80 * MB),
     "binary_sheets": Task(module="old_sheets", reader="read_binary", libraries=("python_calamine",), memory=80 * MB),
