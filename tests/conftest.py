@@ -20,6 +20,9 @@ import hypothesis
 import pytest
 import trio
 
+from staging.llm import _process
+from staging.llm._forks import ForkServer, server_of_loop
+
 try:
     import uvloop
 except ImportError:  # not on every system
@@ -150,6 +153,33 @@ def own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterato
             patch.delenv(name, raising=False)
         patch.setattr(tempfile, "tempdir", place)
         yield
+
+
+@pytest.fixture(scope="session")
+def converter_server() -> Iterator[ForkServer]:
+    """Keep one process for converters for the whole session."""
+    server = ForkServer()
+    with contextlib.ExitStack() as held:
+        if _process.forks():
+            server.start([*_process._python(), "--serve"], _process._environment())
+            held.callback(server._close)
+        yield server
+
+
+@pytest.fixture
+def shared_converters(converter_server: ForkServer, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test use the session's process: for tests of what converters find, not of how they live and end.
+
+    To load the libraries costs more than most conversions.
+    """
+    monkeypatch.setattr(converter_server, "_holders", 1)  # it outlives the calls
+    monkeypatch.setattr(_process, "server_of_loop", lambda: converter_server)
+
+
+@pytest.fixture
+def own_converters(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Let a test start its own process, as an application does: where the others of its file share one."""
+    monkeypatch.setattr(_process, "server_of_loop", server_of_loop)
 
 
 @pytest.fixture(autouse=True)

@@ -21,6 +21,8 @@ from staging._models import MB
 from staging.llm import _media, shapes
 from staging.llm._images import ImageFacts, image_facts
 
+pytestmark = pytest.mark.usefixtures("shared_converters")
+
 ALL = [llm.anthropic_blocks, llm.openai_blocks, llm.openai_chat_blocks, llm.gemini_parts]
 PRESETS = [
     getattr(llm, name)
@@ -405,7 +407,7 @@ async def test_heic_is_converted_where_its_extra_is_installed(tmp_path):
     assert media(found)[0]["image_url"].startswith("data:image/jpeg;base64,")
 
 
-async def test_without_pypdf_a_pdf_is_sent_uncounted_unless_it_is_encrypted(tmp_path, monkeypatch):
+async def test_without_pypdf_a_pdf_is_sent_uncounted_unless_it_is_encrypted(own_converters, tmp_path, monkeypatch):
     import pypdf
 
     from staging.llm import _process

@@ -13,6 +13,8 @@ from reading import reading
 from staging import llm
 from staging.llm._converter.formats import shown
 
+pytestmark = pytest.mark.usefixtures("shared_converters")
+
 W = 'xmlns:w="http://schemas.openxmlformats.org/wordprocessingml/2006/main"'
 NAMESPACES = (
     W + ' xmlns:mc="http://schemas.openxmlformats.org/markup-compatibility/2006"'

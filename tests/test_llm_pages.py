@@ -17,6 +17,8 @@ from reading import reading
 from staging import llm
 from staging.llm._converter import ole, outlook
 
+pytestmark = pytest.mark.usefixtures("shared_converters")
+
 
 def page(body: str, head: str = "") -> bytes:
     return f"<!DOCTYPE html><html><head>{head}</head><body>{body}</body></html>".encode()

@@ -18,6 +18,8 @@ from test_llm_blocks import PRESETS, listing, media, raw
 from staging import StageClosedError, StagedFile, llm
 from staging._models import MB
 
+pytestmark = pytest.mark.usefixtures("shared_converters")
+
 PNG = image()
 DOC = pdf("page")
 OGG = b"OggS\0\2" + bytes(20) + b"\1\x13OpusHead" + bytes(60)

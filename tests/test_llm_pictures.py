@@ -22,6 +22,8 @@ from staging.llm._files import UnreadableError
 from staging.llm._frames import Frames
 from staging.llm._pictures import Wanted, pages_of, pdf_facts, picture_of, unlocked
 
+pytestmark = pytest.mark.usefixtures("shared_converters")
+
 WANTED = Wanted(max_bytes=3_000_000)
 TURNED = {  # EXIF orientation (CIPA DC-008, 4.6.4): where red, green, blue and white of the corners are stored
     1: "RGBW", 2: "GRWB", 3: "WBGR", 4: "BWRG", 5: "RBGW", 6: "GWRB", 7: "WGBR", 8: "BRWG",
@@ -348,7 +350,7 @@ def test_the_structure_is_walked_to_its_end_whatever_is_cut():
 
 
 @pytest.fixture
-def bare(monkeypatch):
+def bare(own_converters, monkeypatch):
     """An application without Pillow, in the converter's process too."""
     monkeypatch.setattr("staging.llm._pictures.is_there", lambda _: False)
     environment = _process._environment()

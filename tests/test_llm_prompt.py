@@ -17,6 +17,8 @@ from staging.llm._converter.output import Output
 from staging.llm._files import UnreadableError
 from staging.llm.extract import text_of
 
+pytestmark = pytest.mark.usefixtures("shared_converters")
+
 
 def contents(prompt: str) -> list[str]:
     """Return the blocks after the context block: each begins with a heading."""
@@ -395,7 +397,7 @@ async def test_a_disk_that_fails_midway_is_a_reason(name, content, tmp_path, mon
     assert listing.endswith("(it cannot be read (EIO))")
 
 
-async def test_a_converter_that_cannot_start_is_a_reason(tmp_path, monkeypatch):
+async def test_a_converter_that_cannot_start_is_a_reason(own_converters, tmp_path, monkeypatch):
     monkeypatch.setattr(sys, "executable", str(tmp_path / "gone"))
     with pytest.raises(UnreadableError, match=r"the converter cannot be run \(ENOENT\)"):
         await text_of(staged_file(tmp_path, "d.docx", docx()), 10)

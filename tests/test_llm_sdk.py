@@ -24,6 +24,8 @@ from llm_stage import docx, failure, image, link, moving_gif, pdf, stage_of
 
 from staging import llm
 
+pytestmark = pytest.mark.usefixtures("shared_converters")
+
 TYPES = {
     llm.anthropic_blocks: anthropic.types.ContentBlockParam,
     llm.openai_blocks: openai.types.responses.ResponseInputContentParam,

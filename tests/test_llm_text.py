@@ -13,6 +13,8 @@ from staging.llm._converter.text import decide, looks_like_text
 from staging.llm._files import UnreadableError
 from staging.llm.extract import Excerpt, text_of
 
+pytestmark = pytest.mark.usefixtures("shared_converters")
+
 RUSSIAN, POLISH = (
     "Протокол собрания: в понедельник обсуждаем бюджет.\n",
     "Zażółć gęślą jaźń. Spotkanie w poniedziałek.\n",
