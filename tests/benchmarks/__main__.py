@@ -1,10 +1,11 @@
-"""What staging costs, against what its users would do without it: P1 to P9, by one command.
+"""What staging costs, against what its users would do without it: P1 to P15, by one command.
 
     uv run --group bench python tests/benchmarks [--only P1,P2] [--rounds N] [--quick] [--out DIRECTORY]
 
 Starts an nginx of its own on loopback, runs every client in a process of its own, the clients taking turns
-(A B C A B C ...), and prints medians. A shared machine is noisy: only the ratios within one run mean anything. A client
-that is not installed is left out, and said so. Nothing here fails because of a time.
+(A B C A B C ...), and prints medians: of files on disk, and of files in memory. A shared machine is noisy: only the
+ratios within one run mean anything. A client that is not installed is left out, and said so. Nothing here fails because
+of a time. P13, the README's test command, takes minutes: it runs only by ``--only P13``.
 
 A full run writes results.svg, results.md and results.json (every single value) beside this file, or into `--out`.
 """
@@ -15,36 +16,30 @@ import contextlib
 import functools
 import importlib.util
 import json
-import mmap
 import os
 import platform
+import re
 import shutil
 import signal
 import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
-from dataclasses import dataclass
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))  # for `python -m tests.benchmarks`
 
-import peers  # noqa: E402  # found only now
+import handoff  # noqa: E402  # found only now
+import peers  # noqa: E402  # the same
 import report  # noqa: E402  # the same
+from scenarios import ALL, FAR, MB, ROUND_TRIP, SLOW, SUITE, Scenario, scenarios  # noqa: E402  # the same
 from server import Server, find_nginx, relay  # noqa: E402  # the same
+from values import Samples  # noqa: E402  # the same
 
-ALL = ("P1", "P2", "P3", "P4", "P5", "P6", "P7", "P8", "P9")
-MB = 1024 * 1024
-MOST_TAKEN = 1024 * MB
-ROUND_TRIP = 0.040
-FAR = {"real": 1, "bare": 0}  # way -> round trips that a connection costs before its first byte
-MESSAGE = (4096, 200 * 1024, MB, 3 * MB, 8 * MB)
-OWN = ("staging", "staging_trio")
-FETCHERS = (*OWN, "aiohttp_tuned", "aiohttp_obvious", "httpx_plain", "curl", "aria2")
-LOOPED = (*OWN, "aiohttp_tuned", "aiohttp_obvious", "httpx_plain")  # those that have an event loop of ours
+PATIENCE = 120  # seconds; what takes longer hangs
+README = HERE.parents[1] / "README.md"
 IMPORTS = {"staging": "import staging", "httpx_anyio": "import httpx, anyio"}
 IMPORTED = """\
 import json, resource, sys
@@ -56,83 +51,29 @@ before = cpu()
 print(json.dumps({{"cpu": cpu() - before, "modules": sorted({{name.partition(".")[0] for name in sys.modules}})}}))
 """
 
-Samples = dict[str, dict[str, list[dict]]]  # scenario -> contender -> one value a round
-
-
-@dataclass(frozen=True)
-class Scenario:
-    """One thing that the contenders do in turns."""
-
-    name: str
-    serves: set[str]  # which of P1 to P9
-    contenders: tuple[str, ...]
-    task: Callable[[int], dict]  # round -> what measure.py is told
-    rounds: int
-    local: bool = False  # needs no server
-    on_disk: bool = False  # needs a real file system
-
-
-def scenarios(server: Server, far: dict[str, int], rounds: int, *, quick: bool) -> list[Scenario]:
-    """Return what there is to do, most important first."""
-    bulk = (10, 5 * MB) if quick else (10, 50 * MB)
-    small = (60 if quick else 300, 16 * 1024)
-    huge = (8, 50 * MB) if quick else (8, 500 * MB)
-    crowd = 1000 if quick else 10_000
-    few = min(rounds, 3)  # for what takes long, or tells the worst of many moments anyway
-
-    def fetch(count: int, size: int, **options) -> Callable[[int], dict]:
-        urls = server.urls(count, size)
-        return lambda _: {"measure": "fetch", "urls": urls, "bytes": count * size, "ca": str(server.ca), **options}
-
-    def message(port: int) -> Callable[[int], dict]:
-        urls = [server.urls(number + 1, size, port)[number] for number, size in enumerate(MESSAGE)]  # five names
-        return lambda _: {"measure": "message", "urls": urls, "ca": str(server.ca)}
-
-    def many(count: int) -> Callable[[int], dict]:
-        urls, warm = server.urls(count, 1024), server.urls(peers.AT_ONCE, 4096)
-        pages = count * mmap.PAGESIZE
-        task = {"measure": "many", "urls": urls, "warm": warm, "few": 300, "bytes": pages, "ca": str(server.ca)}
-        return lambda number: {**task, "rmtree_last": bool(number % 2)}
-
-    empty = {"measure": "empty", "urls": [], "ca": None}
-    return [
-        Scenario("bulk", {"P1", "P5", "P8"}, FETCHERS, fetch(*bulk), rounds),
-        Scenario("small", {"P2", "P8"}, FETCHERS, fetch(*small), 3 * rounds),
-        Scenario("message", {"P3"}, (*OWN, "aiohttp_obvious", "aiohttp_tuned"), message(far["real"]), rounds),
-        Scenario("message_bare", {"P3"}, (*OWN, "aiohttp_obvious", "aiohttp_tuned"), message(far["bare"]), rounds),
-        Scenario("stall_bulk", {"P4"}, (*LOOPED, "curl"), fetch(*bulk, heartbeat=True), few, on_disk=True),
-        Scenario("stall_small", {"P4"}, (*LOOPED, "curl"), fetch(*small, heartbeat=True), few, on_disk=True),
-        Scenario("stall_first", {"P4"}, LOOPED, fetch(1, MB, heartbeat=True, first=True), rounds),
-        Scenario("stall_distrust", {"P4"}, LOOPED, fetch(1, MB, heartbeat=True, first=True, ca=None), rounds),
-        Scenario("huge", {"P5"}, OWN, fetch(*huge), min(rounds, 2)),
-        Scenario("crowd", {"P6"}, OWN[:1], many(crowd), rounds),
-        Scenario("crowd_on_disk", {"P6"}, OWN[:1], many(crowd), few, on_disk=True),
-        Scenario("empty", {"P7"}, OWN, lambda _: empty, rounds, local=True, on_disk=True),
-        Scenario("import", {"P9"}, tuple(IMPORTS), lambda _: {}, 4 * rounds, local=True),
-    ]
-
 
 def run(scenario: Scenario, number: int, contender: str, root: str) -> dict:
     """Measure one contender once, in a process of its own."""
     if scenario.name == "import":
         found = child("-c", IMPORTED.format(statement=IMPORTS[contender]))
         return found | {"modules": sorted(report.HEAVY & set(found["modules"]))}
+    if scenario.name == "suite":
+        return suite()
     loop = "trio" if contender.endswith("_trio") else "asyncio"
     task = scenario.task(number) | {"root": root, "client": contender.removesuffix("_trio"), "loop": loop}
-    take_memory(min(2 * task.get("bytes", 0), MOST_TAKEN))
     return child(str(HERE / "measure.py"), told=json.dumps(task))
 
 
-def take_memory(size: int) -> None:
-    """Touch so much memory and free it.
-
-    The files of a contender are new memory. A virtual machine that gave free memory back to its host pays for each page
-    of it again, up to a second for 500 MB (seen: 1.9 s of CPU for the first contender, 0.7 for the same one later).
-    """
-    if size:
-        with mmap.mmap(-1, size) as memory:
-            for start in range(0, size, mmap.PAGESIZE):
-                memory[start] = 1
+def suite() -> dict:
+    """Run the README's test command in this tree; what it installs is there before the clock runs."""
+    command = re.search(r"^pip install uv && (uv run pytest.*)$", README.read_text("utf-8"), re.MULTILINE)[1]
+    subprocess.run(["uv", "run", "python", "-c", ""], check=True, cwd=README.parent)
+    began = time.perf_counter()
+    done = subprocess.run(command.split(), check=False, capture_output=True, text=True, cwd=README.parent)
+    found = {"wall": time.perf_counter() - began, "verdict": done.stdout.strip().rpartition("\n")[2].strip("= ")}
+    if done.returncode:
+        raise RuntimeError(found["verdict"])
+    return found
 
 
 def child(*arguments: str, told: str = "") -> dict:
@@ -141,7 +82,12 @@ def child(*arguments: str, told: str = "") -> dict:
     environment = {**os.environ, "PYTHONPATH": path, "PYTHONPYCACHEPREFIX": bytecode()}
     environment.pop("PYTHONDONTWRITEBYTECODE", None)
     command = [sys.executable, *arguments]
-    process = subprocess.run(command, check=False, capture_output=True, text=True, env=environment, input=told)
+    try:
+        process = subprocess.run(
+            command, check=False, capture_output=True, text=True, env=environment, input=told, timeout=PATIENCE
+        )
+    except subprocess.TimeoutExpired:
+        raise RuntimeError(f"not done in {PATIENCE} s") from None
     if process.returncode:
         raise RuntimeError((process.stderr or process.stdout).strip().splitlines()[-1])
     return json.loads(process.stdout)
@@ -163,8 +109,10 @@ def take_turns(scenario: Scenario, contenders: list[str], root: str) -> dict[str
         for name in contenders:
             run(scenario, 0, name, root)  # compiles what it imports
     for number in range(scenario.rounds):
-        for name in list(values):
+        for name in [name for name in values if number < SLOW.get(name, scenario.rounds)]:
             try:
+                if scenario.twice:  # who runs after others pays for the memory and the inodes that they gave back
+                    run(scenario, number, name, root)
                 values[name].append(run(scenario, number, name, root))
             except RuntimeError as error:
                 del values[name]
@@ -173,15 +121,23 @@ def take_turns(scenario: Scenario, contenders: list[str], root: str) -> dict[str
     return values
 
 
-def in_memory() -> str | None:
-    """Return where files cost everybody the same, if there is room; None: the system's temporary directory.
+def file_system(directory: Path) -> str:
+    """Return what kind it is on; empty where the system does not tell."""
+    kinds = {"": ""}
+    with contextlib.suppress(OSError):
+        for line in Path("/proc/mounts").read_text("utf-8").splitlines():
+            _, place, kind, *_ = line.split()
+            if directory.resolve().is_relative_to(place):
+                kinds[place] = kind
+    return kinds[max(kinds, key=len)]
 
-    ext4 looks for a new inode the longer the more files were deleted in the last minute (up to 0.3 ms a file, seen in
-    the first version of this benchmark), so that a client would pay for those who ran before it.
-    """
-    place = Path("/dev/shm")
-    roomy = place.is_dir() and os.access(place, os.W_OK) and shutil.disk_usage(place).free > 6 * 1024 * MB
-    return str(place) if roomy else None
+
+def places() -> dict[str, str | None]:
+    """Return where files lie on each medium; None: nowhere."""
+    memory, disks = Path("/dev/shm"), (Path(tempfile.gettempdir()), Path("/var/tmp"))
+    roomy = memory.is_dir() and os.access(memory, os.W_OK) and shutil.disk_usage(memory).free > 6 * 1024 * MB
+    disk = next((str(place) for place in disks if place.is_dir() and file_system(place) != "tmpfs"), None)
+    return {"in memory": str(memory) if roomy else None, "on disk": disk}
 
 
 def missing() -> dict[str, str]:
@@ -198,27 +154,30 @@ def missing() -> dict[str, str]:
 
 def measure(only: set[str], rounds: int, *, quick: bool) -> Samples:
     """Run what is wanted and possible."""
-    absent, samples, nginx = missing(), {}, find_nginx()
+    absent, samples, nginx, found = missing(), {}, find_nginx(), places()
     for name, why in absent.items():
         say(f"  without {name}: {why}")
     if nginx and importlib.util.find_spec("trustme") is None:
         nginx = None
-        say("  trustme is not installed (uv sync --group test): only P7 and P9 can be measured")
+        say("  trustme is not installed (uv sync --group test): only what needs no server can be measured")
     elif not nginx:
-        say("  nginx is not installed (Debian: apt-get install nginx-light): only P7 and P9 can be measured")
+        say("  nginx is not installed (Debian: apt-get install nginx-light): only what needs no server can be measured")
     with contextlib.ExitStack() as scope:
-        place, disk, memory = (
-            scope.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=directory))
-            for directory in (None, None, in_memory())
-        )
-        server = Server(Path(place))
+
+        def folder(parent: str | None) -> str:
+            return scope.enter_context(tempfile.TemporaryDirectory(prefix="bench-", dir=parent))
+
+        roots = {where: folder(parent) for where, parent in found.items() if parent}
+        roots[""] = roots.get("in memory") or folder(None)
+        papers = handoff.write(Path(folder(None)), quick=quick) if only & {"P10", "P11", "P12"} else {}
+        server = Server(Path(folder(None)))
         if nginx:
             scope.enter_context(server.running(nginx))
         far = {name: scope.enter_context(relay(server.port, ROUND_TRIP, extra)) for name, extra in FAR.items()}
-        for scenario in scenarios(server, far, rounds, quick=quick):
-            if scenario.serves & only and (nginx or scenario.local):
+        for scenario in scenarios(server, far, papers, rounds, quick=quick):
+            if scenario.serves & only and (nginx or scenario.local) and scenario.where in roots:
                 contenders = [name for name in scenario.contenders if name not in absent]
-                samples[scenario.name] = take_turns(scenario, contenders, disk if scenario.on_disk else memory)
+                samples[scenario.name] = take_turns(scenario, contenders, roots[scenario.where])
     return samples
 
 
@@ -231,7 +190,7 @@ def conditions(only: set[str], rounds: int, *, quick: bool) -> dict:
         except PackageNotFoundError:
             return "not installed"
 
-    packages = {name: found(name) for name in ("anyio", "httpx", "h11", "trio", "aiohttp", "aiofiles", "httpcore")}
+    names = ("anyio", "httpx", "h11", "trio", "aiohttp", "aiofiles", "httpcore", "pypdfium2", "pillow")
     return {
         "python": platform.python_version(),
         "system": platform.system(),
@@ -239,7 +198,8 @@ def conditions(only: set[str], rounds: int, *, quick: bool) -> dict:
         "rounds": rounds,
         "quick": quick,
         "wanted": sorted(only),
-        **packages,
+        "on disk": file_system(Path(places()["on disk"] or "/")),
+        **{name: found(name) for name in names},
     }
 
 
@@ -258,8 +218,8 @@ def main() -> None:
     )
     options = parser.parse_args()
     only = set(options.only.upper().split(","))
-    if not only <= set(ALL):
-        parser.error(f"--only knows {', '.join(ALL)}")
+    if not only <= {*ALL, SUITE}:
+        parser.error(f"--only knows {', '.join([*ALL, SUITE])}")
     signal.signal(signal.SIGTERM, lambda *_: sys.exit(143))  # so that the server ends and the files go
     rounds = 1 if options.quick else options.rounds
     samples = measure(only, rounds, quick=options.quick)

@@ -8,6 +8,7 @@ import contextlib
 import importlib
 import json
 import os
+import random
 import resource
 import shutil
 import ssl
@@ -18,16 +19,20 @@ import time
 from pathlib import Path
 
 import anyio
-from peers import CLIENTS, LAZY, TOOLS, Job, area_of, stage_all
+import handoff
+from peers import AT_ONCE, CLIENTS, LAZY, TOOLS, Job, area_of, stage_all
 
+OWN, THEIRS = resource.RUSAGE_SELF, resource.RUSAGE_CHILDREN
 BEAT = 0.001  # seconds
 MESSAGES = 5  # in one process
 EMPTY_STAGES = 200
+SMALL_FILES = 20  # one after the other
 
 
-def cpu(client: str) -> float:
-    usage = resource.getrusage(resource.RUSAGE_CHILDREN if client in TOOLS else resource.RUSAGE_SELF)
-    return usage.ru_utime + usage.ru_stime
+def cpu(*whose: int) -> float:
+    """Return CPU seconds: of this process, unless others are named."""
+    usages = [resource.getrusage(who) for who in whose or (OWN,)]
+    return sum(usage.ru_utime + usage.ru_stime for usage in usages)
 
 
 def memory(field: str) -> float | None:
@@ -37,6 +42,10 @@ def memory(field: str) -> float | None:
             if line.startswith(f"{field}:"):
                 return int(line.split()[1]) / 1024
     return None
+
+
+def descriptors() -> int:
+    return len([*Path("/dev/fd").iterdir()])
 
 
 def forget_peak() -> None:
@@ -78,19 +87,20 @@ async def heartbeat(worst: dict, *, on: bool):
 async def fetch(task: dict, job: Job) -> dict:
     """CPU and wall seconds until everything is on disk, growth of memory, and the worst stall of the loop."""
     client, name, found = CLIENTS[task["client"]](), task["client"], {}
+    whose = THEIRS if name in TOOLS else OWN
     if name in LAZY and not task.get("first"):
         importlib.import_module(LAZY[name])
     async with heartbeat(found, on=task.get("heartbeat", False)):
         forget_peak()
-        resident, began, used = memory("VmRSS"), time.perf_counter(), cpu(name)
+        resident, began, used = memory("VmRSS"), time.perf_counter(), cpu(whose)
         with contextlib.suppress(*(() if job.ca else (Exception,))):  # without our authority it must be refused
             async with client(job) as paths:
-                found["cpu"], found["wall"] = cpu(name) - used, time.perf_counter() - began
+                found["cpu"], found["wall"] = cpu(whose) - used, time.perf_counter() - began
                 if resident is not None:
                     found["growth_mb"] = memory("VmHWM") - resident
                 check(paths, task)
-                used = cpu(name)
-            found["cpu_with_removal"] = found["cpu"] + cpu(name) - used
+                used = cpu(whose)
+            found["cpu_with_removal"] = found["cpu"] + cpu(whose) - used
     return found
 
 
@@ -140,9 +150,9 @@ async def many(task: dict, job: Job) -> dict:
 
 
 async def cpu_per_file(stage, urls) -> float:
-    used = cpu("staging")
+    used = cpu()
     await stage_all(stage, urls)
-    return (cpu("staging") - used) / len(urls)
+    return (cpu() - used) / len(urls)
 
 
 def timed_rmtree(directory: Path) -> float:
@@ -156,11 +166,11 @@ async def empty(task: dict, job: Job) -> dict:
     stages, directories, used = [], [], 0.0
     async with area_of(job) as area:
         for _ in range(EMPTY_STAGES):
-            began, before = time.perf_counter(), cpu("staging")
+            began, before = time.perf_counter(), cpu()
             async with area.stage():
                 pass
             stages.append((time.perf_counter() - began) * 1000)
-            used += (cpu("staging") - before) * 1000
+            used += (cpu() - before) * 1000
             began = time.perf_counter()
             with tempfile.TemporaryDirectory(dir=job.root):
                 pass
@@ -169,11 +179,95 @@ async def empty(task: dict, job: Job) -> dict:
     return medians | {"cpu_ms": used / EMPTY_STAGES}
 
 
+async def beside_drips(task: dict, job: Job) -> dict:
+    """Milliseconds that another stage's small file takes: alone in its area, and beside links that drip."""
+    async with area_of(job) as area, anyio.create_task_group() as group:
+        await waits(area, job.urls[0])  # connects
+        alone = await waits(area, job.urls[0])
+
+        async def drip():
+            async with area.stage() as stage:
+                await stage.download(*task["drips"])
+
+        group.start_soon(drip)
+        while area.stats().downloads_running < AT_ONCE:  # noqa: ASYNC110  # the area tells a number, not a moment
+            await anyio.sleep(BEAT)
+        beside = await waits(area, job.urls[0])
+        group.cancel_scope.cancel()
+    return {"alone_ms": statistics.median(alone), "median_ms": statistics.median(beside), "worst_ms": max(beside)}
+
+
+async def waits(area, url: str) -> list[float]:
+    found = []
+    for _ in range(SMALL_FILES):
+        began = time.perf_counter()
+        async with area.stage() as stage:
+            await stage_all(stage, [url])
+            found.append((time.perf_counter() - began) * 1000)
+        await anyio.sleep(random.random() / 20)  # another moment for each
+    return found
+
+
+async def stages(task: dict, job: Job) -> dict:
+    """A stage for each message, all at once: from servers that all answer, then with one of them silent."""
+    async with area_of(job) as area:
+        answering = await at_once(area, task["count"], task["answering"])
+        silent = await at_once(area, task["count"], task["silent"])
+    more = silent["peak_mb"] - answering["peak_mb"]
+    found = {"wall_ratio": silent["wall"] / answering["wall"], "mb_each": more / silent["downloads_left"]}
+    return answering | found | {"stalled": silent["downloads_left"]}
+
+
+async def at_once(area, count: int, servers: list[list[str]]) -> dict:
+    """Enter all stages, then download in all; it is over when those have everything that do not ask the last server."""
+    go, done, busy = anyio.Event(), anyio.Event(), set(range(count))
+    busy -= set(range(len(servers) - 1, count, len(servers)))
+
+    async def one(number: int, *, task_status) -> None:
+        async with area.stage() as stage:
+            task_status.started()
+            await go.wait()
+            urls = servers[number % len(servers)]
+            await (stage_all(stage, urls) if number in busy else stage.download(*urls))
+            busy.discard(number)
+            if not busy:
+                done.set()
+
+    forget_peak()
+    before, opened, began = memory("VmRSS") or 0, descriptors(), time.perf_counter()
+    async with anyio.create_task_group() as group:
+        for number in range(count):
+            await group.start(one, number)
+        found = {"entry_ms": (time.perf_counter() - began) * 1000 / count}
+        found["descriptors_each"] = (descriptors() - opened) / count
+        found["stage_kb"] = ((memory("VmRSS") or 0) - before) * 1024 / count
+        began, used = time.perf_counter(), cpu()
+        go.set()
+        await done.wait()
+        found["wall"], found["cpu"] = time.perf_counter() - began, cpu() - used
+        stats = area.stats()
+        found |= {"downloads_left": stats.downloads_running + stats.downloads_waiting, "staged": stats.staged}
+        found["peak_mb"] = memory("VmHWM") or 0
+        group.cancel_scope.cancel()
+    return found
+
+
+async def hand_off(task: dict, job: Job) -> dict:
+    """See `handoff`; converters are processes of ours, and count."""
+    return await handoff.hand_off(task, job.root, lambda: cpu(OWN, THEIRS))
+
+
+MEASURES = {
+    "fetch": fetch, "message": message, "many": many, "empty": empty, "drips": beside_drips, "stages": stages,
+    "hand_off": hand_off,
+}  # fmt: skip
+
+
 def main() -> None:
     task = json.load(sys.stdin)
     tls = ssl.create_default_context(cafile=task["ca"]) if task["ca"] else None
     job = Job(tuple(task["urls"]), task["root"], task["ca"], tls)
-    measure = {"fetch": fetch, "message": message, "many": many, "empty": empty}[task["measure"]]
+    measure = MEASURES[task["measure"]]
     found = anyio.run(measure, task, job, backend=task["loop"])
     sys.stdout.write(json.dumps(found))
     sys.stdout.flush()

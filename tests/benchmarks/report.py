@@ -1,23 +1,18 @@
-"""What the values mean: the table with bars and verdicts, and the picture."""
+"""What the values mean: the table with bars and verdicts."""
 
 import json
 import statistics
 import sys
 from collections.abc import Container, Iterator
 from dataclasses import dataclass
+from itertools import product
 from pathlib import Path
 
-Samples = dict[str, dict[str, list[dict]]]
+import picture
+from scenarios import MEDIA
+from values import NAMES, Samples, median, ratio
 
-NAMES = {
-    "staging": "staging",
-    "staging_trio": "staging on trio",
-    "aiohttp_tuned": "aiohttp, hand-tuned",
-    "aiohttp_obvious": "aiohttp, session per download, aiofiles",
-    "httpx_plain": "httpx, stream + anyio.open_file",
-    "curl": "curl -Z",
-    "aria2": "aria2c",
-}
+WORK = {"bulk": "10 x 50 MB", "small": "300 x 16 KB"}
 HEAVY = {
     "httpcore", "h2", "trio", "rich", "aiohttp", "anthropic", "openai", "discord", "litellm", "mistralai",
     "pydantic_ai", "google", "pypdf", "openpyxl", "PIL", "pillow_heif",
@@ -48,15 +43,6 @@ class Line:
         return "met" if seen <= self.bar else "MISSED"
 
 
-def median(samples: Samples, scenario: str, contender: str, field: str) -> float | None:
-    values = [value[field] for value in samples.get(scenario, {}).get(contender, ()) if field in value]
-    return statistics.median(values) if values else None
-
-
-def ratio(ours: float | None, theirs: float | None) -> float | None:
-    return None if ours is None or not theirs else ours / theirs
-
-
 def median_ratio(samples: Samples, scenario: str, field: str, by: str) -> float | None:
     """Return the median of our ratios of two fields, each within one run."""
     ratios = [value[field] / value[by] for value in samples.get(scenario, {}).get("staging", ())]
@@ -72,10 +58,14 @@ def lines(samples: Samples) -> Iterator[Line]:
     def against(scenario: str, peer: str, field: str = "cpu") -> float | None:
         return ratio(seen(scenario, field=field), seen(scenario, peer, field))
 
-    yield Line("P1", "10 x 50 MB: CPU / hand-tuned aiohttp", against("bulk", "aiohttp_tuned"), bar=1.0)
-    yield Line("P1", "10 x 50 MB: CPU / curl -Z", against("bulk", "curl"), aim=1.0)
-    yield Line("P2", "300 x 16 KB: CPU / hand-tuned aiohttp", against("small", "aiohttp_tuned"), bar=1.3, aim=1.0)
-    yield Line("P2", "300 x 16 KB: CPU / obvious aiohttp", against("small", "aiohttp_obvious"), bar=0.5)
+    for where in MEDIA:
+        bulk, work = f"bulk {where}", f"10 x 50 MB {where}: CPU"
+        yield Line("P1", f"{work} / hand-tuned aiohttp", against(bulk, "aiohttp_tuned"), bar=0.95)
+        yield Line("P1", f"{work} / curl -Z", against(bulk, "curl"), aim=0.9)
+    for where, bar in zip(MEDIA, (1.1, 1.0), strict=True):
+        small, work = f"small {where}", f"300 x 16 KB {where}: CPU"
+        yield Line("P2", f"{work} / hand-tuned aiohttp", against(small, "aiohttp_tuned"), bar=bar, aim=1.0)
+        yield Line("P2", f"{work} / obvious aiohttp", against(small, "aiohttp_obvious"), bar=0.5)
     far = "second message, 40 ms round trip: wall / session per download"
     wall = seen("message", field="wall")
     note = "" if wall is None else f"{wall * 1000:.0f} ms in all"
@@ -91,7 +81,8 @@ def lines(samples: Samples) -> Iterator[Line]:
     for scenario, work in stalls.items():
         note = stall_note(samples, scenario)
         yield Line("P4", f"worst stall of the loop: {work}", seen(scenario, field="stall_ms"), "ms", 15, 5, note)
-    for scenario, work in {"bulk": "10 x 50 MB", "huge": "8 x 500 MB"}.items():
+    growing = {f"bulk {where}": f"10 x 50 MB {where}" for where in MEDIA} | {"huge": "8 x 500 MB"}
+    for scenario, work in growing.items():
         yield Line("P5", f"growth of memory: {work}", seen(scenario, field="growth_mb"), "MB", 24, 8)
     each = median_ratio(samples, "crowd", "cpu_per_file", "cpu_per_file_of_few")
     yield Line("P6", "10,000 x 1 KB: CPU per file / that of 300 files", each, bar=1.2, aim=1.0)
@@ -101,14 +92,51 @@ def lines(samples: Samples) -> Iterator[Line]:
     spent = seen("empty", field="cpu_ms")
     note = "" if directory is None else f"CPU {spent:.2f} ms; a TemporaryDirectory: {directory:.2f} ms"
     yield Line("P7", "enter and leave an empty stage", seen("empty", field="stage_ms"), "ms", 2, 0.5, note)
-    for scenario, work in {"bulk": "10 x 50 MB", "small": "300 x 16 KB"}.items():
-        slower = ratio(seen(scenario, "staging_trio"), seen(scenario))
-        yield Line("P8", f"{work}: CPU on trio / asyncio", slower, bar=1.3, aim=1.1)
+    for name, where in product(("bulk", "small"), MEDIA):
+        slower = ratio(seen(f"{name} {where}", "staging_trio"), seen(f"{name} {where}"))
+        yield Line("P8", f"{WORK[name]} {where}: CPU on trio / asyncio", slower, bar=1.3, aim=1.1)
     imported = samples.get("import", {})
     heavy = sorted(HEAVY & (modules_of(imported, "staging") - modules_of(imported, "httpx_anyio")))
     note = f"of {len(HEAVY)} heavy packages it imports {', '.join(heavy) or 'none'}" if imported else ""
     weight = against("import", "httpx_anyio")
     yield Line("P9", "import staging: CPU / import httpx, anyio", weight, bar=1.2, aim=1.0, note=note)
+    yield from hand_offs(samples)
+    yield from neighbours(samples)
+
+
+def hand_offs(samples: Samples) -> Iterator[Line]:
+    """Yield P10 to P13."""
+    pdf = ratio(median(samples, "pdf", "staging", "cpu"), median(samples, "pdf", "pypdfium2", "cpu"))
+    yield Line("P10", "text of 600 pages, words placed one by one: CPU / pypdfium2 alone", pdf, bar=1.5, aim=1.1)
+    wall = median(samples, "documents", "staging", "wall")
+    yield Line("P11", "prompt over 20 small documents", wall, "s", bar=1, aim=0.4)
+    photos = ratio(median(samples, "photos", "staging", "cpu"), median(samples, "photos", "pillow", "cpu"))
+    yield Line("P12", "10 photos of 12 MP, turned and scaled: CPU / Pillow alone", photos, bar=1.3, aim=1.1)
+    note = "".join(value["verdict"] for value in samples.get("suite", {}).get("staging", ()))
+    yield Line("P13", "the README's test command", median(samples, "suite", "staging", "wall"), "s", 120, 60, note)
+
+
+def neighbours(samples: Samples) -> Iterator[Line]:
+    """Yield P14 and P15."""
+
+    def seen(scenario: str, field: str) -> float | None:
+        return median(samples, scenario, "staging", field)
+
+    alone, work = seen("drips", "alone_ms"), "a small file beside another stage's dripping links"
+    bar, aim = (None, None) if alone is None else (2 * alone + 50, 1.2 * alone)
+    note = "" if alone is None else f"alone {alone:.1f} ms"
+    yield Line("P14", f"{work}, the usual wait", seen("drips", "median_ms"), "ms", bar, aim, note)
+    yield Line("P14", f"{work}, the worst of 20", seen("drips", "worst_ms"), "ms", bar, aim, note)
+    wall, stalled = seen("stages", "wall"), seen("stages", "stalled")
+    note = "" if wall is None else f"{wall:.2f} s when all answer; {stalled:.0f} downloads got no answer"
+    work = "1,000 stages at once, one of ten servers silent"
+    yield Line("P15", f"{work}: wall / all answer", seen("stages", "wall_ratio"), bar=1.5, note=note)
+    yield Line("P15", f"{work}: memory for each download without answer", seen("stages", "mb_each"), "MB", bar=0.3)
+    note = "" if wall is None else (
+        f"{1000 * 3 / wall:.0f} files a second; a stage that waits: {seen('stages', 'stage_kb'):.0f} KB, "
+        f"{seen('stages', 'descriptors_each'):.1f} descriptors, entered in {seen('stages', 'entry_ms'):.2f} ms"
+    )  # fmt: skip
+    yield Line("P15", "1,000 stages at once, 3 files of 10 KB each, all answer", wall, "s", note=note)
 
 
 def modules_of(imported: dict[str, list[dict]], contender: str) -> set[str]:
@@ -146,8 +174,8 @@ def number(value: float | None, unit: str) -> str:
 
 def clients(samples: Samples) -> str:
     columns = {
-        "10 x 50 MB, CPU s": ("bulk", "cpu", "aiohttp_tuned"), "wall s": ("bulk", "wall", None),
-        "300 x 16 KB, CPU s": ("small", "cpu", "aiohttp_tuned"), "wall s ": ("small", "wall", None),
+        **{f"{WORK[name]} {where}, {field} s": (f"{name} {where}", field, "aiohttp_tuned" if field == "cpu" else None)
+           for name, where, field in product(("bulk", "small"), MEDIA, ("cpu", "wall"))},
         "message at 40 ms, wall s": ("message", "wall", "aiohttp_obvious"),
         "stall ms, bulk": ("stall_bulk", "stall_ms", None), "small": ("stall_small", "stall_ms", None),
         "first": ("stall_first", "stall_ms", None),
@@ -174,27 +202,16 @@ def cell(samples: Samples, contender: str, scenario: str, field: str, base: str 
 
 
 def fine_print(known: dict) -> str:
-    versions = ", ".join(
-        f"{key} {value}" for key, value in known.items() if key not in {"quick", "rounds", "cores", "wanted"}
-    )
+    told = {"quick", "rounds", "cores", "wanted", "on disk"}
+    versions = ", ".join(f"{key} {value}" for key, value in known.items() if key not in told)
     work = " of a tenth of the work" if known["quick"] else ""
     return (
-        f"Medians of {known['rounds']} interleaved rounds{work} (small files: three times as many); nginx on loopback, "
+        f"Medians of {known['rounds']} interleaved rounds{work} (small files: twice as many; slow clients: two); P1 "
+        f"and P2: each client twice in a row, the first dropped; the disk is {known['on disk']}. nginx on loopback, "
         f"TLS 1.3, {known['cores']} cores shared by client and server; CPU of the client alone. Only ratios within one "
-        f"run count. Stalls: as the clock says / without waiting for a core; that of `curl -Z` is an idle loop's "
-        f"beside it. {versions}."
+        f"run count. Stalls: as the clock says / without waiting for a core; that of `curl -Z` is an idle loop's beside "
+        f"it. {versions}."
     )
-
-
-# ── the picture ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-PANELS = (
-    ("bulk", "cpu", "aiohttp_tuned", "10 files of 50 MB\nCPU, hand-tuned aiohttp = 1"),
-    ("small", "cpu", "aiohttp_tuned", "300 files of 16 KB\nCPU, hand-tuned aiohttp = 1"),
-    ("message", "wall", "aiohttp_obvious", "message at 40 ms\ntime, session per download = 1"),
-)
-SHOWN = ("staging", "staging_trio", "curl", "aria2", "aiohttp_tuned", "aiohttp_obvious", "httpx_plain")
-OURS, THEIRS = "#2563eb", "#a8b0bd"
 
 
 def write(out: Path, samples: Samples, known: dict) -> None:
@@ -204,48 +221,6 @@ def write(out: Path, samples: Samples, known: dict) -> None:
     (out / "results.json").write_text(json.dumps(values, indent=1) + "\n", "utf-8")
     (out / "results.md").write_text(table(samples, known), "utf-8")
     try:
-        if any(samples.get(panel[0]) for panel in PANELS):
-            draw(out / "results.svg", samples)
+        picture.draw(out / "results.svg", samples)
     except ImportError:
         sys.stderr.write("  matplotlib is not installed (uv sync --group bench): no picture\n")
-
-
-def draw(path: Path, samples: Samples) -> None:
-    """Draw the clients' costs as bars; shorter is better."""
-    import matplotlib as mpl
-
-    mpl.use("svg")
-    style = {"svg.hashsalt": "staging", "font.size": 9, "axes.spines.top": False, "axes.spines.right": False}
-    mpl.rcParams.update(style)
-    from matplotlib import pyplot as plt
-
-    panels = [panel for panel in PANELS if samples.get(panel[0])]
-    heights = [len(bars(samples, *panel[:3])) + 1.6 for panel in panels]
-    figure, all_axes = plt.subplots(
-        len(panels), 1, figsize=(7.2, 0.27 * sum(heights)), squeeze=False, gridspec_kw={"height_ratios": heights}
-    )
-    for axes, panel in zip(all_axes[:, 0], panels, strict=True):
-        draw_panel(axes, bars(samples, *panel[:3]), panel[3])
-    figure.tight_layout()
-    figure.savefig(path, metadata={"Date": None, "Creator": None}, facecolor="white")
-    plt.close(figure)
-
-
-def bars(samples: Samples, scenario: str, field: str, base: str) -> list[tuple[str, float]]:
-    one = median(samples, scenario, base, field)
-    found = [(name, ratio(median(samples, scenario, name, field), one)) for name in SHOWN]
-    return [(name, value) for name, value in found if value is not None]
-
-
-def draw_panel(axes, found: list[tuple[str, float]], title: str) -> None:
-    names, values = [NAMES[name] for name, _ in found], [value for _, value in found]
-    colours = [OURS if name.startswith("staging") else THEIRS for name, _ in found]
-    drawn = axes.barh(names, values, color=colours, height=0.72)
-    axes.bar_label(drawn, labels=[f"{value:.2f}" for value in values], padding=4)
-    axes.axvline(1, color="#475569", linewidth=0.8, linestyle=":")
-    axes.set_title(title.replace("\n", "  ·  "), loc="left", fontsize=9, fontweight="bold")
-    axes.set_xlim(0, max(values, default=1) * 1.12)
-    axes.invert_yaxis()
-    axes.tick_params(axis="y", length=0)
-    axes.tick_params(axis="x", labelsize=7.5)
-    axes.spines["left"].set_visible(False)

@@ -30,16 +30,28 @@ http {{
     fastcgi_temp_path {place}/fastcgi;
     uwsgi_temp_path {place}/uwsgi;
     scgi_temp_path {place}/scgi;
+    ssl_certificate {place}/server.pem;
+    ssl_certificate_key {place}/server.pem;
+    ssl_protocols TLSv1.3;
+    root {place}/files;
     server {{
-        listen 127.0.0.1:{port} ssl backlog=1024;
-        server_name localhost;
-        ssl_certificate {place}/server.pem;
-        ssl_certificate_key {place}/server.pem;
-        ssl_protocols TLSv1.3;
-        root {place}/files;
+        {listen}
+        location /drip/ {{
+            alias {place}/files/;
+            limit_rate {drip};
+        }}
+    }}
+    server {{
+        listen 127.0.0.1:{silent} ssl backlog=1024;
+        location / {{
+            proxy_pass http://127.0.0.1:{nobody};
+            proxy_read_timeout 600s;
+        }}
     }}
 }}
 """
+SERVERS = 10  # ports that answer; to a client, each is a server of its own
+DRIP = 20  # bytes a second
 
 
 def find_nginx() -> str | None:
@@ -47,14 +59,20 @@ def find_nginx() -> str | None:
 
 
 class Server:
-    """Files of the wanted sizes under ``https://localhost:port``, while `running`."""
+    """Files of the wanted sizes under ``https://localhost:port``, while `running`.
+
+    Attributes:
+        ports: they all serve the same files, those under ``/drip/`` a few bytes a second.
+        silent: a port that takes every request and never answers.
+    """
 
     def __init__(self, place: Path) -> None:
         self.place = place
-        self.port = free_port()
+        *self.ports, self.silent = free_ports(SERVERS + 1)
+        self.port = self.ports[0]
         self.ca = place / "ca.pem"
 
-    def urls(self, count: int, size: int, port: int | None = None) -> list[str]:
+    def urls(self, count: int, size: int, port: int | None = None, under: str = "") -> list[str]:
         """Return so many URLs of files of so many bytes: many names of one file, which is not what is measured."""
         folder = self.place / "files" / str(size)
         first = folder / "0.bin"
@@ -64,7 +82,7 @@ class Server:
         for number in range(1, count):
             with contextlib.suppress(FileExistsError):
                 os.link(first, folder / f"{number}.bin")
-        return [f"https://localhost:{port or self.port}/{size}/{number}.bin" for number in range(count)]
+        return [f"https://localhost:{port or self.port}/{under}{size}/{number}.bin" for number in range(count)]
 
     @contextlib.contextmanager
     def running(self, nginx: str) -> Iterator[None]:
@@ -76,12 +94,15 @@ class Server:
         # a worker that drops root's rights could not enter our private directory
         user = "user root;" if hasattr(os, "geteuid") and os.geteuid() == 0 else ""
         config = self.place / "nginx.conf"
-        config.write_text(CONFIG.format(user=user, place=self.place, port=self.port), "ascii")
+        listen = " ".join(f"listen 127.0.0.1:{port} ssl backlog=1024;" for port in self.ports)
+        ports = {"listen": listen, "silent": self.silent, "drip": DRIP}
         # -e: before it has read its configuration nginx would open the system's log
         command = [nginx, "-p", str(self.place), "-c", str(config), "-e", str(self.place / "error.log")]
-        with ended(subprocess.Popen(command)) as process:
-            wait_for_port(self.port, process)
-            yield
+        with socket.create_server(("127.0.0.1", 0), backlog=1024) as nobody:  # the kernel connects, nobody answers
+            config.write_text(CONFIG.format(user=user, place=self.place, nobody=port_of(nobody), **ports), "ascii")
+            with ended(subprocess.Popen(command)) as process:
+                wait_for_port(self.port, process)
+                yield
 
 
 @contextlib.contextmanager
@@ -111,10 +132,13 @@ def wait_for_port(port: int, process: subprocess.Popen) -> None:
     raise RuntimeError("nginx did not start")
 
 
-def free_port() -> int:
-    with socket.socket() as sock:
-        sock.bind(("127.0.0.1", 0))
-        return sock.getsockname()[1]
+def free_ports(count: int) -> list[int]:
+    with contextlib.ExitStack() as held:
+        return [port_of(held.enter_context(socket.create_server(("127.0.0.1", 0)))) for _ in range(count)]
+
+
+def port_of(listening: socket.socket) -> int:
+    return listening.getsockname()[1]
 
 
 def write_noise(path: Path, size: int) -> None:
