@@ -208,9 +208,9 @@ def fine_print(known: dict) -> str:
     return (
         f"Medians of {known['rounds']} interleaved rounds{work} (small files: twice as many; slow clients: two); P1 "
         f"and P2: each client twice in a row, the first dropped; the disk is {known['on disk']}. nginx on loopback, "
-        f"TLS 1.3, {known['cores']} cores shared by client and server; CPU of the client alone. Only ratios within one "
-        f"run count. Stalls: as the clock says / without waiting for a core; that of `curl -Z` is an idle loop's beside "
-        f"it. {versions}."
+        f"TLS 1.3, {known['cores']} cores shared by client and server; CPU of the client alone. Only ratios within "
+        f"one run count. Stalls: as the clock says / without waiting for a core; that of `curl -Z` is an idle loop's "
+        f"beside it. {versions}."
     )
 
 
