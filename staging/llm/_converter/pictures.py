@@ -62,18 +62,18 @@ def read(
     Each is a line of facts and then the bytes. Without Pillow, it is a copy.
     """
     wish = Wish(frozenset(types), max_bytes, Bounds(side, max_pixels, patch, max_patches), tile, motion)
-    data = source.read()
-    kind = structure.kind_of(data[:16])
+    head = source.read(64)
+    kind = structure.kind_of(head)
     if not pillow:
-        give(out, *unchanged(data, kind, wish))
+        give(out, *unchanged(head + source.read(), kind, wish))
         return
-    image = open_picture(data)
+    image = open_picture(source, head)
     check_memory(image, wish)
-    if kept := as_it_is(image, data, kind, wish):
+    if kept := as_it_is(image, source, kind, wish):
         frames = frames_of(image)
         give(out, kind, image.size, kept, f"it moves, {frames:,} frames" if frames > 1 else "")
         return
-    for made in anew(image, data, wish):
+    for made in anew(image, head, wish):
         give(out, *made)
 
 
@@ -100,7 +100,7 @@ def unchanged(data: bytes, kind: str, wish: Wish) -> tuple[str, tuple[int, int],
     return kind, (0, 0), structure.with_orientation(clean, orientation), told
 
 
-def open_picture(data: bytes) -> Any:
+def open_picture(source: IO[bytes], head: bytes) -> Any:
     """Read no more than the header.
 
     Only the decoders named here are tried, since the one for EPS would start Ghostscript.
@@ -110,13 +110,13 @@ def open_picture(data: bytes) -> Any:
     for decoder in DECODERS:
         with contextlib.suppress(ImportError):
             importlib.import_module(decoder)
-    is_heif = data[4:8] == b"ftyp" and data[8:12] != b"avif"
+    is_heif = head[4:8] == b"ftyp" and head[8:12] != b"avif"
     if is_heif:
         try:
             importlib.import_module("pillow_heif").register_heif_opener()
         except ImportError:
             refuse(NEEDS_HEIF)
-    return pil.open(io.BytesIO(data), formats=list(pil.OPEN))
+    return pil.open(source, formats=list(pil.OPEN))
 
 
 def check_memory(image: Any, wish: Wish) -> None:
@@ -154,7 +154,7 @@ def frames_of(image: Any) -> int:
         return 1
 
 
-def as_it_is(image: Any, data: bytes, kind: str, wish: Wish) -> bytes:
+def as_it_is(image: Any, source: IO[bytes], kind: str, wish: Wish) -> bytes:
     """Return a copy without metadata if it can be given as it is.
 
     The provider must take it, and a model must see what its author saw. Otherwise the result is empty.
@@ -162,12 +162,15 @@ def as_it_is(image: Any, data: bytes, kind: str, wish: Wish) -> bytes:
     fits = wish.bounds.fit(*image.size) == image.size and image.getexif().get(ORIENTATION, 1) == 1
     if not kind or (kind == "image/jpeg" and not fits):  # to walk through a photo costs a third of decoding it
         return b""
+    place = source.tell()
+    source.seek(0)
     try:
-        clean = structure.whole(data, kind)
+        clean = structure.whole(source.read(), kind)
     except RefusedError:
         if kind == "image/jpeg":  # a decoder may still show the beginning of one that ends early
             return b""
         raise
+    source.seek(place)
     moves = frames_of(image) > 1 and not (kind == "image/gif" and wish.motion)
     if moves or not fits or kind not in wish.types or len(clean) > wish.max_bytes:
         return b""
@@ -188,13 +191,13 @@ def is_lost(image: Any) -> bool:
     return ground_of(image) != "white"
 
 
-def anew(image: Any, data: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
+def anew(image: Any, head: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
     """Yield the picture or its parts as PNG or JPEG.
 
     Each comes with what was done to it.
     """
     before = image.size
-    exact = image.format not in LOSSY and not (image.format == "WEBP" and b"VP8L" not in data[:64])
+    exact = image.format not in LOSSY and not (image.format == "WEBP" and b"VP8L" not in head)
     frames, told = frames_of(image), []
     if frames > 1:
         told.append(f"{'page' if image.format == 'TIFF' else 'frame'} 1 of {frames:,}")
