@@ -1,9 +1,11 @@
 """Life beside death for as long as one likes: staging against a hostile CDN, with cancellations and killed processes.
 
-    uv run python tests/soak [--minutes 20] [--backend asyncio|trio|both] [--json FILE]
+    uv run python tests/soak [--minutes 20] [--backend asyncio|trio|both] [--hostile] [--json FILE]
 
 One process serves (`cdn`), one process per event loop lives through it all (`steady`), and one forks workers that are
-killed with SIGKILL at random instants (`killer`); all of them share one root. Exits with 1 if any promise was broken.
+killed with SIGKILL at random instants (`killer`); all of them share one root. With ``--hostile``, nobody is killed:
+each event loop has an area in which one sender is hostile and the others are not (`hostile`). Exits with 1 if any
+promise was broken.
 """
 
 import argparse
@@ -18,6 +20,7 @@ from collections import Counter
 from pathlib import Path
 
 import trustme
+from meter import COLUMNS
 
 from staging import sweep
 
@@ -35,6 +38,7 @@ PROMISES = {  # what must be 0 -> where it is counted
 FIGURES = (
     "downloads",
     "stages",
+    "hostile messages",
     "cancellations",
     "cancellations by asyncio",
     "kills",
@@ -61,16 +65,16 @@ def server(place):
             process.wait(20)
 
 
-def soak(place, backends, seconds):
+def soak(place, backends, seconds, *, hostile):
     """Run everything for `seconds`; return what each process reports."""
     root = place / "root"
     root.mkdir()
     with server(place) as (ports, trust):
         common = [root, json.dumps(ports), trust, str(seconds)]
-        commands = {
-            **{f"steady on {backend}": ["steady.py", *common, backend] for backend in backends},
-            "killer": ["killer.py", *common],
-        }
+        kind = "hostile" if hostile else "steady"
+        commands = {f"{kind} on {backend}": [f"{kind}.py", *common, backend] for backend in backends}
+        if not hostile:
+            commands["killer"] = ["killer.py", *common]
         files = {name: place / f"{number}.json" for number, name in enumerate(commands)}
         processes = {
             name: subprocess.Popen([sys.executable, HERE / script, *arguments, files[name]])
@@ -98,12 +102,15 @@ def total(found, name):
 def table(result):
     """Return the figures as text."""
     lines = [f"{result['minutes']} minutes, Python {result['python']}, {result['system']}", ""]
-    lines += [f"{name:<38}{count:>12,}" for name, count in result["figures"].items()]
+    lines += [f"{name:<38}{count:>12,}" for name, count in result["figures"].items() if count]
     lines += ["", "must be 0"]
     lines += [f"{name:<38}{count:>12,}" for name, count in result["promises"].items()]
     lines += ["", "outcomes: " + ", ".join(f"{name} {count:,}" for name, count in result["outcomes"].items())]
     for name, report in result["reports"].items():
-        for key, unit in (("memory_mb", "MB"), ("descriptors", "descriptors")):
+        for period, waits in report.get("waits", {}).items():
+            told = [f"{name} {seconds:.3f} s" for name, seconds in waits.items() if name != "messages"]
+            lines.append(f"{name}: {waits['messages']:,} honest messages {period}: {', '.join(told)}")
+        for key, unit in COLUMNS.items():
             if key in report:
                 line = "{first:g} -> {last:g} {unit}, highest {highest:g}, slope {slope_per_hour:+g} an hour"
                 lines.append(f"{name}: " + line.format(unit=unit, **report[key]))
@@ -119,11 +126,12 @@ def main():
     parser.add_argument("--minutes", type=float, default=20)
     parser.add_argument("--backend", choices=("asyncio", "trio", "both"), default="both")
     parser.add_argument("--json", type=Path)
+    parser.add_argument("--hostile", action="store_true", help="one hostile sender beside honest ones")
     options = parser.parse_args()
     backends = ("asyncio", "trio") if options.backend == "both" else (options.backend,)
     began = time.monotonic()
     with tempfile.TemporaryDirectory(prefix="soak-") as place:
-        found, ending = soak(Path(place), backends, options.minutes * 60)
+        found, ending = soak(Path(place), backends, options.minutes * 60, hostile=options.hostile)
     outcomes = sum((Counter(report.get("outcomes", {})) for report in found.values()), Counter())
     result = {
         "minutes": round((time.monotonic() - began) / 60, 1), "python": platform.python_version(),

@@ -20,6 +20,7 @@ BUSY = frozenset({"timeout", "stalled", "storage"})  # what a starved machine ma
 
 _BOMB = gzip_bomb(64 * 1_048_576)
 _ZEROS = bytes(65_536)
+_CHUNKED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n"
 
 
 @dataclass(frozen=True)
@@ -92,6 +93,12 @@ FAULTS = {
     "other_part": fault(_other_part, "interrupted"),
     "stall": fault(lambda request, body, dice: Reply(body + b"x", Stall(at=len(body) // 2)), "stalled", 1),
     "endless_drip": fault(lambda request, body, dice: Reply(b"x", Endless(), Drip(1, every=0.5)), "timeout", 1),
+    # for `hostile`, which asks for them by name
+    "slow_drip": fault(lambda request, body, dice: Reply(_ZEROS, Drip(1, every=0.05)), "timeout", 0),
+    "declared": fault(lambda request, body, dice: Reply(b"", Length(50 * 1_048_576), Stall(0)), "stalled", 0),
+    "one_byte_chunks": fault(
+        lambda request, body, dice: Raw(b"1\r\nx\r\n" * 4000, Endless(), head=_CHUNKED), "protocol timeout", 0
+    ),
     "bomb": fault(lambda request, body, dice: Reply(_BOMB, headers={"Content-Encoding": "gzip"}), "encoding"),
     "declared_huge": fault(lambda request, body, dice: Reply(b"", Length(10**12), Stall(0)), "too_large"),
     "endless": fault(lambda request, body, dice: Reply(_ZEROS, Endless(), Length()), "too_large", 1),
