@@ -21,12 +21,10 @@ from typing import NamedTuple, Self, TypeVar
 import anyio
 
 from staging._budget import Reservation
-from staging._claims.contradictions import contradicts
 from staging._claims.disposition import disposition_filename, url_filename
 from staging._claims.filenames import safe_name, with_extension
-from staging._claims.kinds import media_type_of_name
 from staging._claims.media import HEAD_BYTES, TAIL_BYTES, observe
-from staging._claims.substitution import substituted
+from staging._claims.substitution import is_no_empty_file, substituted
 from staging._disk.part import PartFile
 from staging._disk.workspace import Workspace
 from staging._errors import DownloadError, StagingError, WorkspaceError, too_large
@@ -372,14 +370,9 @@ class _Transfer:
         if expected is not None and size != expected:
             detail = f"size mismatch: {size:,} bytes arrived where {expected:,} were declared"
             raise DownloadError("size_mismatch", detail, size=size, limit=expected)
-        if not size and (claimed or (claimed is None and self._says_something())):
+        if not size and (claimed or (claimed is None and is_no_empty_file(self._attachment))):
             wanted = f"{claimed:,} bytes were claimed" if claimed else "a file was meant"
             raise DownloadError("size_mismatch", f"empty: nothing arrived where {wanted}", size=0, limit=claimed)
-
-    def _says_something(self) -> bool:
-        """Tell whether type or name claim what an empty file cannot be."""
-        claim = self._attachment.media_type or media_type_of_name(self._attachment.name or "")
-        return claim is not None and contradicts(claim, observe(b""))
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

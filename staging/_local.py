@@ -8,7 +8,9 @@ path is opened, copied and closed by one function in one thread, so no descripto
 that is given up ends with its next piece, because the part file takes no more.
 """
 
+import array
 import inspect
+import io
 import os
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
@@ -19,6 +21,7 @@ from staging._claims import data_urls
 from staging._claims.filenames import with_extension
 from staging._claims.intake import path_of, reader_of
 from staging._claims.media import observe
+from staging._claims.substitution import is_no_empty_file
 from staging._disk.errors import storage_error
 from staging._disk.moving import open_regular
 from staging._disk.part import PartFile
@@ -97,7 +100,7 @@ class _Copy:
             await self._append(attachment.data)
         elif is_data_url(attachment.url):
             await self._append(await in_thread(data_urls.decode, attachment.url, self._terms.limits.max_bytes))
-        elif isinstance(attachment.source, bytearray | memoryview):
+        elif isinstance(attachment.source, bytearray | memoryview | array.array):
             self._admit(memoryview(attachment.source).nbytes)
             await self._append(await in_thread(bytes, attachment.source))
         elif path := path_of(attachment):
@@ -157,7 +160,10 @@ class _Copy:
             if data:
                 await self._append(data)
             if not data or not sized:
-                return
+                break
+        if not self.part.size and self._attachment.size is None and await _is_at_end(reader):
+            hint = "call seek(0) before it is given"
+            raise RejectedError("invalid", "nothing is left to read: the file is at its end", hint=hint)
 
     async def _read(self, read: Callable[..., Any], size: tuple[int, ...]) -> bytes:
         seconds = self._terms.limits.idle_timeout
@@ -166,6 +172,9 @@ class _Copy:
                 return _as_bytes(await _called(read, size))
             except WorkspaceError:
                 raise
+            except io.UnsupportedOperation as error:
+                hint = "open it for reading: open(path, 'rb')"
+                raise RejectedError("invalid", "the file is not open for reading", hint=hint) from error
             except OSError as error:
                 raise storage_error(error) from error
         assert scope.cancelled_caught  # noqa: S101  # or it has returned
@@ -178,6 +187,8 @@ class _Copy:
         if expected is not None and self.part.size != expected:
             detail = f"size mismatch: {self.part.size:,} bytes are there where {expected:,} were declared"
             raise DownloadError("size_mismatch", detail, size=self.part.size)
+        if not self.part.size and expected is None and is_no_empty_file(self._attachment):
+            raise DownloadError("size_mismatch", "empty: there is nothing in it where a file was meant", size=0)
         staged = await self._terms.disk.run(self._commit)
         self._turn.reservation.finish(staged.size)
         return staged
@@ -232,6 +243,16 @@ async def _called(read: Callable[..., Any], size: tuple[int, ...]) -> object:
         return await read(*size)
     result: Any = await in_thread(read, *size, abandon=True)
     return await result if isinstance(result, Awaitable) else result
+
+
+async def _is_at_end(reader: Any) -> bool:
+    """Tell whether an object was read before."""
+    tell = getattr(reader, "tell", None)
+    try:
+        place = await _called(tell, ()) if callable(tell) else 0
+    except (OSError, ValueError):  # of a stream that has no places
+        return False
+    return isinstance(place, int) and place > 0
 
 
 def _as_bytes(data: object) -> bytes:

@@ -588,7 +588,7 @@ def test_a_path_is_taken_from_the_caller_and_never_from_a_mapping_or_a_message(t
 
 
 def test_a_mapping_is_no_reader():
-    source = {"read": lambda size: b"x", "file": io.BytesIO(b"x"), "name": "a"}
+    source = {"read": lambda size: b"x", "name": "a"}
     assert unusable(only(source)).detail == "there is no link to a file"
 
 

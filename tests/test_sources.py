@@ -1,11 +1,15 @@
 """Sources that need no network: bytes, data: URLs, open files, uploads and paths are staged like any download."""
 
+import array
 import asyncio
+import gzip
 import io
 import os
 import tempfile
 import threading
 from pathlib import Path
+from types import SimpleNamespace
+from typing import NamedTuple
 
 import anyio
 import pytest
@@ -343,7 +347,96 @@ async def test_a_file_that_is_not_what_it_claims_is_a_warning(tmp_path, caplog):
 async def test_a_closed_file_fails(tmp_path):
     with opened(tmp_path, "a", b"x").open("rb") as file:
         pass
-    assert (await failed(tmp_path / "root", file)).reason == "interrupted"
+    failure = await failed(tmp_path / "root", file)
+    assert (failure.reason, failure.detail) == ("invalid", "the file is closed")
+
+
+class Record(NamedTuple):
+    """An upload of Sanic."""
+
+    type: str
+    body: bytes
+    name: str
+
+
+def at_end(data=b"hello"):
+    file = io.BytesIO()
+    file.write(data)
+    return file
+
+
+def compressed(path, data):
+    with gzip.open(path, "wb") as file:
+        file.write(data)
+    return gzip.open(path)
+
+
+async def test_an_upload_is_staged_whatever_form_it_has(tmp_path):
+    path = opened(tmp_path, "a.png", PNG)
+    middle = io.BytesIO(b"0123")
+    middle.read(2)
+    cases = [
+        (Record("image/png", PNG, "up.png"), "up.png", len(PNG)),
+        ({"filename": "t.png", "body": PNG[:50], "content_type": "image/png"}, "t.png", 50),  # Tornado's
+        ({"data": bytearray(PNG), "name": "b.png"}, "b.png", len(PNG)),
+        (SimpleNamespace(stream=io.BytesIO(PNG), filename="c.png", name="field"), "c.png", len(PNG)),  # Falcon's
+        (
+            SimpleNamespace(content=bytes(bytearray(PNG)), name="d.png", path=None, url=None),
+            "d.png",
+            len(PNG),
+        ),  # Chainlit's
+        (array.array("B", PNG), "attachment.png", len(PNG)),
+        (array.array("I", [1, 2]), "attachment", 8),
+        (io.FileIO(path), "a.png", len(PNG)),  # whose name is a Path
+        (io.FileIO(os.fsencode(path)), "a.png", len(PNG)),  # or bytes
+        (compressed(tmp_path / "z.txt.gz", b"text"), "z.txt", 4),
+        (middle, "attachment", 2),  # the rest
+        ({"text": "x", "file": io.BytesIO(PNG)}, "attachment.png", len(PNG)),  # a form
+    ]
+    async with AttachmentStage(tmp_path / "root") as stage:
+        outcomes = await stage.download(*[source for source, _, _ in cases])
+        assert [(each.name, each.size) for each in outcomes] == [(name, size) for _, name, size in cases]
+    for source, _, _ in cases:
+        if hasattr(source, "close"):
+            source.close()
+
+
+async def test_a_form_field_without_a_file_is_nothing(tmp_path):
+    """Browsers send an optional field that was left empty with an empty name."""
+    empty = AsyncFile(b"", "", content_type="application/octet-stream")
+    async with AttachmentStage(tmp_path) as stage:
+        assert await stage.download(empty, [empty], SimpleNamespace(file=io.BytesIO(b""), filename="")) == []
+
+
+async def test_a_file_at_its_end_is_no_empty_file(tmp_path):
+    """It was written and not rewound, or read before. An empty file that says so is one."""
+    spooled = tempfile.SpooledTemporaryFile()  # noqa: SIM115
+    spooled.write(b"hello")
+    async with await anyio.open_file(tmp_path / "x", "w+b") as asynchronous:
+        await asynchronous.write(b"hello")
+        for source in (at_end(), spooled, asynchronous):
+            failure = await failed(tmp_path / "root", source)
+            assert (failure.reason, failure.detail) == ("invalid", "nothing is left to read: the file is at its end")
+            assert "seek(0)" in failure.hint
+    spooled.close()
+    named = SimpleNamespace(filename="a.png", read=io.BytesIO().read, size=0)
+    for empty in (io.BytesIO(), b"", opened(tmp_path, "a.txt", b""), named):
+        async with AttachmentStage(tmp_path / "root") as stage:
+            [file] = await stage.download(empty)
+            assert file.size == 0
+
+
+async def test_nothing_at_all_is_no_file_where_the_claim_says_something(tmp_path):
+    for source in (opened(tmp_path, "a.png", b""), Attachment("", data=b"", media_type="application/pdf")):
+        failure = await failed(tmp_path / "root", source)
+        assert (failure.reason, failure.error.size) == ("size_mismatch", 0)
+        assert failure.detail.startswith("empty: ")
+
+
+async def test_a_file_that_is_open_for_writing_only_says_so(tmp_path):
+    with (tmp_path / "a").open("wb") as file:
+        failure = await failed(tmp_path / "root", file)
+    assert (failure.reason, failure.detail) == ("invalid", "the file is not open for reading")
 
 
 async def test_only_a_regular_file_is_staged_and_no_link_is_followed(tmp_path):
@@ -354,6 +447,7 @@ async def test_only_a_regular_file_is_staged_and_no_link_is_followed(tmp_path):
         failure = await failed(tmp_path / "root", path)
         assert (failure.reason, failure.retryable) == ("storage", False)
         assert str(tmp_path) not in failure.detail
+    assert "symbolic link" in (await failed(tmp_path / "root", link)).detail
 
 
 async def test_a_path_is_copied_and_never_linked(tmp_path):

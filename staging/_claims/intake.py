@@ -9,6 +9,7 @@ Paths are taken from the caller alone. What is found inside a mapping or a messa
 so a path in there is a text like any other.
 """
 
+import array
 import io
 import os
 import types
@@ -32,7 +33,8 @@ _NO_SOURCES = (
     Number, type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType,
     types.CoroutineType, types.AsyncGeneratorType,
 )  # fmt: skip
-_BYTES = (bytes, bytearray, memoryview)
+_BYTES = (bytes, bytearray, memoryview, array.array)
+_BYTE_KEYS = ("data", "body", "content")  # where uploads have their bytes: Sanic, Tornado, Chainlit
 
 # https://docs.slack.dev/reference/objects/file-object: files of which only the record is left
 _GONE = {
@@ -42,6 +44,7 @@ _GONE = {
     "access_denied": "the file is not shared with this app",
     "check_file_info": "the file is of another workspace",
 }
+_NO_LISTS = ("__pydantic_fields__", "__fields__", "_fields", "keys", "__array__")
 _HOW = "give a URL, something that has one, bytes, an open file, a Path, a message, or an iterable of these"
 _GET_FILE = "Telegram gives a link when it is asked: `await bot.get_file(file_id)`, and then give what that returns"
 _FILE_PATH = "this is the Bot API's own path: give https://api.telegram.org/file/bot<token>/<file_path>"
@@ -91,7 +94,7 @@ def _walk(source: Any, depth: int, *, trusted: bool, beside: bool = False) -> It
     """Yield each attachment, and whether it only stands beside a message."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"attachments nested more than {_MAX_DEPTH} deep, or a list that contains itself")
-    if source is None or type(source).__name__ in _NOTHING:
+    if source is None or type(source).__name__ in _NOTHING or _is_left_empty(source):
         return
     found, parts = _taken(source, trusted=trusted)
     if found is not None:
@@ -112,6 +115,14 @@ def _taken(source: Any, *, trusted: bool) -> tuple[Attachment | None, Iterable[A
         return Attachment("", source=Broken()), ()
 
 
+def _is_left_empty(source: Any) -> bool:
+    """Tell whether this is the upload of a form field in which no file was chosen.
+
+    Browsers send such a field with an empty name (HTML, constructing the entry list).
+    """
+    return not _is(source, (str, Mapping)) and read(source, "filename") == "" and reader_of(source) is not None
+
+
 def _is(source: Any, kinds: Any) -> bool:
     try:
         return isinstance(source, kinds)
@@ -129,9 +140,17 @@ def _single(source: Any, *, trusted: bool) -> Attachment | None:
         return Attachment("", data=source if isinstance(source, bytes) else None, source=source)
     if found := of_claims(source):
         return found
+    if reader_of(source) is None and (data := _bytes_in(source)) is not None:
+        return replace(claimed(source, ""), data=data)
     if is_message(source) or isinstance(source, Mapping):
         return None
     return _of_path(source, trusted=trusted) if isinstance(source, os.PathLike) else _of_reader(source)
+
+
+def _bytes_in(source: Any) -> bytes | None:
+    """Return the bytes that an upload has as a value, or None."""
+    values = (read(source, key) for key in _BYTE_KEYS)
+    return next((bytes(value) for value in values if isinstance(value, bytes | bytearray)), None)
 
 
 def _of_path(source: "os.PathLike[Any]", *, trusted: bool) -> Attachment:
@@ -154,14 +173,17 @@ def _of_reader(source: Any) -> Attachment | None:
     """
     if reader_of(source) is None:
         return None
-    found = claimed(source, "")
-    own = os.path.basename(found.name or "")  # noqa: PTH119  # of an open file the name is its whole path
+    found, given = claimed(source, ""), read(source, "name")
+    name = os.fsdecode(given) if found.name is None and isinstance(given, bytes | os.PathLike) else found.name
+    if type(source).__module__ in {"gzip", "bz2", "lzma"}:  # it reads what is inside
+        name = os.path.splitext(name or "")[0]  # noqa: PTH122
+    own = os.path.basename(name or "")  # noqa: PTH119  # of an open file the name is its whole path
     return replace(found, name=own or None)
 
 
 def reader_of(source: Any) -> Any:
-    """Return `source` or its `file` if it has `read`, or None."""
-    holders = (source, read(source, "file"))
+    """Return `source`, its `file` or its `stream` if it has `read`, or None."""
+    holders = (source, read(source, "file"), read(source, "stream"))
     return next((each for each in holders if callable(read(each, "read")) and not isinstance(each, Mapping)), None)
 
 
@@ -179,13 +201,12 @@ def path_of(attachment: Attachment) -> str | None:
 def _is_list(source: Any) -> bool:
     """Tell whether this is an iterable of sources.
 
-    A model of pydantic's is iterable too, but it has fields.
+    A record, a model, an e-mail and an array of numbers are iterable too.
     """
     return (
         isinstance(source, Iterable)
         and not isinstance(source, Mapping | str)
-        and read(type(source), "__pydantic_fields__") is None
-        and read(type(source), "__fields__") is None
+        and all(read(type(source), key) is None for key in _NO_LISTS)
     )
 
 
@@ -195,7 +216,24 @@ def _parts(source: Any) -> Iterable[Any] | None:
     The source has no URL of its own.
     """
     parts = message_parts(source)
-    return items(source) if parts is None and _is_list(source) else parts
+    if parts is not None:
+        return parts
+    return _uploads(source) if isinstance(source, Mapping) else items(source) if _is_list(source) else None
+
+
+def _uploads(form: Mapping[Any, Any]) -> list[Any] | None:
+    """Return the uploads of a form, or None if there are none.
+
+    Its other fields are text. A field may have several files, which each framework tells by a method of its own.
+    """
+    methods = (getattr(form, key, None) for key in ("multi_items", "lists", "items"))
+    pairs: Any = next(method for method in methods if callable(method))()
+    values = [each for _, value in pairs for each in (value if isinstance(value, list) else [value])]
+    return [each for each in values if _has_bytes(each)] or None
+
+
+def _has_bytes(value: Any) -> bool:
+    return not _is(value, (str, Mapping)) and (reader_of(value) is not None or _bytes_in(value) is not None)
 
 
 # ── what there is no file of ─────────────────────────────────────────────────────────────────────────────────────────
@@ -209,18 +247,30 @@ def unusable(attachment: Attachment) -> RejectedError | None:
     """
     source = attachment.source
     if attachment.url.strip():
-        return _unsendable(attachment)
+        return _encrypted(attachment) or _unsendable(attachment)
     if attachment.kind == "embed" or attachment.data is not None or _is(source, (*_BYTES, os.PathLike)):
         return None
     try:
-        if isinstance(source, io.TextIOBase):
-            hint = "open it in binary mode: open(path, 'rb')"
-            return RejectedError("invalid", "the file is open as text, not as bytes", hint=hint)
-        if not isinstance(source, Mapping | str) and reader_of(source) is not None:
-            return None
-        return _absent(source)
+        return _unreadable(source)
     except Exception:  # noqa: BLE001  # a foreign object may raise anything
         return _absent(Broken())
+
+
+def _unreadable(source: Any) -> RejectedError | None:
+    if isinstance(source, io.TextIOBase):
+        hint = "open it in binary mode: open(path, 'rb')"
+        return RejectedError("invalid", "the file is open as text, not as bytes", hint=hint)
+    if read(source, "closed") is True:
+        return RejectedError("invalid", "the file is closed", hint="give it while it is open")
+    return _absent(source) if isinstance(source, Mapping | str) or reader_of(source) is None else None
+
+
+def _encrypted(attachment: Attachment) -> RejectedError | None:
+    """Return why a file of an encrypted room of Matrix is of no use."""
+    keys = (read(each, "key") for each in (attachment.source, read(attachment.source, "file")))
+    if attachment.url.startswith("mxc:") and any(isinstance(key, Mapping) for key in keys):
+        return RejectedError("invalid", "the file is encrypted", hint="decrypt it with its key, and give the bytes")
+    return None
 
 
 def _unsendable(attachment: Attachment) -> RejectedError | None:
@@ -242,10 +292,13 @@ def _absent(source: Any) -> RejectedError:
     state = next((why for key in ("mode", "file_access") if (why := _GONE.get(read_text(source, key) or ""))), None)
     if state:
         return RejectedError("invalid", state)
-    if read_text(source, "file_id"):
+    if read_text(source, "file_id") and not (read_text(source, "type") or "").startswith("input_"):  # OpenAI's
         hint = _FILE_PATH if read_text(source, "file_path") else _GET_FILE
         return RejectedError("invalid", "there is no link to the file yet", hint=hint)
-    return RejectedError("invalid", "there is no link to a file", hint=f"{_described(source)} has none; {_HOW}")
+    hint = f"{_described(source)} has none; {_HOW}"
+    if read_text(source, "path"):
+        hint = "a path in something else may be the sender's: if it is yours, give it as a pathlib.Path"
+    return RejectedError("invalid", "there is no link to a file", hint=hint)
 
 
 def _described(source: Any) -> str:

@@ -1,4 +1,4 @@
-"""Find what a message of a chat holds.
+"""Find what a message of a chat holds, and what an event about one does.
 
 Theory of operation. A message has files of its own: its attachments, those of the messages that it forwards, and those
 in its components. Others stand beside it: its stickers, the previews of its links, and the files of the message that it
@@ -9,13 +9,18 @@ import types
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any
 
-from staging._claims.reading import of_claims, preview, read, url_of
+from staging._claims.reading import preview, read, read_text, url_of
 from staging._text import bare_url
 
 _SNAPSHOT_KEYS = ("message_snapshots", "snapshots")  # the latter: py-cord
 # https://core.telegram.org/bots/api#message; an animation is a document too, for old clients
 _TELEGRAM_KEYS = ("animation", "audio", "document", "photo", "sticker", "video", "video_note", "voice")
+_ENVELOPES = ("message", "edited_message", "channel_post", "event", "result")
+_MATRIX = frozenset({"m.image", "m.file", "m.audio", "m.video"})
+_WORDS = frozenset({"message", "app_mention", "text", "input_text", "output_text"})  # types of what is no file
 _COMPONENT_DEPTH = 4  # a container, a section, a gallery, an item; Discord's nest no deeper
+_ATTACHED = ("attachments", "attachment")  # the latter: Google Chat
+_LISTS = (*_ATTACHED, "files", "message_snapshots")
 _ABSENT = object()
 
 
@@ -36,12 +41,16 @@ def is_message(source: Any) -> bool:
         return True
     if not isinstance(source, Mapping):
         return False
-    return "files" in source or (read(source, "type") == "message" and read(source, "mode") is None)
+    form = read(source, "type")
+    is_text = form in _WORDS and (form == "message" or read(source, "text") is not None)
+    return "files" in source or isinstance(read(source, "attachment"), list) or (is_text and "mode" not in source)
 
 
 def message_parts(source: Any) -> Iterable[Any] | None:
-    """Return what a message or an interaction holds, or None if it is neither."""
+    """Return what a message, an interaction or an event holds, or None if it is none of them."""
     resolved = _resolved(source)
+    if resolved is None:
+        resolved = _inside(source)
     if resolved is not None:
         return resolved
     if is_message(source):
@@ -65,6 +74,23 @@ def _resolved(source: Any) -> Iterable[Any] | None:
     return [] if is_interaction else None
 
 
+def _inside(source: Any) -> Iterable[Any] | None:
+    """Return the message in an event or an update, the parts of a model's message, or the media of Twilio's."""
+    if isinstance(read(source, "update_id"), int):  # Telegram's, a mapping or an object
+        return [read(source, key) for key in _ENVELOPES]
+    if not isinstance(source, Mapping) or any(isinstance(read(source, key), list) for key in _LISTS):
+        return None
+    if isinstance(read(source, "role"), str):
+        content = read(source, "content")
+        return content if isinstance(content, list) else []
+    if form := read_text(read(source, "content"), "msgtype"):  # an event of Matrix
+        return [read(source, "content")] if form in _MATRIX else []
+    if (number := read_text(source, "NumMedia")) and number.isdecimal():
+        keys = [(f"MediaUrl{n}", f"MediaContentType{n}") for n in range(min(int(number[:2]), 10))]
+        return [{"url": read(source, url), "content_type": read(source, of)} for url, of in keys]
+    return [inner for key in _ENVELOPES if isinstance(inner := read(source, key), Mapping)] or None
+
+
 def _files(message: Any) -> list[Any]:
     """Return the files of a message and of those that it forwards."""
     snapshots = _all(message, *_SNAPSHOT_KEYS)
@@ -72,7 +98,7 @@ def _files(message: Any) -> list[Any]:
     unwrapped = (each if read(each, "attachments") is not None else read(each, "message") for each in snapshots)
     holders = [message, *unwrapped]
     files = [_several(read(message, "files"))] if isinstance(message, Mapping) else []
-    attached = [part for holder in holders for part in _all(holder, "attachments") if not _is_preview(part)]
+    attached = [part for holder in holders for part in _all(holder, *_ATTACHED) if not _is_preview(part)]
     known = {bare_url(url) for part in attached if (url := url_of(part))}
     shown = [media for holder in holders for media in _media(read(holder, "components"), _COMPONENT_DEPTH)]
     return [*files, *attached, *(each for each in shown if bare_url(url_of(each) or "") not in known)]
@@ -83,6 +109,7 @@ def _beside(message: Any) -> Iterator[Any]:
     yield from _all(message, "sticker_items") or _all(message, "stickers")
     yield from map(preview, _all(message, "embeds"))
     yield from (preview(part) for part in _all(message, "attachments") if _is_preview(part))
+    yield from (preview(part) for part in _all(message, "blocks") if read(part, "type") == "image")  # of Slack's apps
     if not _all(message, *_SNAPSHOT_KEYS):  # a forward refers to what it holds already
         payload = read(message, "referenced_message")
         yield from _files(payload or read(read(message, "reference"), "resolved"))
@@ -94,7 +121,7 @@ def _is_preview(part: Any) -> bool:
     It is among a message's attachments, and it is no file. A message that was shared there may have files.
     """
     is_slacks = isinstance(part, Mapping) and isinstance(read(part, "fallback"), str)
-    return is_slacks and not is_message(part) and of_claims(part) is None
+    return is_slacks and not is_message(part) and read_text(part, "url", "url_private") is None
 
 
 def _media(components: Any, depth: int) -> Iterator[Any]:

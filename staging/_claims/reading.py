@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterator, Mapping
 from typing import Any, get_args
 
-from staging._claims import data_urls
+from staging._claims import data_urls, nested
 from staging._claims.kinds import kind_of, kind_of_name
 from staging._models import Attachment, Kind, checked_headers, is_size
 from staging._text import bare_url, is_data_url, last_segment
@@ -17,18 +17,26 @@ from staging._text import bare_url, is_data_url, last_segment
 _URL_KEYS = (  # after `url`
     "url_private_download", "url_private",  # Slack
     "contentUrl", "content_url",  # Teams, https://learn.microsoft.com/microsoftteams/platform/bots/how-to/bots-filesv4
+    "@microsoft.graph.downloadUrl",
+    "downloadUri",  # https://developers.google.com/workspace/chat/api/reference/rest/v1/spaces.messages.attachments
+    "image_url", "file_url", "file_uri", "fileUri",  # OpenAI, Gemini
+    "originalContentUrl", "media",  # LINE, Viber
+    "uri", "href",
 )  # fmt: skip
-_NAME_KEYS = ("file_name", "name", "title")  # after `filename`: Telegram; Slack; Slack
+_NAME_KEYS = (  # after `filename`; in Google Chat, `name` is the path of the resource
+    "file_name", "fileName", "orig_name", "contentName", "name", "title",
+)  # fmt: skip
 _MEDIA_TYPE_KEYS = (
-    "content_type", "media_type", "mimetype", "mime_type", "mimeType", "contentType", "type",
+    "content_type", "media_type", "mimetype", "mime_type", "mimeType", "contentType", "mediaType", "type",
 )  # fmt: skip
-_SIZE_KEYS = ("size", "file_size")
+_SIZE_KEYS = ("size", "file_size", "fileSize")
 _DESCRIPTION_KEYS = ("description", "alt_text", "alt_txt")
 
 _NO_DOWNLOADS: dict[str, Kind] = {
     "link": "url",
     # https://docs.discord.com/developers/resources/message#embed-object-embed-types; its `image` and `video` are files
     "rich": "embed", "article": "embed", "gifv": "embed", "poll_result": "embed", "auto_moderation_message": "embed",
+    "fallback": "embed", "template": "embed", "location": "embed",  # Messenger
 }  # fmt: skip
 _KINDS: dict[str, Kind] = {**{kind: kind for kind in get_args(Kind)}, **_NO_DOWNLOADS}
 
@@ -81,11 +89,15 @@ def of_url(source: Any) -> Attachment | None:
 def of_claims(source: Any) -> Attachment | None:
     """Return what a mapping or an object claims, or None.
 
-    It must have a URL, or be an embed.
+    It must have a URL or bytes, or be an embed.
     """
     url = url_of(source)
-    embed = _is_embed(source) or (url is None and _is_inline(source))
-    return None if url is None and not embed else claimed(source, url or "", embed=embed)
+    if _is_embed(source) or (url is None and _is_inline(source)):
+        return claimed(source, url or "", embed=True)
+    if url is None and isinstance(source, Mapping):
+        claims = _unwrapped(source)
+        url = nested.data_url(claims, _media_type(claims)) or url_of(claims)
+    return None if url is None else claimed(source, url)
 
 
 def preview(source: Any) -> Attachment:
@@ -93,22 +105,28 @@ def preview(source: Any) -> Attachment:
 
     It is no download, whatever it shows.
     """
-    url = url_of(source) or read_text(source, "from_url", "title_link") or ""
+    url = read_text(source, "from_url", "title_link") or url_of(source) or ""  # Slack's `image_url` is a thumbnail
     return claimed(source, url, embed=True)
 
 
 def claimed(source: Any, url: str, *, embed: bool = False) -> Attachment:
-    """Return an attachment with all that `source` claims."""
+    """Return an attachment with all that `source` claims, and with what it wraps."""
+    complete = embed or (url and url == read(source, "url") and not _is_matrix(url))
+    claims = source if complete else _unwrapped(source)
     return _attachment(
         source,
         url,
-        name=_name(source, url),
-        media_type=_media_type(source),
+        name=_name(claims, url),
+        media_type=_media_type(claims),
         kind="embed" if embed else _claimed_kind(source),
-        size=next((int(size) for key in _SIZE_KEYS if is_size(size := read(source, key))), None),
+        size=next((int(size) for key in _SIZE_KEYS if is_size(size := read(claims, key))), None),
         description=read_text(source, *_DESCRIPTION_KEYS),
         headers=_usable_headers(source),
     )
+
+
+def _unwrapped(source: Any) -> Any:
+    return nested.unwrapped(source) if isinstance(source, Mapping) else source
 
 
 def _attachment(
@@ -156,6 +174,8 @@ def _urls(source: Any) -> Iterator[Any]:
         yield read(source, key)
     if isinstance(source, Mapping) and isinstance(image := source.get("image_url"), Mapping):
         yield read(image, "url")  # a content part of OpenAI's
+    if read(source, "title_link_download") is True or read(source, "type") == "file":
+        yield read(source, "title_link")  # Rocket.Chat's, which lacks the server
     yield _telegram_url(source)
     yield _sticker_url(source)
 
@@ -181,6 +201,10 @@ def _sticker_url(source: Any) -> str | None:
         return None
     base, extension = _STICKER_FORMATS.get(form, (_STICKERS[0], "png"))
     return f"{base}{number}.{extension}"
+
+
+def _is_matrix(url: str) -> bool:
+    return url.startswith("mxc:")
 
 
 def _is_embed(source: Any) -> bool:
@@ -209,7 +233,7 @@ def _name(source: Any, url: str) -> str | None:
     filename, title = read_text(source, "filename"), read_text(source, "title")
     if filename and title:
         return _with_extension(title, filename)
-    name = filename or read_text(source, *_NAME_KEYS)
+    name = filename or read_text(source, *_NAME_KEYS) or (read_text(source, "body") if _is_matrix(url) else None)
     if name and url.startswith(_STICKERS):
         return _with_extension(name, bare_url(url))
     if not name and not url:

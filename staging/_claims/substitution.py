@@ -1,4 +1,4 @@
-"""Tell whether a web page came in place of the file.
+"""Tell whether a web page, or nothing at all, came in place of the file.
 
 Sign-in pages, consent pages and error pages come with status 200: https://github.com/slackapi/bolt-js/issues/2585,
 https://github.com/slackapi/deno-slack-sdk/issues/285, https://github.com/OfficeDev/Microsoft-Teams-Samples/issues/1314.
@@ -7,8 +7,9 @@ https://github.com/slackapi/deno-slack-sdk/issues/285, https://github.com/Office
 import re
 
 from staging._claims.contradictions import contradicts
-from staging._claims.kinds import HTML, OCTETS, media_type_of_name
+from staging._claims.kinds import HTML, OCTETS, PLAIN, media_type_of_name
 from staging._claims.text import as_utf8
+from staging._models import Attachment
 
 _PAGES = frozenset({HTML, "application/xhtml+xml", "multipart/related"})
 _PAGE_NAMES = (".html", ".htm", ".xhtml", ".xht", ".xhtm", ".shtml", ".shtm", ".mht", ".mhtml", ".hta")
@@ -47,3 +48,9 @@ def substituted(
     if any(contradicts(one, observed) for one in said):
         return True
     return bool(said or claimed is not None) and _PAGE.match(as_utf8(head)) is not None
+
+
+def is_no_empty_file(attachment: Attachment) -> bool:
+    """Tell whether type or name claim what an empty file cannot be."""
+    claim = attachment.media_type or media_type_of_name(attachment.name or "")
+    return claim is not None and contradicts(claim, PLAIN)

@@ -16,6 +16,7 @@ _WORDS = {
     errno.EACCES: "permission denied",
     errno.EPERM: "operation not permitted",
     errno.EIO: "the disk reported an input/output error",
+    errno.ELOOP: "it is a symbolic link, and links are not followed",
     errno.ENOENT: "it is not there, or not any more",
     errno.ENAMETOOLONG: "the name is too long",
     errno.ENOTDIR: "not a directory",

@@ -146,10 +146,18 @@ def what_is_wrong(text: str, schemes: tuple[str, ...]) -> tuple[str, str]:
         return "URL with a control character, space or backslash", ""
     scheme = _SCHEME.match(text)
     if scheme is None:
-        return "not an absolute URL", f"it must start with {' or '.join(f'{s}://' for s in schemes)}"
-    if scheme[1].lower() not in DEFAULT_PORTS:
-        return f"scheme {scheme[1].lower()!r} is not admitted", admitted
+        return "not an absolute URL", f"it must start with {' or '.join(f'{s}://' for s in schemes)}; {_LOCAL}"
+    if (named := scheme[1].lower()) not in DEFAULT_PORTS:
+        return f"scheme {named!r} is not admitted", _INSTEAD.get(named, admitted)
     return _what_is_wrong_with_authority(re.split("[/?#]", text[scheme.end() :], maxsplit=1)[0])
+
+
+_LOCAL = "a file of this machine is given as a pathlib.Path"
+_INSTEAD = {
+    "file": _LOCAL,
+    # https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid
+    "mxc": "give https://<homeserver>/_matrix/client/v1/media/download/<server>/<id>, with the token in `headers`",
+}
 
 
 def _what_is_wrong_with_authority(authority: str) -> tuple[str, str]:
