@@ -117,6 +117,8 @@ async def test_any_other_success_is_none(tmp_path):
 EMPTY = [
     ({"size": 4812}, "size_mismatch"), ({"size": 1, "filename": "a.txt"}, "size_mismatch"),
     ({"content_type": "audio/ogg"}, "size_mismatch"), ({"filename": "blank.png"}, "size_mismatch"),
+    ({"filename": "voice-message.ogg", "content_type": "audio/ogg", "size": 4812}, "size_mismatch"),
+    ({"filename": "notes.txt", "size": 120}, "size_mismatch"), ({"filename": "notes.txt", "size": 0}, None),
     ({"filename": "notes.txt"}, None), ({"filename": "blank.png", "size": 0}, None), ({}, None),
     ({"content_type": "application/octet-stream"}, None),
 ]  # fmt: skip
@@ -138,13 +140,15 @@ INSTEAD = [
     ("test.txt", "text/plain", 48_211), ("main.py", "text/x-python", 48_211), ("notes.md", "text/markdown", 48_211),
     ("config.json", "application/json", 48_211), ("scan.png", None, 48_211), ("backup.zip", None, None),
     ("test.txt", None, None), ("report", "application/pdf", None), ("letter.doc", None, 48_211), ("file", None, 48_211),
+    ("file", "application/octet-stream", None), ("app.log", "text/plain", 48_211), ("report.pdf", None, 48_211),
+    ("memo.docx", "application/vnd.openxmlformats-officedocument.wordprocessingml.document", 48_211),
 ]  # fmt: skip
 MEANT = [
     ("/page.html", {}, PAGE), ("/page", {}, PAGE), ("/", {}, PAGE), ("/x", {"content_type": "text/html"}, PAGE),
     ("/x", {"filename": "saved.HTM"}, PAGE), ("/x", {"filename": "a.png", "size": len(PAGE)}, PAGE),
     ("/index.php", {}, PAGE), ("/export.xls", {}, PAGE), ("/Widget.vue", {}, b"<template><p>x</p></template>"),
     ("/README.md", {}, b'<p align="center"><img src="x.png"></p>\n\n# Title\n'), ("/chat.txt", {}, b"<b>ann</b> hello"),
-    ("/x", {"content_type": "application/octet-stream"}, PAGE),
+    ("/x", {"content_type": "application/octet-stream"}, b"<title>x</title> is how a page begins"),
 ]  # fmt: skip
 
 
@@ -164,6 +168,7 @@ async def test_a_sign_in_page_is_not_the_file(tmp_path, caplog):
 
 
 async def test_a_page_is_staged_where_a_page_is_meant(tmp_path):
+    """A URL that claims nothing, by no type and no extension, may be that of a page."""
     cases = [(path, claim, Reply(body, media_type="text/html")) for path, claim, body in MEANT]
     for row, outcome in zip(MEANT, await outcomes_of(tmp_path, cases), strict=True):
         assert outcome.downloaded, (row, outcome)

@@ -104,6 +104,7 @@ def test_the_fallback_obeys_the_same_laws():
         ("archive.zip.001", "application/zip", "archive.zip.001"),  # a part of several
         ("video.mp4.002", "image/png", "video.mp4.002"),
         ("v1.2", "text/plain", "v1.2"),
+        ("photo.png", "image/webp", "photo.png"),  # the sender's own; that the bytes are another is shown
         ("Dr. Who", "image/png", "Dr. Who.png"),
         ("x" * 150, "image/png", "x" * 146 + ".png"),
         ("é" * 75, "application/pdf", "é" * 73 + ".pdf"),

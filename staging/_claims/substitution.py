@@ -27,9 +27,10 @@ def substituted(
 ) -> bool:
     """Tell whether a web page came where none was claimed.
 
-    Something must be claimed of the file, and neither the type nor the name may say page. A text may begin with a tag
-    and be no page: a README, a chat log. So where a text is claimed, only what begins as a whole document is a page. A
-    file of just the claimed size is what was meant, whatever it is.
+    Something must be claimed of the file, and neither the type nor the name may say page. A bare URL claims nothing: a
+    page may be what it is for. A text may begin with a tag and be no page: a README, a chat log. So where a text or
+    any bytes are claimed, only what begins as a whole document is a page. A file of just the claimed size is what was
+    meant, whatever it is.
 
     Args:
         head: the file's first bytes.
@@ -47,7 +48,7 @@ def substituted(
     said = [one for one in (bare, media_type_of_name(name)) if one and one != OCTETS]
     if any(contradicts(one, observed) for one in said):
         return True
-    return bool(said or claimed is not None) and _PAGE.match(as_utf8(head)) is not None
+    return bool(bare or said or claimed is not None) and _PAGE.match(as_utf8(head)) is not None
 
 
 def is_no_empty_file(attachment: Attachment) -> bool:
