@@ -3,6 +3,11 @@
 import contextlib
 import importlib
 import os
+from typing import Any
+
+resource: Any = None  # not on Windows; loaded here, since each converter would take 2 ms to find it
+with contextlib.suppress(ImportError):
+    resource = importlib.import_module("resource")
 
 MB = 1_048_576
 CPU_SECONDS = 7
@@ -17,17 +22,17 @@ def limit_resources(more: int) -> None:
     RLIMIT_DATA counts private memory only (Linux 4.7), so it is near to what is really used. RLIMIT_AS is a second
     limit, wide enough for the libraries' own mappings.
     """
-    with contextlib.suppress(ImportError):
-        resource = importlib.import_module("resource")
-        for name, value in (
-            ("RLIMIT_DATA", data_in_use() + more),
-            ("RLIMIT_AS", data_in_use() + more + 512 * MB),
-            ("RLIMIT_CPU", CPU_SECONDS),
-            ("RLIMIT_FSIZE", 0),
-            ("RLIMIT_CORE", 0),
-        ):
-            with contextlib.suppress(AttributeError, ValueError, OSError):
-                resource.setrlimit(getattr(resource, name), (value, value + (name == "RLIMIT_CPU")))
+    if resource is None:
+        return
+    for name, value in (
+        ("RLIMIT_DATA", data_in_use() + more),
+        ("RLIMIT_AS", data_in_use() + more + 512 * MB),
+        ("RLIMIT_CPU", CPU_SECONDS),
+        ("RLIMIT_FSIZE", 0),
+        ("RLIMIT_CORE", 0),
+    ):
+        with contextlib.suppress(AttributeError, ValueError, OSError):
+            resource.setrlimit(getattr(resource, name), (value, value + (name == "RLIMIT_CPU")))
 
 
 def data_in_use() -> int:
@@ -36,7 +41,7 @@ def data_in_use() -> int:
     Where the system does not tell, it is a usual number.
     """
     try:
-        with open("/proc/self/statm", encoding="ascii") as numbers:  # noqa: PTH123  # pathlib costs 10 ms to import
+        with open("/proc/self/statm", "rb") as numbers:  # noqa: PTH123  # pathlib costs 10 ms to import
             return int(numbers.read().split()[5]) * os.sysconf("SC_PAGE_SIZE")
     except (OSError, IndexError):
         return 32 * MB

@@ -34,25 +34,26 @@ DECODERS = tuple(
 
 _PILLOW = (*DECODERS, "PIL.ImageOps", "PIL.ImageCms")
 _PAGES = ("selectolax.lexbor", "charset_normalizer")
+_ZIP = "encodings.cp437"  # of the names in it; like all that a reader imports later, each process would load it
 
 TASKS: Mapping[str, Task] = {
     "pdf": Task(module="pdf", libraries=("pypdfium2",), memory=64 * MB),
     "encoding": Task(module="detection", reader="tell_encoding", libraries=("charset_normalizer",), memory=80 * MB),
-    "docx": Task(module="word", libraries=_PAGES, memory=80 * MB),
-    "xlsx": Task(module="sheets", memory=80 * MB),
+    "docx": Task(module="word", libraries=(_ZIP, *_PAGES), memory=80 * MB),
+    "xlsx": Task(module="sheets", libraries=(_ZIP,), memory=80 * MB),
     "binary_sheets": Task(module="old_sheets", reader="read_binary", libraries=("python_calamine",), memory=80 * MB),
     "old_sheets": Task(module="old_sheets", libraries=("xlrd",), memory=80 * MB),
-    "pptx": Task(module="slides", memory=80 * MB),
-    "odf": Task(module="odf", memory=80 * MB),
+    "pptx": Task(module="slides", libraries=(_ZIP,), memory=80 * MB),
+    "odf": Task(module="odf", libraries=(_ZIP,), memory=80 * MB),
     "rtf": Task(module="rtf"),
     "old_word": Task(module="ole", reader="read_word", libraries=("olefile",)),
     "old_slides": Task(module="ole", reader="read_slides", libraries=("olefile",)),
     "outlook": Task(module="outlook", libraries=("olefile", *_PAGES), memory=80 * MB),
     "ole": Task(module="ole"),
-    "ebook": Task(module="ebook", libraries=_PAGES, memory=80 * MB),
-    "mail": Task(module="mail", libraries=_PAGES, memory=80 * MB),
+    "ebook": Task(module="ebook", libraries=(_ZIP, *_PAGES), memory=80 * MB),
+    "mail": Task(module="mail", libraries=("email.parser", *_PAGES), memory=80 * MB),
     "notebook": Task(module="notebook", memory=80 * MB),
-    "archive": Task(module="archive", libraries=_PAGES, memory=80 * MB),
+    "archive": Task(module="archive", libraries=(_ZIP, *_PAGES), memory=80 * MB),
     "html": Task(module="page", libraries=_PAGES, memory=72 * MB),
     "picture": Task(module="pictures", libraries=_PILLOW, memory=460 * MB),
     "heif": Task(module="pictures", libraries=(*_PILLOW, "pillow_heif"), memory=460 * MB),
