@@ -30,6 +30,7 @@ class FilesApi:
         self.script = {"upload": [], "delete": [], "list": []}
         self.requests = []
         self.expiries = []
+        self.sizes = []  # of what was sent, its form included
         self.lock = threading.Lock()
         self.stored = threading.Event()
         self.asked = threading.Event()
@@ -94,8 +95,13 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.answer(200, {}, X_Goog_Upload_URL=address, X_Goog_Upload_Status="active")
             return
         self.api.asked.set()
+        if self.google and "finalize" not in self.headers["X-Goog-Upload-Command"]:  # more of the file follows
+            self.api.sizes.append(len(data))
+            self.answer(200, {}, X_Goog_Upload_Status="active")
+            return
         if self.fault("upload"):
             return
+        self.api.sizes.append(len(data))
         time.sleep(self.api.delay)
         if self.google:
             identity = name = parse_qs(parts.query)["name"][0]

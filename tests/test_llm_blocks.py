@@ -371,7 +371,7 @@ async def test_no_more_is_sent_than_a_request_takes(tmp_path):
 def test_base64_in_pieces_is_base64(size, tmp_path):
     content = bytes(range(256)) * (size // 256 + 1)
     part = _part(staged_file(tmp_path, "x", b""), content[:size])
-    assert shapes.encoded(part, shapes._RESPONSES) == "data:application/pdf;base64," + b64(content[:size])
+    assert shapes.encoded(part, shapes.RESPONSES_SHAPE) == "data:application/pdf;base64," + b64(content[:size])
 
 
 def _part(file, data):
@@ -490,7 +490,7 @@ async def test_a_file_of_50_mb_does_not_stall_the_loop(tmp_path, monkeypatch):
                 gaps.append(time.perf_counter() - before)
 
         group.start_soon(tick)
-        medium = await anyio.to_thread.run_sync(shapes.encoded, part, shapes._RESPONSES)
+        medium = await anyio.to_thread.run_sync(shapes.encoded, part, shapes.RESPONSES_SHAPE)
         group.cancel_scope.cancel()
     most = max(after - before for before, after in itertools.pairwise(worked))
     assert len(medium) > 66 * MB

@@ -213,6 +213,20 @@ async def test_a_picture_at_and_over_the_number(preset, more, tmp_path):
 @pytest.mark.parametrize("more", [0, 1])
 @pytest.mark.parametrize("preset", SHAPES)
 @once
+async def test_a_picture_at_and_over_the_number_of_many(preset, more, tmp_path):
+    """Pages that are shown as pictures count; what is not sent does not."""
+    limits = replace(getattr(llm, preset), pdf="images", many_images=3, max_side_of_many=40, max_images=4)
+    stage = stage_of(tmp_path, ("i.png", png_of(60, 50)), ("d.pdf", pdf(*"ab"[: 1 + more])), ("j.png", png_of(60, 9)))
+    blocks = await SHAPES[preset](stage, limits=limits)
+    within(limits, blocks)
+    assert len(media(blocks)) == 3 + more
+    with PIL.Image.open(io.BytesIO(raw(media(blocks)[0]))) as picture:
+        assert picture.width == (40 if more else 60)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+@pytest.mark.parametrize("preset", SHAPES)
+@once
 async def test_a_byte_at_and_over_a_pictures_bytes(preset, more, tmp_path):
     content = image("PNG", (60, 60), noise=True)
     limits = replace(getattr(llm, preset), max_image_bytes=len(content) - more)

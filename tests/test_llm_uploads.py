@@ -2,14 +2,16 @@
 
 import asyncio
 import contextlib
+import inspect
 import json
 import logging
 import os
 import random
-import signal
+import re
 import subprocess
 import sys
 import time
+from functools import partial
 from pathlib import Path
 
 import anthropic
@@ -22,7 +24,8 @@ import openai.types.responses
 import pydantic
 import pytest
 from files_api import files_api
-from llm_stage import failure, image, pdf, stage_of
+from llm_stage import failure, pdf, staged_file
+from uploading import PNG, PROVIDERS, client_of, stage_in
 
 from staging import AttachmentStage, StageClosedError, StagingArea, WorkspaceError, llm
 from staging.llm import _copies, uploads
@@ -31,42 +34,12 @@ from staging.testing import FakeCDN, Reply, assert_empty
 
 pytestmark = pytest.mark.filterwarnings("ignore:Inheritance class:DeprecationWarning")  # google-genai's, of aiohttp
 
-PNG = image()
 DOC = pdf("page")
-PROVIDERS = ["anthropic", "openai", "google"]
 
 
-@contextlib.asynccontextmanager
-async def client_of(provider, address):
-    """Yield a real client of the loopback API; Google's does not run on trio."""
-    if provider == "google":
-        if anyio.get_cancelled_exc_class().__module__.startswith("trio"):
-            pytest.skip("google-genai does not run on trio")
-        client = google.genai.Client(api_key="x", http_options={"base_url": address})
-        try:
-            yield client
-        finally:
-            with anyio.CancelScope(shield=True):
-                await client.aio.aclose()
-                client.close()
-    else:
-        made = {
-            "anthropic": lambda: anthropic.AsyncAnthropic(api_key="x", base_url=address),
-            "openai": lambda: openai.AsyncOpenAI(api_key="x", base_url=address + "/v1"),
-        }[provider]()
-        try:
-            yield made
-        finally:
-            with anyio.CancelScope(shield=True):
-                await made.close()
-
-
-def stage_in(root, *things):
-    """Return a stage whose workspace lies under `root`, as an `AttachmentStage`'s does."""
-    (root / "workspace").mkdir()
-    stage = stage_of(root / "workspace", *(things or (("i.png", PNG), ("d.pdf", DOC), ("a.txt", b"text"))))
-    stage.directory = root / "workspace"
-    return stage
+def a_stage(root):
+    """Return a stage with a picture, a document and a text."""
+    return stage_in(root, ("i.png", PNG), ("d.pdf", DOC), ("a.txt", b"text"))
 
 
 def ledgers(root):
@@ -114,7 +87,7 @@ def short(monkeypatch):
 async def test_files_are_there_in_the_scope_and_nowhere_after_it(provider, tmp_path):
     with files_api() as (address, api):
         async with client_of(provider, address) as client:
-            scope = llm.uploaded(stage_in(tmp_path), client)
+            scope = llm.uploaded(a_stage(tmp_path), client)
             async with scope as blocks:
                 assert len(api.files) == 2
                 assert all(identity in json.dumps(blocks) for identity in api.files)
@@ -139,7 +112,7 @@ BLOCKS = {
 async def test_the_blocks_are_what_the_sdk_takes(provider, tmp_path):
     adapter = pydantic.TypeAdapter(BLOCKS[provider])
     with files_api() as (address, _):
-        async with client_of(provider, address) as client, llm.uploaded(stage_in(tmp_path), client) as blocks:
+        async with client_of(provider, address) as client, llm.uploaded(a_stage(tmp_path), client) as blocks:
             for block in blocks:
                 adapter.validate_python(block)
             assert "image 1 above" in blocks[2]["text"]
@@ -150,7 +123,7 @@ async def test_the_blocks_are_what_the_sdk_takes(provider, tmp_path):
 async def test_an_api_that_fails_does_not_hide_the_bodys_exception(provider, tmp_path, short):
     with files_api() as (address, api):
         async with client_of(provider, address) as client:
-            scope = llm.uploaded(stage_in(tmp_path), client)
+            scope = llm.uploaded(a_stage(tmp_path), client)
             with pytest.raises(ZeroDivisionError):
                 async with scope:
                     api.script["delete"] = [500] * 100
@@ -162,7 +135,7 @@ async def test_an_api_that_fails_does_not_hide_the_bodys_exception(provider, tmp
 async def test_what_cannot_be_deleted_is_told_and_left_to_the_sweep(provider, tmp_path, short, caplog):
     with files_api() as (address, api):
         async with client_of(provider, address) as client:
-            scope = llm.uploaded(stage_in(tmp_path), client)
+            scope = llm.uploaded(a_stage(tmp_path), client)
             with caplog.at_level(logging.WARNING, "staging"):
                 async with scope:
                     there = dict(api.files)
@@ -181,7 +154,7 @@ async def test_a_deletion_is_tried_again_and_what_is_gone_is_gone(provider, tmp_
     """A 404 after a lost answer, or since the provider forgot it, is no leftover."""
     with files_api() as (address, api):
         async with client_of(provider, address) as client:
-            scope = llm.uploaded(stage_in(tmp_path), client)
+            scope = llm.uploaded(a_stage(tmp_path), client)
             async with scope:
                 api.script["delete"] = ["lose", "forget", 429]
             assert (api.files, scope.leftovers, ledgers(tmp_path)) == ({}, (), [])
@@ -192,7 +165,7 @@ async def test_a_copy_whose_answer_was_lost_is_found_and_deleted(provider, tmp_p
     with files_api() as (address, api):
         async with client_of(provider, address) as client:
             api.script["upload"] = ["lose", "lose"]
-            scope = llm.uploaded(stage_in(tmp_path), client)
+            scope = llm.uploaded(a_stage(tmp_path), client)
             async with scope as blocks:
                 assert "did not take it" not in json.dumps(blocks)
                 assert len(api.files) >= 2
@@ -204,12 +177,12 @@ async def test_a_list_that_fails_is_asked_for_again_and_else_a_leftover(provider
     with files_api() as (address, api):
         async with client_of(provider, address) as client:
             api.script["upload"], api.script["list"] = ["lose"], [500, 503]
-            scope = llm.uploaded(stage_in(tmp_path), client)
+            scope = llm.uploaded(a_stage(tmp_path), client)
             async with scope:
                 pass
             assert (api.files, scope.leftovers) == ({}, ())
             api.script["upload"], api.script["list"] = ["lose"], [401] * 9
-            scope = llm.uploaded(stage_in(tmp_path / "workspace"), client)
+            scope = llm.uploaded(a_stage(tmp_path / "workspace"), client)
             async with scope:
                 pass
             assert len(api.files) == len(scope.leftovers) == 1
@@ -256,6 +229,81 @@ async def test_what_is_too_slow_is_a_line_and_a_sweep_finds_it_when_it_has_arriv
             assert (api.files, ledgers(tmp_path)) == ({}, [])
 
 
+async def test_a_file_that_was_deleted_meanwhile_is_a_line(tmp_path, monkeypatch):
+    """What goes as it is is read when it is sent."""
+    monkeypatch.setattr(uploads, "gather", partial(_on_disk, uploads.gather))
+    with files_api() as (address, api):
+        stage = stage_in(tmp_path, ("d.pdf", DOC), ("e.pdf", DOC))
+        stage.outcomes[0].path.unlink()
+        async with client_of("openai", address) as client:
+            scope = llm.uploaded(stage, client)
+            async with scope as blocks:
+                assert [block["type"] for block in blocks] == ["input_file", "input_text"]
+                assert "(it was deleted after it was staged)" in blocks[1]["text"]
+                assert "d.pdf" in scope.parts.notice()
+                assert [part.data for part in scope.parts] == [b""]
+            assert (api.files, scope.leftovers, ledgers(tmp_path)) == ({}, (), [])
+            assert api.requests == ["upload", "delete"]
+
+
+async def _on_disk(gather, stage, given):
+    assert given.on_disk
+    outcomes = stage.outcomes
+    made = [
+        llm.DocumentPart(number=n, outcome=each, name=each.name, media_type=each.media_type, data=b"")
+        for n, each in enumerate(outcomes, 1)
+    ]
+    return llm.Parts(made, unread=(), outcomes=outcomes)
+
+
+HELD = """
+import re, sys, anyio; sys.path[:0] = [sys.argv[1]]
+from dataclasses import replace
+from pathlib import Path
+from llm_stage import pdf
+from uploading import client_of, stage_in, warm
+from staging import llm
+def peak():
+    return int(re.search(r"VmHWM:\\s+(\\d+)", Path("/proc/self/status").read_text())[1]) // 1024
+async def main(root, provider, address, ballast):
+    await warm(provider, address)
+    presets = {"anthropic": llm.ANTHROPIC, "openai": llm.OPENAI, "google": llm.GEMINI}
+    limits = replace(presets[provider], max_pdf_bytes=1 << 40, max_file_bytes=1 << 40)
+    (root / "d.pdf").write_bytes(pdf("page", ballast=bytes(1000)))
+    with (root / "d.pdf").open("ab") as file:
+        for _ in range(ballast):
+            file.write(b"%" * (1 << 20))
+    stage = stage_in(root, ("d.pdf", root / "d.pdf"))
+    async with client_of(provider, address) as client:
+        Path("/proc/self/clear_refs").write_text("5")  # the peak begins anew
+        before = peak()
+        async with llm.uploaded(stage, client, limits=limits, max_inline_mb=1000) as blocks:
+            print(len(blocks), peak() - before)
+anyio.run(main, Path(sys.argv[2]), *sys.argv[3:5], int(sys.argv[5]))
+"""
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+def test_a_large_file_is_not_held_in_memory(provider, tmp_path):
+    megabytes = int(os.environ.get("STAGING_LARGE", "48"))
+    with files_api() as (address, api):
+        line = [
+            sys.executable,
+            "-c",
+            HELD,
+            str(Path(__file__).parent),
+            str(tmp_path),
+            provider,
+            address,
+            str(megabytes),
+        ]
+        done = subprocess.run(line, capture_output=True, text=True, check=True)
+        assert sum(api.sizes) > megabytes << 20
+        blocks, grown = map(int, done.stdout.split())
+        assert blocks == 2
+        assert grown < 32
+
+
 async def test_a_scope_lives_once(tmp_path):
     with files_api() as (address, _):
         async with client_of("openai", address) as client:
@@ -273,7 +321,7 @@ async def test_nothing_is_sent_that_cannot_be_written_down(tmp_path, monkeypatch
     with files_api() as (address, api):
         async with client_of("openai", address) as client:
             with pytest.raises(WorkspaceError, match="no list of uploads can be kept"):
-                async with llm.uploaded(stage_in(tmp_path), client):
+                async with llm.uploaded(a_stage(tmp_path), client):
                     raise AssertionError("the body must not run")
             assert api.requests == []
 
@@ -311,7 +359,7 @@ async def _cancelled_at_random_moments(client, root, count, native):
 
 
 @pytest.mark.parametrize("native", [False, True])
-@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+@pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_cancelled_scope_leaves_no_copy(provider, native, tmp_path, loop_name):
     if native and loop_name == "trio":
         pytest.skip("asyncio's own")
@@ -377,74 +425,69 @@ async def test_a_cancellation_is_not_held_up_by_an_api_that_hangs(tmp_path, monk
 
 
 async def _in_scope(root, client):
-    async with llm.uploaded(stage_in(root), client):
+    async with llm.uploaded(a_stage(root), client):
         raise AssertionError("the body must not run")
 
 
 # Death
 
-CHILD = """
-import sys, anyio, openai; sys.path[:0] = [sys.argv[1]]
-from pathlib import Path
-from test_llm_uploads import PNG, stage_in
-from staging import llm
-async def main():
-    root = Path(sys.argv[2])
-    async with openai.AsyncOpenAI(api_key="x", base_url=sys.argv[3] + "/v1") as client:
-        async with llm.uploaded(stage_in(root, *((f"{n}.png", PNG) for n in range(3))), client):
-            print("there", flush=True)
-            await anyio.sleep_forever()
-anyio.run(main)
-"""
+
+@contextlib.contextmanager
+def children_of(provider, address):
+    """Yield a function that gives an order to a process that forks what is killed, and returns its answer."""
+    line = [sys.executable, str(Path(__file__).parent / "uploading.py"), provider, address]
+    with subprocess.Popen(line, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as parent:
+
+        def order(words, until):
+            if words:
+                parent.stdin.write(f"{words}\n")
+                parent.stdin.flush()
+            return next(line.strip() for line in parent.stdout if re.fullmatch(until, line.strip()))
+
+        yield order
 
 
-def test_a_sweep_takes_what_the_killed_left_and_nothing_of_the_living(tmp_path):
+@pytest.mark.parametrize("provider", PROVIDERS if "STAGING_KILLS" in os.environ else ["openai", "google"])
+def test_a_sweep_takes_what_the_killed_left_and_nothing_of_the_living(provider, tmp_path):
     """Killed while it sends, or when all is there."""
     count = int(os.environ.get("STAGING_KILLS", "2"))
-    with files_api() as (address, api):
-        living = _child(tmp_path / "living", address)
-        living.stdout.readline()
+    swept = partial(anyio.run, _sweep, provider)
+    with files_api() as (address, api), children_of(provider, address) as order:
+        living = order(tmp_path / "living", r"\d+")
+        order("", "there")
         alive = set(api.files)
         api.delay = 0.05
         for number in range(count):
             root = tmp_path / f"killed{number}"
-            killed = _child(root, address)
             api.asked.clear()
+            killed = order(root, r"\d+")
             if number % 2:
-                killed.stdout.readline()
+                order("", "there")
             else:
                 api.asked.wait(20)
                 time.sleep(random.random() * 0.1)
-            killed.send_signal(signal.SIGKILL)
-            killed.communicate()
+            order(killed, "dead")
             time.sleep(0.1)  # what the dead process sent is stored now
-            assert anyio.run(_sweep, address, root) >= 0
+            assert swept(address, root) >= 0
             assert ledgers(root) == []
             assert set(api.files) == alive
-            assert anyio.run(_sweep, address, tmp_path / "living") == 0
+            assert swept(address, tmp_path / "living") == 0
         assert set(api.files) == alive
         assert len(ledgers(tmp_path / "living")) == 1
-        living.kill()
-        living.communicate()
-        assert anyio.run(_sweep, address, tmp_path / "living") == 3
+        order(living, "dead")
+        assert swept(address, tmp_path / "living") == 3
         assert api.files == {}
 
 
-def _child(root, address):
-    root.mkdir()
-    line = [sys.executable, "-c", CHILD, str(Path(__file__).parent), str(root), address]
-    return subprocess.Popen(line, stdout=subprocess.PIPE)
-
-
-async def _sweep(address, root):
-    async with openai.AsyncOpenAI(api_key="x", base_url=address + "/v1") as client:
+async def _sweep(provider, address, root):
+    async with client_of(provider, address) as client:
         return await llm.sweep_uploads(client, root)
 
 
 async def test_a_sweep_of_another_provider_touches_nothing(tmp_path, short):
     with files_api() as (address, api):
         async with client_of("openai", address) as client:
-            async with llm.uploaded(stage_in(tmp_path), client):
+            async with llm.uploaded(a_stage(tmp_path), client):
                 api.script["delete"] = [403] * 2
             assert len(api.files) == 2
             async with client_of("anthropic", address) as other:
@@ -524,29 +567,101 @@ class Strange:
     [
         (Strange, TypeError, "client must be anthropic.AsyncAnthropic, openai.AsyncOpenAI or"),
         (lambda: None, TypeError, "client must be"),
-        (lambda: openai.AsyncOpenAI, TypeError, "client must be"),
+        (lambda: openai.AsyncOpenAI, TypeError, "with a Files API; this is the class openai.AsyncOpenAI"),
+        (lambda: openai.AsyncOpenAI(api_key="x").with_raw_response, TypeError, "AsyncOpenAIWithRawResponse"),
+        (
+            lambda: anthropic.AsyncAnthropicVertex(region="x", project_id="x", access_token="x"),
+            TypeError,
+            "a Files API",
+        ),
+        (lambda: google.genai.Client(vertexai=True, api_key="x"), TypeError, "must be one of the Gemini API"),
+        (lambda: google.genai.Client(vertexai=True, api_key="x").aio, TypeError, "must be one of the Gemini API"),
         (lambda: openai.OpenAI(api_key="x"), TypeError, "client must be async: openai.AsyncOpenAI, not openai.OpenAI"),
         (lambda: anthropic.Anthropic(api_key="x"), TypeError, "client must be async: anthropic.AsyncAnthropic"),
     ],
 )
 async def test_a_client_that_cannot_be_used_is_one_line_at_the_call(client, error, words, tmp_path):
     made = client()
-    stage = stage_in(tmp_path)
+    stage = a_stage(tmp_path)
     with pytest.raises(error, match=words) as raised:
         llm.uploaded(stage, made)
     assert "\n" not in str(raised.value)
     with pytest.raises(error, match=words):
         await llm.sweep_uploads(made, tmp_path)
     if hasattr(made, "close") and not isinstance(made, type):
-        made.close()
+        closing = made.close()
+        if inspect.isawaitable(closing):
+            await closing
 
 
-@pytest.mark.parametrize("provider", ["anthropic", "openai"])
+@pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_closed_client_is_one_line_at_the_call(provider, tmp_path):
     async with client_of(provider, "http://127.0.0.1:9") as client:
-        await client.close()
+        await (client.aio.aclose() if provider == "google" else client.close())
         with pytest.raises(ValueError, match="the client is closed"):
-            llm.uploaded(stage_in(tmp_path), client)
+            llm.uploaded(a_stage(tmp_path), client)
+        with pytest.raises(ValueError, match="the client is closed"):
+            await llm.sweep_uploads(client, tmp_path)
+
+
+class Wrapped:
+    """Passes on what it does not know, as the clients of observability libraries do."""
+
+    def __init__(self, client):
+        self._client = client
+
+    def __getattr__(self, name):
+        return getattr(self._client, name)
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("wrap", [Wrapped, lambda client: client.with_options(timeout=30)], ids=["wrapped", "options"])
+async def test_a_client_of_a_kind_is_taken(provider, wrap, tmp_path):
+    with files_api() as (address, api):
+        async with client_of(provider, address) as client:
+            taken = client.aio if provider == "google" and wrap is not Wrapped else wrap(client)
+            async with llm.uploaded(a_stage(tmp_path), taken):
+                assert len(api.files) == 2
+            assert api.files == {}
+
+
+NAMES = ["\u202egnp.exe\n.png", '-rf "; drop.png', "日本語🎉.png", "." * 300 + ".png", "a\0b/../c.png", "%00%0d%0a.png"]
+
+
+@pytest.mark.parametrize("provider", PROVIDERS)
+async def test_any_name_arrives(provider, tmp_path):
+    with files_api() as (address, api):
+        files = [staged_file(tmp_path, f"{n}.png", PNG, name=name) for n, name in enumerate(NAMES)]
+        stage = stage_in(tmp_path, *files)
+        async with client_of(provider, address) as client:
+            async with llm.uploaded(stage, client) as blocks:
+                assert len(blocks) == len(api.files) + 1 == len(NAMES) + 1
+                assert all(re.fullmatch(r"[\w. %-]+", name, re.ASCII) for name in api.files.values())
+            assert api.files == {}
+
+
+async def test_scopes_of_one_stage_may_be_nested(tmp_path):
+    """Each has copies of its own, and its own end."""
+    with files_api() as (address, api):
+        stage = a_stage(tmp_path)
+        async with client_of("openai", address) as one, client_of("anthropic", address) as other:
+            async with llm.uploaded(stage, one):
+                first = set(api.files)
+                async with llm.uploaded(stage, other), llm.uploaded(stage, one):
+                    assert len(api.files) == 6
+                assert set(api.files) == first
+            assert (api.files, ledgers(tmp_path)) == ({}, [])
+
+
+async def test_a_second_exit_does_nothing(tmp_path):
+    with files_api() as (address, api):
+        async with client_of("openai", address) as client:
+            scope = llm.uploaded(a_stage(tmp_path), client)
+            async with scope:
+                await scope.__aexit__(None, None, None)
+                assert api.files == {}
+            await scope.__aexit__(None, None, None)
+            assert api.requests == ["upload"] * 2 + ["delete"] * 2
 
 
 @pytest.mark.parametrize(
@@ -561,7 +676,7 @@ async def test_a_closed_client_is_one_line_at_the_call(provider, tmp_path):
 async def test_bad_arguments_are_one_line_at_the_call(options, error, words, tmp_path):
     async with client_of("openai", "http://127.0.0.1:9") as client:
         with pytest.raises(error, match=words):
-            llm.uploaded(stage_in(tmp_path), client, **options)
+            llm.uploaded(a_stage(tmp_path), client, **options)
 
 
 async def test_google_on_trio_is_one_line(tmp_path, loop_name):
@@ -569,6 +684,6 @@ async def test_google_on_trio_is_one_line(tmp_path, loop_name):
         pytest.skip("it runs there")
     client = google.genai.Client(api_key="x", http_options={"base_url": "http://127.0.0.1:9"})
     with pytest.raises(RuntimeError, match="does not run on trio"):
-        async with llm.uploaded(stage_in(tmp_path), client):
+        async with llm.uploaded(a_stage(tmp_path), client):
             pass
     client.close()

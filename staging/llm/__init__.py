@@ -12,6 +12,8 @@ its contents or the reason why they are missing. All take an open `AttachmentSta
 Contents of documents and pictures take extras: ``pip install 'attachment-staging[all]'``.
 """
 
+from types import FunctionType
+
 from staging.llm._values import AudioPart as AudioPart
 from staging.llm._values import DocumentPart as DocumentPart
 from staging.llm._values import ImagePart as ImagePart
@@ -65,3 +67,8 @@ __all__ = [
     "sweep_uploads",
     "uploaded",
 ]
+
+for _name in __all__:  # tracebacks, docs and pickles show the public names
+    _value = globals()[_name]
+    if isinstance(_value, type | FunctionType):
+        _value.__module__ = __name__

@@ -7,18 +7,26 @@ carry. Retries are ours, since a request that an SDK repeats by itself may store
 """
 
 import inspect
-import io
 from abc import ABC, abstractmethod
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
-from typing import Any
+from operator import attrgetter
+from typing import Any, BinaryIO
 
 import anyio
 
 from staging._text import one_line
 from staging.llm._values import ImagePart, MediaPart
 from staging.llm.limits import ANTHROPIC, GEMINI, OPENAI, ProviderLimits
-from staging.llm.shapes import _ANTHROPIC, _GEMINI, _RESPONSES, GEMINI_NAMES, Block, Shape, anthropic_media
+from staging.llm.shapes import (
+    ANTHROPIC_SHAPE,
+    GEMINI_NAMES,
+    GEMINI_SHAPE,
+    RESPONSES_SHAPE,
+    Block,
+    Shape,
+    anthropic_media,
+)
 
 _POLL = 0.5  # seconds between two looks at a file that the provider still processes
 
@@ -52,7 +60,7 @@ class FilesApi(ABC):
     named = False
 
     @abstractmethod
-    async def send(self, name: str, part: MediaPart, expires_after: int) -> Stored:
+    async def send(self, name: str, part: MediaPart, content: BinaryIO, expires_after: int) -> Stored:
         """Upload one file."""
 
     @abstractmethod
@@ -85,14 +93,15 @@ class _Anthropic(FilesApi):
     The source is https://platform.claude.com/docs/en/build-with-claude/files.
     """
 
-    provider, limits, shape = "anthropic", ANTHROPIC, _ANTHROPIC
+    provider, limits, shape = "anthropic", ANTHROPIC, ANTHROPIC_SHAPE
 
     def __init__(self, client: Any) -> None:
-        self._files = _once(client).files if hasattr(client, "files") else _once(client).beta.files
+        once = client.with_options(max_retries=0)
+        self._files = once.files if hasattr(once, "files") else once.beta.files
 
-    async def send(self, name: str, part: MediaPart, expires_after: int) -> Stored:
+    async def send(self, name: str, part: MediaPart, content: BinaryIO, expires_after: int) -> Stored:
         expiry = {"expires_in_seconds": expires_after} if _takes(self._files.upload, "expires_in_seconds") else {}
-        made = await self._files.upload(file=(name, io.BytesIO(part.data), part.media_type), **expiry)
+        made = await self._files.upload(file=(name, content, part.media_type), **expiry)
         return Stored(made.id)
 
     async def delete(self, identity: str) -> None:
@@ -112,16 +121,16 @@ class _OpenAI(FilesApi):
     The source is https://developers.openai.com/api/reference/resources/files.
     """
 
-    provider, limits, shape = "openai", OPENAI, _RESPONSES
+    provider, limits, shape = "openai", OPENAI, RESPONSES_SHAPE
 
     def __init__(self, client: Any) -> None:
-        self._files = _once(client).files
+        self._files = client.with_options(max_retries=0).files
 
-    async def send(self, name: str, part: MediaPart, expires_after: int) -> Stored:
+    async def send(self, name: str, part: MediaPart, content: BinaryIO, expires_after: int) -> Stored:
         purpose = "vision" if isinstance(part, ImagePart) else "user_data"
         expiry = {"expires_after": {"anchor": "created_at", "seconds": expires_after}}
         expiry = expiry if _takes(self._files.create, "expires_after") else {}
-        made = await self._files.create(file=(name, io.BytesIO(part.data), part.media_type), purpose=purpose, **expiry)
+        made = await self._files.create(file=(name, content, part.media_type), purpose=purpose, **expiry)
         return Stored(made.id)
 
     async def delete(self, identity: str) -> None:
@@ -144,16 +153,16 @@ class _Google(FilesApi):
     https://ai.google.dev/gemini-api/docs/files.
     """
 
-    provider, limits, shape, named = "google", GEMINI, _GEMINI, True
+    provider, limits, shape, named = "google", GEMINI, GEMINI_SHAPE, True
 
     def __init__(self, client: Any) -> None:
         self._files = getattr(client, "aio", client).files
 
-    async def send(self, name: str, part: MediaPart, expires_after: int) -> Stored:
+    async def send(self, name: str, part: MediaPart, content: BinaryIO, expires_after: int) -> Stored:
         del expires_after  # it has no such attribute
         media_type = GEMINI_NAMES.get(part.media_type, part.media_type)
         config = {"name": name, "display_name": one_line(part.name, limit=100), "mime_type": media_type}
-        made = await self._files.upload(file=io.BytesIO(part.data), config=config)
+        made = await self._files.upload(file=content, config=config)
         return Stored(str(made.name).removeprefix("files/"), str(made.uri))
 
     async def delete(self, identity: str) -> None:
@@ -210,21 +219,24 @@ def files_api(client: Any) -> FilesApi:
         ValueError: if it is closed.
     """
     _require_open(client)
-    shown = f"{type(client).__module__.partition('.')[0]}.{type(client).__qualname__}"
+    kind = client if isinstance(client, type) else type(client)
+    shown = f"{kind.__module__.partition('.')[0]}.{kind.__qualname__}"
     if _has(client, "aio.files.upload") or (_has(client, "files.upload") and _has(client, "models.generate_content")):
-        if getattr(client, "vertexai", False) is True:
+        if getattr(getattr(client, "_api_client", client), "vertexai", False) is True:
             raise TypeError("Google's Files API is not there on Vertex AI: the client must be one of the Gemini API")
         _require_async(getattr(client, "aio", client).files.upload, shown, "google.genai.Client")
         return _Google(client)
-    if _has(client, "messages.create") and (_has(client, "files.upload") or _has(client, "beta.files.upload")):
-        files = client.files if _has(client, "files.upload") else client.beta.files
-        _require_async(files.upload, shown, "anthropic.AsyncAnthropic")
-        return _Anthropic(client)
-    if _has(client, "responses.create") and _has(client, "files.create"):
-        _require_async(client.files.create, shown, "openai.AsyncOpenAI")
-        return _OpenAI(client)
+    if _has(client, "with_options"):  # `client.with_raw_response` lacks it, and its answers have no id
+        files = next((path for path in ("files.upload", "beta.files.upload") if _has(client, path)), "")
+        if _has(client, "messages.create") and files:
+            _require_async(attrgetter(files)(client), shown, "anthropic.AsyncAnthropic")
+            return _Anthropic(client)
+        if _has(client, "responses.create") and _has(client, "files.create"):
+            _require_async(client.files.create, shown, "openai.AsyncOpenAI")
+            return _OpenAI(client)
     known = "anthropic.AsyncAnthropic, openai.AsyncOpenAI or google.genai.Client"
-    raise TypeError(f"client must be {known}, with a Files API; this is {one_line(shown, limit=80)}")
+    this = f"{'the class ' * isinstance(client, type)}{one_line(shown, limit=80)}"
+    raise TypeError(f"client must be {known}, with a Files API; this is {this}")
 
 
 def _has(client: Any, path: str) -> bool:
@@ -244,15 +256,10 @@ def _require_async(function: Any, shown: str, wanted: str) -> None:
 
 
 def _require_open(client: Any) -> None:
-    closed = getattr(client, "is_closed", None)
-    http = getattr(getattr(client, "_api_client", None), "_async_httpx_client", None)
-    if (callable(closed) and not isinstance(client, type) and closed() is True) or getattr(http, "is_closed", False):
+    closed = None if isinstance(client, type) else getattr(client, "is_closed", None)
+    http = getattr(getattr(client, "_api_client", None), "_async_httpx_client", None)  # Google's has no such method
+    if (callable(closed) and closed() is True) or getattr(http, "is_closed", False) is True:
         raise ValueError("the client is closed: open it around this scope, and close it after")
-
-
-def _once(client: Any) -> Any:
-    """Return the client without retries of its own."""
-    return client.with_options(max_retries=0) if hasattr(client, "with_options") else client
 
 
 def _takes(function: Any, name: str) -> bool:

@@ -73,10 +73,12 @@ class Plan:
 Found = MutableMapping[int, "Sequence[MediaPart] | UnreadableError"]
 
 
-async def load_media(files: Mapping[int, StagedFile], limits: ProviderLimits, budget: int, found: Found) -> None:
+async def load_media(
+    files: Mapping[int, StagedFile], limits: ProviderLimits, budget: int, found: Found, *, on_disk: bool
+) -> None:
     """Put the parts of every number into `found`, or the reason for none.
 
-    An entry that is there stays there.
+    An entry that is there stays there. With `on_disk`, a file that goes as it is gets a part without `data`.
     """
     plans: dict[int, Plan] = {}
     wanted = _wanted(limits, sum(file.media_type.startswith("image/") for file in files.values()))
@@ -90,7 +92,9 @@ async def load_media(files: Mapping[int, StagedFile], limits: ProviderLimits, bu
     await _each(plan, files)
     plans = {number: plans[number] for number in files if number in plans}
     _leave_out(plans, found, limits)
-    await _load_all(plans, found, min(budget, limits.max_request_bytes))
+    wanted = _wanted(limits, sum(plan.images for plan in plans.values()))  # pages count, what is left out does not
+    plans = {number: replace(plan, wanted=plan.wanted and wanted) for number, plan in plans.items()}
+    await _load_all(plans, found, min(budget, limits.max_request_bytes), on_disk=on_disk)
 
 
 async def _each(work: Callable[[int, _T], Awaitable[None]], things: Mapping[int, _T]) -> None:
@@ -180,7 +184,7 @@ def _leave_out(plans: dict[int, Plan], found: Found, limits: ProviderLimits) -> 
 # What is loaded
 
 
-async def _load_all(plans: Mapping[int, Plan], found: Found, budget: int) -> None:
+async def _load_all(plans: Mapping[int, Plan], found: Found, budget: int, *, on_disk: bool) -> None:
     """Load everything within the budget.
 
     Each file first gets its fair share. What cannot be scaled then gets what remains.
@@ -193,18 +197,18 @@ async def _load_all(plans: Mapping[int, Plan], found: Found, budget: int) -> Non
     async def load(number: int, plan: Plan) -> None:
         nonlocal left
         try:
-            found[number] = parts = await _load(plan, left if number in late else shares[number])
+            found[number] = parts = await _load(plan, left if number in late else shares[number], on_disk=on_disk)
         except UnreadableError as error:
             found[number] = error
         else:
-            left -= sum(len(part.data) for part in parts)
+            left -= sum(len(part.data) or part.outcome.size for part in parts)
 
     await _each(load, {number: plan for number, plan in plans.items() if number not in late})
     for number in late:
         await load(number, plans[number])
 
 
-async def _load(plan: Plan, limit: int) -> Sequence[MediaPart]:
+async def _load(plan: Plan, limit: int, *, on_disk: bool) -> Sequence[MediaPart]:
     if plan.shown:
         return await _pages(plan, limit)
     if plan.wanted is not None:
@@ -215,7 +219,7 @@ async def _load(plan: Plan, limit: int) -> Sequence[MediaPart]:
     if plan.locked:
         data = await unlocked(plan.file, limit)
         return [replace(_whole(plan, data), remark="without its encryption, which needs no password")]
-    return [_whole(plan, await in_thread(_read, plan.file))]
+    return [_whole(plan, b"" if on_disk else await in_thread(_read, plan.file))]
 
 
 async def _pages(plan: Plan, limit: int) -> Sequence[ImagePart]:

@@ -103,13 +103,7 @@ class DocumentPart(_MediaPart):
 class AudioPart(_MediaPart):
     """Sound, as it was sent.
 
-    Attributes:
-        number: the place of the outcome among the stage's, from 1.
-        outcome: the staged file that is shown.
-        name: for display, safe on one line.
-        media_type: of `data`.
-        remark: what was done to it, in a few words. Empty if nothing was.
-        data: the bytes.
+    It has the same attributes as `DocumentPart`.
     """
 
 
@@ -117,13 +111,7 @@ class AudioPart(_MediaPart):
 class VideoPart(_MediaPart):
     """A video, as it was sent.
 
-    Attributes:
-        number: the place of the outcome among the stage's, from 1.
-        outcome: the staged file that is shown.
-        name: for display, safe on one line.
-        media_type: of `data`.
-        remark: what was done to it, in a few words. Empty if nothing was.
-        data: the bytes.
+    It has the same attributes as `DocumentPart`.
     """
 
 

@@ -74,11 +74,7 @@ async def parts(
         TypeError: if `limits` or a reader is something else than it should be.
     """
     require_limits(limits)
-    given = given_of(
-        limits=limits, max_chars=max_chars, max_tokens=max_tokens, count=count, max_inline_mb=max_inline_mb,
-        readers=readers, seconds=seconds,
-    )  # fmt: skip
-    return await gather(stage, given)
+    return await gather(stage, given_of(limits, max_chars, max_tokens, count, max_inline_mb, readers, seconds))
 
 
 @dataclass(frozen=True, slots=True)
@@ -91,6 +87,7 @@ class Given:
         inline: raw bytes of everything else.
         readers: the caller's own.
         seconds: for all of it.
+        on_disk: whether what goes as it is has no `data`, since it is sent from the disk.
     """
 
     limits: ProviderLimits | None
@@ -98,10 +95,10 @@ class Given:
     inline: int
     readers: Readers
     seconds: float
+    on_disk: bool = False
 
 
-def given_of(
-    *,
+def given_of(  # noqa: PLR0917  # the order is that of every hand-off's own parameters
     limits: ProviderLimits | None,
     max_chars: float,
     max_tokens: float | None,
@@ -261,7 +258,7 @@ async def _show(files: Mapping[int, StagedFile], given: Given, found: _Found) ->
 
 async def _show_media(files: Mapping[int, StagedFile], limits: ProviderLimits, given: Given, found: _Found) -> None:
     """Load what is no text, and read the text of what is refused."""
-    await load_media(files, limits, given.inline, found.media)
+    await load_media(files, limits, given.inline, found.media, on_disk=given.on_disk)
     refused = {n: file for n, file in files.items() if isinstance(found.media.get(n), TextInsteadError)}
     readings: dict[int, Reading] = {n: partial(text_of, file) for n, file in refused.items() if has_text(file)}
     await read_texts(readings, given.texts, found.texts)

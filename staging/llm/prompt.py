@@ -50,10 +50,7 @@ async def prompt(
         ValueError: if a number is nonsense, or `urls` is none of the three words.
         TypeError: if a reader is something else than it should be.
     """
-    given = given_of(
-        limits=None, max_chars=max_chars, max_tokens=max_tokens, count=count, max_inline_mb=0, readers=readers,
-        seconds=seconds,
-    )  # fmt: skip
+    given = given_of(None, max_chars, max_tokens, count, 0, readers, seconds)
     options: dict[str, Any] = {"urls": urls, "path_map": path_map, **({} if paths else {"paths": False})}
     context = stage.context(**options)
     found = await gather(stage, given)

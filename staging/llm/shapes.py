@@ -90,11 +90,8 @@ async def anthropic_blocks(
         ValueError: if a number is nonsense.
         TypeError: if `limits` or a reader is something else than it should be.
     """
-    given = given_of(
-        limits=fitting(limits, _ANTHROPIC), max_chars=max_chars, max_tokens=max_tokens, count=count,
-        max_inline_mb=max_inline_mb, readers=readers, seconds=seconds,
-    )  # fmt: skip
-    return await blocks_of(stage, given, _ANTHROPIC)
+    given = given_of(fitting(limits, ANTHROPIC_SHAPE), max_chars, max_tokens, count, max_inline_mb, readers, seconds)
+    return await blocks_of(stage, given, ANTHROPIC_SHAPE)
 
 
 async def openai_blocks(
@@ -116,11 +113,8 @@ async def openai_blocks(
     Office documents are shown as text, or go as files with ``limits=replace(llm.OPENAI,
     document_types=llm.OPENAI_DOCUMENTS)``.
     """
-    given = given_of(
-        limits=fitting(limits, _RESPONSES), max_chars=max_chars, max_tokens=max_tokens, count=count,
-        max_inline_mb=max_inline_mb, readers=readers, seconds=seconds,
-    )  # fmt: skip
-    return await blocks_of(stage, given, _RESPONSES)
+    given = given_of(fitting(limits, RESPONSES_SHAPE), max_chars, max_tokens, count, max_inline_mb, readers, seconds)
+    return await blocks_of(stage, given, RESPONSES_SHAPE)
 
 
 async def openai_chat_blocks(
@@ -141,11 +135,8 @@ async def openai_chat_blocks(
     The same promises and arguments as `openai_blocks`. Compatible servers (vLLM, Ollama, LM Studio, llama.cpp) take
     ``limits=llm.COMPATIBLE``, which gives only ``image_url`` and ``text``. Pictures are data URLs.
     """
-    given = given_of(
-        limits=fitting(limits, _CHAT), max_chars=max_chars, max_tokens=max_tokens, count=count,
-        max_inline_mb=max_inline_mb, readers=readers, seconds=seconds,
-    )  # fmt: skip
-    return await blocks_of(stage, given, _CHAT)
+    given = given_of(fitting(limits, CHAT_SHAPE), max_chars, max_tokens, count, max_inline_mb, readers, seconds)
+    return await blocks_of(stage, given, CHAT_SHAPE)
 
 
 async def gemini_parts(
@@ -165,11 +156,8 @@ async def gemini_parts(
 
     The same promises and arguments as `anthropic_blocks`. Sound (voice messages in ogg too) and video are inline.
     """
-    given = given_of(
-        limits=fitting(limits, _GEMINI), max_chars=max_chars, max_tokens=max_tokens, count=count,
-        max_inline_mb=max_inline_mb, readers=readers, seconds=seconds,
-    )  # fmt: skip
-    return await blocks_of(stage, given, _GEMINI)
+    given = given_of(fitting(limits, GEMINI_SHAPE), max_chars, max_tokens, count, max_inline_mb, readers, seconds)
+    return await blocks_of(stage, given, GEMINI_SHAPE)
 
 
 def fitting(limits: ProviderLimits, shape: Shape) -> ProviderLimits:
@@ -403,11 +391,11 @@ def _typed_text(text: str) -> Block:
     return {"type": "text", "text": text}
 
 
-_ANTHROPIC = Shape(text=_typed_text, media=_anthropic, prefix=lambda _: "")
-_RESPONSES = Shape(
+ANTHROPIC_SHAPE = Shape(text=_typed_text, media=_anthropic, prefix=lambda _: "")
+RESPONSES_SHAPE = Shape(
     text=lambda text: {"type": "input_text", "text": text}, media=_responses, prefix=_data_url, holds=(DocumentPart,)
 )
-_CHAT = Shape(text=_typed_text, media=_chat, prefix=_data_url, holds=(AudioPart,))
-_GEMINI = Shape(
+CHAT_SHAPE = Shape(text=_typed_text, media=_chat, prefix=_data_url, holds=(AudioPart,))
+GEMINI_SHAPE = Shape(
     text=lambda text: {"text": text}, media=_gemini, prefix=None, holds=(AudioPart, VideoPart, DocumentPart)
 )

@@ -7,16 +7,17 @@ others are looked for by name in the provider's list. No cancellation reaches an
 and repeated. A copy that is still there then is logged and stays in the ledger, from which `sweep_uploads` takes it.
 """
 
+import io
 import os
 import secrets
 import tempfile
-from collections.abc import Awaitable, Callable
-from contextlib import ExitStack
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import ExitStack, asynccontextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any
+from typing import Any, BinaryIO
 
 import anyio
 
@@ -28,10 +29,10 @@ from staging._text import one_line
 from staging._threads import in_thread, outlast
 from staging.llm._budget import Count
 from staging.llm._copies import AT_ONCE, Copy, delete_all, left_of, may_help, never_left, shown, tell
-from staging.llm._files import Stage, error_code
+from staging.llm._files import Stage, UnreadableError, error_code, staged
 from staging.llm._files_api import FilesApi, Stored, files_api
 from staging.llm._ledger import Ledger, Orphan, orphans
-from staging.llm._values import MediaPart, Part, Parts, TextPart, Unread
+from staging.llm._values import MediaPart, Parts, TextPart, Unread
 from staging.llm.limits import ProviderLimits
 from staging.llm.parts import NO_READERS, Given, Readers, gather, given_of, require_limits
 from staging.llm.shapes import Block, file_name, fitting, text_blocks
@@ -64,8 +65,8 @@ def uploaded(
     Each file goes to the Files API once, and `blocks` refer to it by id. Texts are in them as for `anthropic_blocks`.
     However the scope ends, every copy is deleted, on return, an exception, or a cancellation at any moment. What could
     not be deleted within 10 seconds is logged at WARNING and in `Uploads.leftovers`. After SIGKILL, `sweep_uploads`
-    deletes what is left. A file that the provider refuses becomes a line in the list. The client stays yours, and
-    nothing of it is stored.
+    deletes what is left. A file that the provider refuses becomes a line in the list. What goes as it is, goes from the
+    disk. The client stays yours, and nothing of it is stored.
 
     Args:
         stage: an open `AttachmentStage`; under its root lies the list of what was sent.
@@ -75,7 +76,7 @@ def uploaded(
         max_chars: characters of text together, as for `parts`.
         max_tokens: the same in tokens, as for `parts`.
         count: returns how many tokens a text has.
-        max_inline_mb: raw MB of all files together, which are in memory until they are sent.
+        max_inline_mb: raw MB of all files together. Pictures are in memory until they are sent, the rest is not.
         readers: async functions of your own that return a file's text, as for `parts`.
         seconds: for reading the files and sending them. What is not there by then is named with that reason.
         expires_after: seconds after which the provider deletes a copy by itself, from an hour to 30 days, where the API
@@ -93,11 +94,8 @@ def uploaded(
     require_number("expires_after", expires_after, zero=False)
     if not _SHORTEST <= expires_after <= _LONGEST:
         raise ValueError(f"expires_after must be from {_SHORTEST:,} to {_LONGEST:,} seconds, not {expires_after!r}")
-    given = given_of(
-        limits=limits, max_chars=max_chars, max_tokens=max_tokens, count=count, max_inline_mb=max_inline_mb,
-        readers=readers, seconds=seconds,
-    )  # fmt: skip
-    return Uploads(stage, api, given, int(expires_after))
+    given = given_of(limits, max_chars, max_tokens, count, max_inline_mb, readers, seconds)
+    return Uploads(stage, api, replace(given, on_disk=True), int(expires_after))
 
 
 class Uploads:
@@ -113,7 +111,7 @@ class Uploads:
 
     Attributes:
         leftovers: after the scope, what could not be deleted, as (id or name, reason).
-        parts: in the scope, what the blocks show. It has `Parts.notice`.
+        parts: in the scope, what the blocks show. It has `Parts.notice`. What was sent has no `data` here.
     """
 
     def __init__(self, stage: Stage, api: FilesApi, given: Given, expires_after: int) -> None:
@@ -216,11 +214,15 @@ class Uploads:
                     return
                 copy = await self._again(part)  # the first is looked for at the end
             try:
-                copy.asked = True
-                copy.stored = stored = await self._api.send(copy.name, part, self._expires_after)
+                async with _opened(part) as content:
+                    copy.asked = True
+                    copy.stored = stored = await self._api.send(copy.name, part, content, self._expires_after)
                 if self._ledger is not None:
                     await in_thread(self._ledger.add, copy.name, stored.identity)
                 await self._api.ready(stored)
+            except UnreadableError as error:
+                copy.reason = str(error)
+                return
             except Exception as error:  # noqa: BLE001  # whatever a client raises: the other files go on
                 copy.reason = f"the provider did not take it ({shown(error)})"
                 if copy.stored is not None or not may_help(error):
@@ -251,13 +253,14 @@ class Uploads:
             for part in parts
             if not isinstance(part, TextPart) and id(part) not in stored
         }
-        shown: list[Part] = [part for part in parts if part.number not in failed]
+        shown = [part for part in parts if part.number not in failed]
         missing = [
             Unread(number=number, outcome=parts.outcomes[number - 1], reason=reason)
             for number, reason in failed.items()
         ]
         unread = sorted([*parts.unread, *missing], key=lambda each: each.number)
-        self.parts = Parts(shown, unread=unread, outcomes=parts.outcomes)
+        kept = [part if isinstance(part, TextPart) else replace(part, data=b"") for part in shown]
+        self.parts = Parts(kept, unread=unread, outcomes=parts.outcomes)
         blocks = [
             self._api.block(part, taken)
             for part in shown
@@ -346,6 +349,22 @@ def _unique_name(part: MediaPart, api: FilesApi) -> str:
     stem, dot, extension = safe_name(file_name(part)).rpartition(".")
     stem = (stem or extension).encode("ascii", "replace").decode().replace("?", "_")[:60]
     return f"{stem}-{token}{dot}{extension}" if dot and extension.isascii() else f"{stem}-{token}"
+
+
+@asynccontextmanager
+async def _opened(part: MediaPart) -> AsyncIterator[BinaryIO]:
+    """Hold open what is sent, in memory or on the disk.
+
+    The clients read it in pieces of 64 KB to 8 MB.
+
+    Raises:
+        UnreadableError: if the staged file is not there any more.
+    """
+    if part.data:
+        yield io.BytesIO(part.data)
+    else:
+        async with staged(part.outcome) as file:
+            yield file
 
 
 def _root_of(stage: Stage) -> str:
