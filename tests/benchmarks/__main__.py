@@ -109,7 +109,7 @@ def take_turns(scenario: Scenario, contenders: list[str], root: str) -> dict[str
         for name in contenders:
             run(scenario, 0, name, root)  # compiles what it imports
     for number in range(scenario.rounds):
-        for name in [name for name in values if number < SLOW.get(name, scenario.rounds)]:
+        for name in [name for name in values if number < scenario.slow or name not in SLOW]:
             try:
                 if scenario.twice:  # who runs after others pays for the memory and the inodes that they gave back
                     run(scenario, number, name, root)

@@ -238,7 +238,7 @@ async def at_once(area, count: int, servers: list[list[str]]) -> dict:
     async with anyio.create_task_group() as group:
         for number in range(count):
             await group.start(one, number)
-        found = {"entry_ms": (time.perf_counter() - began) * 1000 / count}
+        found = {"start_mb": before, "entry_ms": (time.perf_counter() - began) * 1000 / count}
         found["descriptors_each"] = (descriptors() - opened) / count
         found["stage_kb"] = ((memory("VmRSS") or 0) - before) * 1024 / count
         began, used = time.perf_counter(), cpu()

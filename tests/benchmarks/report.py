@@ -206,7 +206,7 @@ def fine_print(known: dict) -> str:
     versions = ", ".join(f"{key} {value}" for key, value in known.items() if key not in told)
     work = " of a tenth of the work" if known["quick"] else ""
     return (
-        f"Medians of {known['rounds']} interleaved rounds{work} (small files: twice as many; slow clients: two); P1 "
+        f"Medians of {known['rounds']} interleaved rounds{work} (small files: twice as many; slow clients: fewer); P1 "
         f"and P2: each client twice in a row, the first dropped; the disk is {known['on disk']}. nginx on loopback, "
         f"TLS 1.3, {known['cores']} cores shared by client and server; CPU of the client alone. Only ratios within "
         f"one run count. Stalls: as the clock says / without waiting for a core; that of `curl -Z` is an idle loop's "
