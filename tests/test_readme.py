@@ -23,13 +23,7 @@ import discord
 import httpx
 import pytest
 import trustme
-from opentelemetry import metrics, trace
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from opentelemetry.sdk.trace import TracerProvider
-from opentelemetry.sdk.trace.export import SimpleSpanProcessor
-from opentelemetry.sdk.trace.export.in_memory_span_exporter import InMemorySpanExporter
-from readme import FENCE, README, ROOT, programs, run
+from readme import FENCE, PAGE, PRIVATE, PROXY, README, ROOT, TEST, programs, run
 from test_llm_readme import HAND_OFF
 from test_recipes import RECIPES
 
@@ -56,22 +50,18 @@ from staging._errors import too_large
 from staging._models import MB, failure
 from staging._net.stream import MAX_RAW
 from staging._stage import REMOVAL_SECONDS
-from staging.testing import FakeCDN, Hold, Reply, assert_empty
+from staging.testing import FakeCDN, Reply, assert_empty
 
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text("utf-8"))["project"]
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(200)
 CDN = "https://cdn.discordapp.com/attachments/1/2"
 
-FIRST, BOT, AREA, OUTCOMES, HOSTS, PRIVATE, PROXY, TEST, TELEMETRY = (
+FIRST, BOT, AREA, OUTCOMES, HOSTS = (
     "staging",
     "A Discord bot",
     "One pool, one limit, one budget for a service",
     "What became of an attachment",
     "Other hosts than Discord's",
-    "Private files (Slack and the like)",
-    "Proxies, mocks, your own trust store",
-    "Test your bot",
-    "Logs, events, OpenTelemetry",
 )
 
 
@@ -80,7 +70,7 @@ def message_of(*urls):
 
 
 def test_every_program_is_run_here():
-    assert set(programs()) == {FIRST, BOT, AREA, OUTCOMES, HOSTS, PRIVATE, PROXY, TEST, TELEMETRY, *HAND_OFF, *RECIPES}
+    assert set(programs()) == {FIRST, BOT, AREA, OUTCOMES, HOSTS, PRIVATE, PROXY, TEST, *HAND_OFF, *RECIPES}
 
 
 # The programs
@@ -289,56 +279,6 @@ def test_a_test_of_a_bot(tmp_path, plugin):
     assert done.returncode == 0
 
 
-def counts(reader):
-    """Return what the one counter says, by result."""
-    (resource,) = reader.get_metrics_data().resource_metrics
-    (counter,) = resource.scope_metrics[0].metrics
-    return {point.attributes["result"]: point.value for point in counter.data.data_points}
-
-
-async def test_spans_and_counts(tmp_path, monkeypatch):
-    """With the real SDK: a span for each download under the caller's, an error with its reason, each outcome once."""
-    exporter, reader = InMemorySpanExporter(), InMemoryMetricReader()
-    tracers, meters = TracerProvider(shutdown_on_exit=False), MeterProvider([reader], shutdown_on_exit=False)
-    tracers.add_span_processor(SimpleSpanProcessor(exporter))
-    monkeypatch.setattr(trace, "get_tracer", tracers.get_tracer)
-    monkeypatch.setattr(metrics, "get_meter", meters.get_meter)
-    telemetry = (await run(TELEMETRY))["telemetry"]
-    hold = Hold(at=100)
-    async with FakeCDN() as cdn:
-        link, refused = {"url": "https://example.com/", "type": "url"}, "https://example.com/a.png"
-        urls = cdn.serve("/photo.png", PNG), cdn.url("/gone.txt")
-        with tracers.get_tracer("test").start_as_current_span("answer"):
-            async with AttachmentStage(tmp_path, policy=cdn.policy, on_event=telemetry()) as stage:
-                await stage.download(urls, link, refused)
-        assert counts(reader) == {"staged": 1, "not_found": 1, "link": 1, "not_allowed": 1}
-        spans = exporter.get_finished_spans()
-        (answer,) = [span for span in spans if span.name == "answer"]
-        (photo,) = [span for span in spans if "file.size" in span.attributes]
-        (gone,) = [span for span in spans if "error.type" in span.attributes]
-        assert len(spans) == 3
-        assert {gone.parent.span_id, photo.parent.span_id} == {answer.context.span_id}
-        assert dict(photo.attributes) == {"file.size": len(PNG)}
-        assert photo.status.status_code is not trace.StatusCode.ERROR
-        assert dict(gone.attributes) == {"error.type": "not_found"}
-        assert gone.status.description == "not found (HTTP 404)"
-        assert "photo" not in photo.to_json()
-
-        exporter.clear()
-        slow = cdn.serve("/slow.png", PNG, hold)
-        async with anyio.create_task_group() as group:
-
-            async def cut_short():
-                async with AttachmentStage(tmp_path, policy=cdn.policy, on_event=telemetry()) as stage:
-                    await stage.download(slow)
-
-            group.start_soon(cut_short)
-            await hold.reached()
-            assert exporter.get_finished_spans() == ()
-            group.cancel_scope.cancel()
-        assert [span.name for span in exporter.get_finished_spans()] == ["download"]
-
-
 # What it shows and says
 
 
@@ -376,16 +316,34 @@ def test_the_notice_is_one():
     assert notice([staged, over, staged, expired, staged]) == sentence.replace("\n", " ")
 
 
-def test_it_reads_well_where_the_repository_is_not_at_hand():
-    """On a package index relative links lead nowhere: files are named by their path, which exists, and one is shown."""
-    links = [link for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("https://")]
-    assert links == ["tests/benchmarks/results.svg"]
-    paths = re.findall(r"`(?:uv run )?((?:tests|examples)/[\w./]+)`", README)
-    assert len(paths) > 5
-    assert [path for path in (*links, *paths) if not (ROOT / path).exists()] == []
-    assert {path.name for path in (ROOT / "examples").glob("*.py")} <= {Path(word).name for word in paths} | {
-        Path(shell()[0].split()[-1]).name
-    }
+def anchors(page):
+    """Return the anchors of a page's headings, as the hosts of repositories make them."""
+    headings = re.findall(r"^#+ (.+)$", FENCE.sub("", page), re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in headings}
+
+
+def test_its_links_lead_somewhere():
+    """A file that is there, and a heading in it; an index shows them with the repository's address before."""
+    pages = {"": anchors(README), "examples/recipes.md": anchors(PAGE)}
+    links = [link.partition("#") for link in re.findall(r"\]\(([^)]+)\)", README) if not link.startswith("https://")]
+    assert len(links) > 10
+    assert [path for path, _, _ in links if not (ROOT / path).exists()] == []
+    assert [f"{path}#{anchor}" for path, _, anchor in links if anchor and anchor not in pages[path]] == []
+
+
+def test_every_recipe_and_every_example_is_named():
+    assert {anchor for anchor in anchors(PAGE) if f"(examples/recipes.md#{anchor})" not in README} == {
+        "recipes", "chats", "servers-and-scripts", "networks-and-tests",  # headings of several
+    }  # fmt: skip
+    paths = re.findall(r"`(?:uv run )?((?:tests|examples)/[\w./]+)`", f"{README}\n{PAGE}")
+    assert [path for path in paths if not (ROOT / path).exists()] == []
+    named = {Path(word).name for word in paths} | {Path(shell()[0].split()[-1]).name}
+    assert {path.name for path in (ROOT / "examples").glob("*.py")} <= named
+
+
+def test_it_bears_reading():
+    """A bot's author reads ten minutes, and an operator one page; recipes have a page of their own."""
+    assert README.count("\n") <= 400
 
 
 def test_the_changelog_begins_with_this_version():
@@ -479,7 +437,7 @@ OTHERS = {
 
 
 def test_every_name_in_the_text_is_real():
-    words = set(re.findall(r"`([^`\n]+)`", FENCE.sub("", README))) - OTHERS
+    words = set(re.findall(r"`([^`\n]+)`", FENCE.sub("", f"{README}\n{PAGE}"))) - OTHERS
     judged = {word: is_real(word) for word in words}
     assert [word for word, real in judged.items() if real is False] == []
     assert sum(real is True for real in judged.values()) >= 45, judged

@@ -1,7 +1,6 @@
-"""The recipes of the README do what they promise, with real objects of the libraries where these are installed."""
+"""The recipes beside the examples do what they promise, with real objects of libraries where these are installed."""
 
 import asyncio
-import json
 import logging
 import threading
 from contextlib import AsyncExitStack, asynccontextmanager
@@ -14,10 +13,7 @@ import discord
 import httpx
 import pytest
 from anyio.from_thread import start_blocking_portal
-from opentelemetry.metrics import Observation
-from opentelemetry.sdk.metrics import MeterProvider
-from opentelemetry.sdk.metrics.export import InMemoryMetricReader
-from readme import README, programs, run
+from readme import PAGE, PRIVATE, PROXY, TEST, programs, run
 
 from staging import AttachmentStage, Limits, StagingArea, UrlPolicy, WorkspaceError
 from staging.testing import FakeCDN, assert_empty
@@ -35,14 +31,11 @@ RECIPES = (
     SYNC := "Without an event loop",
     THREADS := "One area for many threads",
     NOTEBOOK := "A notebook",
-    GAUGES := "What an area is doing",
-    JSON := "Logs as JSON",
 )
 
 
 def test_every_recipe_is_run_here():
-    recipes = README.partition("## Recipes\n")[2].partition("## Operate it\n")[0]
-    assert {heading for heading in programs() if f"### {heading}\n" in recipes} <= set(RECIPES)
+    assert {heading for heading in programs() if f"### {heading}\n" in PAGE} - {PRIVATE, PROXY, TEST} == set(RECIPES)
 
 
 async def test_expired_links_of_discord_are_asked_for_again(tmp_path):
@@ -257,70 +250,6 @@ async def test_a_notebook(tmp_path):
         )  # fmt: skip
     assert [file.name for file in names["stage"].files] == ["a.png"]
     assert_empty(tmp_path)
-
-
-async def test_what_an_area_is_doing(tmp_path):
-    """With the real SDKs: what is read is what is so at that moment."""
-    prometheus = pytest.importorskip("prometheus_client")
-    registry, reader = prometheus.CollectorRegistry(), InMemoryMetricReader()
-    meters = MeterProvider([reader], shutdown_on_exit=False)
-    names = await run(
-        GAUGES, meter=meters.get_meter("my.bot"), Observation=Observation,
-        Gauge=partial(prometheus.Gauge, registry=registry),
-    )  # fmt: skip
-
-    def told():
-        (resource,) = reader.get_metrics_data().resource_metrics
-        by_meter = {metric.name: metric.data.data_points[0].value for metric in resource.scope_metrics[0].metrics}
-        for name, value in by_meter.items():
-            assert registry.get_sample_value(name.replace(".", "_")) == value
-        return by_meter
-
-    async with FakeCDN() as cdn, StagingArea(tmp_path, policy=cdn.policy) as area:
-        names["observe"](area)
-        assert set(told().values()) == {0}
-        async with area.stage() as stage:
-            await stage.download(cdn.serve("/a.png", PNG))
-            assert told() | {"staging.bytes_held": 0} == dict.fromkeys(told(), 0) | {"staging.stages_open": 1}
-            assert told()["staging.bytes_held"] >= len(PNG)
-        assert set(told().values()) == {0}
-    meters.shutdown()
-
-
-@pytest.fixture
-def failing(tmp_path, caplog):
-    """Log a failure; return its record."""
-
-    async def main():
-        async with FakeCDN() as cdn, AttachmentStage(tmp_path, policy=cdn.policy, label="thread 42") as stage:
-            await stage.download(cdn.url("/gone.png?hm=secret"))
-
-    asyncio.run(main())
-    (record,) = [record for record in caplog.records if record.levelname == "WARNING"]
-    return record
-
-
-async def told_by(formatter, record):
-    told = json.loads(formatter.format(record))
-    assert "secret" not in json.dumps(told)
-    return told
-
-
-def test_logs_as_json(failing):
-    """The standard library alone, structlog and python-json-logger show the same facts."""
-    own = asyncio.run(run(JSON, logging=logging, json=json))["Json"]()
-    told = asyncio.run(told_by(own, failing))
-    assert (told["level"], told["reason"], told["label"]) == ("WARNING", "not_found", "thread 42")
-    assert told["message"].startswith("Not staged: 'gone.png'")
-
-    structlog = pytest.importorskip("structlog")
-    formatter = structlog.stdlib.ProcessorFormatter(
-        foreign_pre_chain=[structlog.stdlib.ExtraAdder()],
-        processors=[structlog.stdlib.ProcessorFormatter.remove_processors_meta, structlog.processors.JSONRenderer()],
-    )
-    assert asyncio.run(told_by(formatter, failing))["staging"]["reason"] == "not_found"
-    jsonlogger = pytest.importorskip("pythonjsonlogger.json")
-    assert asyncio.run(told_by(jsonlogger.JsonFormatter(), failing))["staging"]["reason"] == "not_found"
 
 
 async def test_a_stage_that_cannot_be_entered_says_why_before_anything_is_downloaded(tmp_path):
