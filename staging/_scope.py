@@ -124,7 +124,7 @@ class Scope:
         await self.aclose()
 
     @contextmanager
-    def ending_first(self, ending: Callable[[], Awaitable[None]]) -> Iterator[None]:
+    def _ending_first(self, ending: Callable[[], Awaitable[None]]) -> Iterator[None]:
         """Await `ending` first if the scope ends inside this block.
 
         `ending` takes a limited time, and never raises.

@@ -802,7 +802,7 @@ def terminal(command):
 
 def test_bars_show_name_bytes_rate_and_time_left_and_are_gone_at_the_end(terminal, command, cdn):
     screen = terminal("get", cdn.serve("/photo.bin", bytes(200_000), Drip(10_000, every=0.05)))
-    screen.until(r"photo\.bin +━.* of 195\.3 KB .* KB/s +0:0\d")
+    screen.until(r"photo\.bin +━.* of 195\.3 KB .* KB/s +00:0\d")
     assert screen.end() == 0
     assert screen.text.endswith(f"\x1b[2K\x1b[?25h\r{command.into}/photo.bin\r\n")
     assert re.search("\x1b\\[[0-9;]*3[0-9]", screen.text), "bars have colours"

@@ -89,20 +89,12 @@ def _rate(task: progress.Task) -> str:
     return f"{format_size(int(task.speed))}/s" if task.speed else ""
 
 
-def _time_left(task: progress.Task) -> str:
-    if task.total is None or task.time_remaining is None:
-        return ""
-    minutes, seconds = divmod(int(task.time_remaining), 60)
-    hours, minutes = divmod(minutes, 60)
-    return f"{hours}:{minutes:02}:{seconds:02}" if hours else f"{minutes}:{seconds:02}"
-
-
 _NAME = _Words(lambda task: task.description, max_width=24)
 _SHARE = _Words(_share, "progress.download", min_width=8, justify="right", no_wrap=True)
 _NUMBERS = (
     _Words(_amount, "progress.download", min_width=18, justify="right", no_wrap=True),
     _Words(_rate, min_width=10, justify="right", no_wrap=True),
-    _Words(_time_left, "progress.remaining", min_width=5, justify="right", no_wrap=True),
+    progress.TimeRemainingColumn(compact=True, table_column=Column(min_width=5, justify="right", no_wrap=True)),
 )
 _LAYOUTS = {  # by the least width that it needs: a number that would be cut in two is left out
     72: (_NAME, progress.BarColumn(bar_width=None), *_NUMBERS),

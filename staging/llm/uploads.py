@@ -146,7 +146,8 @@ class Uploads:
             if self._copies:
                 await self._open_ledger()
                 if isinstance(self._stage, Scope):
-                    self._inside.enter_context(self._stage.ending_first(self._end))
+                    ours = self._stage._ending_first(self._end)  # noqa: SLF001  # it is no promise to users
+                    self._inside.enter_context(ours)
                 await self._send(begun + self._given.seconds)
                 self._stage.context()  # raises when the stage was closed meanwhile
             return self._blocks(parts)
