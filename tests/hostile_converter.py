@@ -141,6 +141,15 @@ def spin():
         pass
 
 
+def stick(out):
+    """Find something, and then compute for ever in one call."""
+    out.text("found ")
+    while time.process_time() < 0.4:
+        pass
+    out.text("and found")
+    spin()
+
+
 def eat():
     kept = []
     while True:
@@ -172,6 +181,7 @@ def read(source, out, *, act, **options):
         "hang": lambda: hang(out),
         "stray": lambda: out.text(f"{attempt(child)} {attempt(daemon)}"),
         "spin": spin,
+        "stick": lambda: stick(out),
         "crash": lambda: ctypes.string_at(0),
         "exit": lambda: os._exit(options["status"]),
         "raw": lambda: raw(options["said"]),

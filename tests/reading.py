@@ -23,8 +23,8 @@ def reading(task: str, content: bytes, **options) -> Reading:
     try:
         tasks.load(task)(io.BytesIO(content), out, **options)
         out.check()
-    except output.FullError:
-        out.cut()
+    except output.FullError as error:
+        out.cut(error.args[0])
     except output.RefusedError as error:
         out.end(error.args[0])
     frames.feed(pipe.getvalue())

@@ -238,9 +238,9 @@ def test_text_stops_after_so_many_characters_and_says_so(monkeypatch):
     pipe = io.BytesIO()
     out = output.Output(pipe)
     out.text("first")
-    with pytest.raises(output.FullError):
+    with pytest.raises(output.FullError, match="8 characters"):
         out.text("second")
-    out.cut()
+    out.cut("8 characters")
     assert text_in(pipe) == "firstsec\n[… the rest was not read, after 8 characters …]\n"
 
 

@@ -9,13 +9,14 @@ import io
 import json
 import struct
 import tarfile
+import types
 
 import pytest
 from llm_stage import docx, epub, pdf, pdf_of, stage_of, zipped
 from reading import reading
 
 from staging import llm
-from staging.llm._converter import ole, outlook
+from staging.llm._converter import ole, outlook, output
 
 pytestmark = pytest.mark.usefixtures("shared_converters")
 
@@ -97,7 +98,19 @@ def test_what_was_put_on_a_pdf_page_is_read(what):
 def test_pages_without_text_are_named():
     found = reading("pdf", pdf("Alpha page with words", "", "Gamma page with words", ""))
     assert "[page 2]\n[no text: it may be a scan]" in found.text
-    assert found.remarks == "4 pages, 2 of them without text: 2, 4"
+    assert found.remarks == "4 pages; 2 of them without text: 2, 4"
+
+
+def test_a_pdf_that_costs_too_much_is_shown_as_far_as_it_was_read(monkeypatch):
+    """Reading it is over before the kernel ends it, and the missing pages are named."""
+    clock = types.SimpleNamespace(process_time=iter(range(100)).__next__)  # a second for each page
+    monkeypatch.setattr(output, "time", clock)
+    found = reading("pdf", pdf(*(f"Page {number} with words" for number in range(1, 21))))
+    assert found.refusal == ""
+    assert "Page 6 with words" in found.text
+    assert "Page 7 with words" not in found.text
+    assert found.text.endswith("[… the rest was not read, after 7 seconds of processor time …]\n")
+    assert found.remarks == "20 pages; page 7 to page 20 were not read to their end"
 
 
 @pytest.mark.parametrize("content", [b"%PDF-1.7\n", b"%PDF-1.7\n" + bytes(3000), pdf("x")[:-300], b"<html>"])

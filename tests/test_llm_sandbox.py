@@ -175,12 +175,20 @@ def test_the_kernel_ends_one_that_only_computes(tmp_path, monkeypatch):
         anyio.run(said, tmp_path, "spin")
 
 
+def test_what_was_found_before_the_kernel_ended_it_is_kept(tmp_path, monkeypatch):
+    lacking(monkeypatch, "seconds")
+    text, answer = anyio.run(said, tmp_path, "stick")
+    assert text == "found \n[… the rest was not read, after 7 seconds of processor time …]\n"
+    assert answer.remarks == ("not read to its end",)
+
+
 async def test_one_that_hangs_is_gone_at_the_deadline(way, tmp_path, monkeypatch):
     monkeypatch.setattr(_process, "DEADLINE", 1.5)
     words = []
-    with pytest.raises(UnreadableError, match=r"took longer than 1\.5 seconds"):
-        async with staged(staged_file(tmp_path, "x", b"x")) as handle:
-            await _process.convert(handle, "hostile", limit=1000, take=words.append, act="hang")
+    async with staged(staged_file(tmp_path, "x", b"x")) as handle:
+        answer = await _process.convert(handle, "hostile", limit=1000, take=words.append, act="hang")
+    assert answer.remarks == ("not read to its end",)
+    assert words.pop() == "\n[… the rest was not read, after 1.5 seconds …]\n"
     assert int("".join(words)) not in running()
 
 

@@ -6,7 +6,7 @@ A frame holds text, a remark, data, a refusal or a status.
 from collections.abc import Callable
 
 from staging._text import one_line
-from staging.llm._converter.output import DATA, HEADER_BYTES, MAX_REMARK, REASONS, REFUSAL, REMARK, TEXT
+from staging.llm._converter.output import CUT, DATA, HEADER_BYTES, MAX_REMARK, REASONS, REFUSAL, REMARK, TEXT
 from staging.llm._files import UnreadableError
 
 BROKE = "reading it broke the converter"
@@ -26,6 +26,7 @@ class Frames:
         self._take = take
         self._left = limit
         self._open = bytearray()
+        self._has_text = False
         self.remarks: list[str] = []
         self.data: list[bytes] = []
         self.refusal = ""
@@ -53,6 +54,13 @@ class Frames:
             start = end
         del self._open[:start]
 
+    def cut(self, after: str) -> bool:
+        """Say that the rest was not read, and return False if there is nothing before it."""
+        if self._has_text:
+            self._take(CUT.format(after))
+            self.remarks.append("not read to its end")
+        return self._has_text
+
     def end(self) -> None:
         """Check that nothing is half said.
 
@@ -65,6 +73,7 @@ class Frames:
     def _frame(self, kind: bytes, content: bytes) -> None:
         if kind == TEXT:
             self._take(content.decode("utf-8", "replace"))
+            self._has_text = True
         elif kind == DATA:
             self.data.append(content)
         elif kind == REMARK and len(self.remarks) < MAX_REMARKS:

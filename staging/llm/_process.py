@@ -27,7 +27,7 @@ from staging.llm._files import UnreadableError, error_code
 from staging.llm._forks import run_forked, server_of_loop
 from staging.llm._frames import BROKE, Frames
 
-DEADLINE = 15.0  # seconds of wall time for one file, the interpreter's start included
+DEADLINE = 30.0  # seconds of wall time for one file, however busy the machine is; most end by `CPU_SECONDS`
 SCRIPT = Path(__file__).parent / "_converter" / "__main__.py"
 
 _slots: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("_slots")
@@ -80,7 +80,8 @@ async def convert(
                 raise UnreadableError(_not_run(error)) from None
             _judge(status, frames)
             return Answer(tuple(frames.remarks), tuple(frames.data))
-    raise UnreadableError(f"reading it took longer than {DEADLINE:g} seconds")
+    _stop(frames, f"{DEADLINE:g} seconds")
+    return Answer(tuple(frames.remarks))
 
 
 @contextlib.asynccontextmanager
@@ -172,10 +173,17 @@ def _judge(status: int, frames: Frames) -> None:
     if status >= CANNOT_FORK:
         raise UnreadableError(_not_run(OSError(status - CANNOT_FORK, "")))
     if status == -getattr(signal, "SIGXCPU", 0):
-        raise UnreadableError(f"reading it took longer than {CPU_SECONDS} seconds of processor time")
-    if status != 0:
+        _stop(frames, f"{CPU_SECONDS} seconds of processor time")
+    elif status != 0:
         raise UnreadableError(BROKE)
-    frames.end()
+    else:
+        frames.end()
+
+
+def _stop(frames: Frames, after: str) -> None:
+    """End a text where it is. Without any, it is refused."""
+    if not frames.cut(after):
+        raise UnreadableError(f"reading it took longer than {after}")
 
 
 def _not_run(error: OSError) -> str:

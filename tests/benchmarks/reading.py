@@ -40,8 +40,8 @@ out, frames = output.Output(pipe), Frames(said.append, 10**9)
 try:
     with open(sys.argv[2], "rb") as source:
         reader(source, out)
-except output.FullError:
-    out.cut()
+except output.FullError as error:
+    out.cut(error.args[0])
 except output.RefusedError as error:
     out.end(error.args[0])
 seconds = time.perf_counter() - start

@@ -6,8 +6,11 @@ A frame is one byte of kind, four bytes of length (big-endian) and as many bytes
 converter that an attacker controls may write anything.
 """
 
+import time
 from collections.abc import Mapping
 from typing import IO, Final, NoReturn
+
+from staging.llm._converter.bounds import CPU_SECONDS
 
 TEXT, REMARK, DATA, REFUSAL = b"t", b"r", b"d", b"x"
 HEADER_BYTES = 5
@@ -16,6 +19,9 @@ MAX_REMARK = 300  # characters
 BEGUN = b"+"  # on the line of a job: its process is there
 CANNOT_FORK = 1_000_000  # a status that no process has; the error number is added
 PIECE = 16_384  # characters of text in a frame
+CUT = "\n[… the rest was not read, after {} …]\n"
+MUCH_TIME = CPU_SECONDS - 1  # processor seconds after which a reader ends by itself
+_OFTEN = 0.2  # processor seconds after which the parent is given what there is
 
 ENCRYPTED: Final = "encrypted"
 RATIO: Final = "ratio"
@@ -61,7 +67,10 @@ class RefusedError(Exception):
 
 
 class FullError(Exception):
-    """Ends the reader because no more text is wanted."""
+    """Ends the reader because no more text is wanted, or no more time is left.
+
+    The only argument says after what.
+    """
 
 
 def refuse(reason: str) -> NoReturn:
@@ -72,14 +81,15 @@ def refuse(reason: str) -> NoReturn:
 class Output:
     """Takes what a reader finds, at most `MAX_CHARS` characters of text.
 
-    The text ends at a number of characters, not after some time. So it is the same on every run, whatever else the
-    machine does.
+    Nearly every text ends at a number of characters, and so it is the same on every run, whatever else the machine
+    does. One that costs too much is cut before the kernel ends the process, so that what was read is not lost.
     """
 
     def __init__(self, out: IO[bytes]) -> None:
         self._out = out
         self._left = MAX_CHARS
         self._has_data = False
+        self._began = self._flushed = time.process_time()
         self._ends = ""  # of lines, which are written when more comes: one empty line at most, and none at the end
         self.blank = True
 
@@ -89,8 +99,14 @@ class Output:
         NUL is left out, and a lone surrogate (PDF has them) becomes a question mark, since JSON takes neither.
 
         Raises:
-            FullError: if no more is wanted.
+            FullError: if no more is wanted, or no more time is left.
         """
+        now = time.process_time()
+        if now > self._began + MUCH_TIME:
+            raise FullError(f"{CPU_SECONDS} seconds of processor time")
+        if now > self._flushed + _OFTEN:
+            self._out.flush()  # a library may still spend all the time there is in one call
+            self._flushed = now
         text = text.replace("\0", "")
         text = text.lstrip("\n") if self.blank or len(self._ends) > 1 else text
         words = text.rstrip("\n")
@@ -103,16 +119,16 @@ class Output:
         self.blank = self.blank and not text.strip()
         self._left -= len(text)
         if self._left < 0:
-            raise FullError
+            raise FullError(f"{MAX_CHARS:,} characters")
 
     def check(self) -> None:
         """Refuse a file whose reader found nothing."""
         if self.blank and not self._has_data:
             refuse(EMPTY)
 
-    def cut(self) -> None:
+    def cut(self, after: str) -> None:
         """Say that the rest was not read."""
-        self._write(TEXT, f"\n[… the rest was not read, after {MAX_CHARS:,} characters …]\n".encode())
+        self._write(TEXT, CUT.format(after).encode())
 
     def remark(self, words: str) -> None:
         """Tell in a few words what limits the text.

@@ -45,21 +45,23 @@ def read(source: IO[bytes], out: Output) -> None:
     document.init_forms()
     count = len(document)
     pages = _Pages()
-    number = unreadable = 0
+    done = unreadable = 0
+    out.remark(f"{count:,} page{'s' * (count != 1)}")  # before the first of them, should it be the last
     try:
         for number in range(1, count + 1):
             words, is_scan = _page(document, number)
             pages.add(number, is_scan=is_scan, has_words=bool(words))
             unreadable += words == UNREADABLE
             out.text(f"\n[page {number}]\n{words or '[no text: it may be a scan]'}\n")
+            done = number
     except FullError:
-        out.remark(f"{count:,} pages, of which {number:,} were read")
+        out.remark(f"page {done + 1:,} to page {count:,} were not read to their end")
         raise
     if unreadable == count:
         out.refuse(BROKEN)
     if not pages.with_text:
         out.refuse(SCAN)
-    out.remark(f"{count:,} page{'s' * (count != 1)}{pages.told()}")
+    out.remark(pages.told())
     if attachments := _raw().FPDFDoc_GetAttachmentCount(document.raw):
         out.remark(f"{attachments:,} embedded file{'s' * (attachments != 1)} not shown")
 
@@ -87,8 +89,8 @@ class _Pages:
         kind = "scans" if self._scans == count else "scans or empty" if self._scans else "without text"
         listed = ", ".join(map(str, self._without[:NAMED])) + (" …" if count > NAMED else "")
         if count == 1:
-            return f", one of them {'a scan' if self._scans else kind}: page {listed}"
-        return f", {count:,} of them {kind}: {listed}"
+            return f"one of them {'a scan' if self._scans else kind}: page {listed}"
+        return f"{count:,} of them {kind}: {listed}"
 
 
 def _raw() -> Any:

@@ -98,8 +98,8 @@ def run(
     try:
         reader(source, out, **options)
         out.check()
-    except FullError:
-        out.cut()
+    except FullError as error:
+        out.cut(error.args[0])
     except RefusedError as error:
         out.end(error.args[0])
     except MemoryError:
