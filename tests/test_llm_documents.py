@@ -147,6 +147,16 @@ def test_an_empty_document_is_no_scan():
     assert reading("docx", docx("<w:p/>")).refusal == "there is no text in it"
 
 
+def test_a_form_of_empty_rows_is_no_bomb():
+    cell = (
+        "<w:tc><w:tcPr><w:tcW w:w='1200' w:type='dxa'/></w:tcPr><w:p><w:pPr><w:jc w:val='left'/></w:pPr></w:p></w:tc>"
+    )
+    found = reading(
+        "docx", docx(f"<w:p><w:r><w:t>Hello</w:t></w:r></w:p><w:tbl>{f'<w:tr>{cell * 12}</w:tr>' * 1500}</w:tbl>")
+    )
+    assert found.text.startswith("Hello")
+
+
 def test_deep_nesting_is_refused():
     nested = "<w:tbl><w:tr><w:tc>" * 300 + p("x") + "</w:tc></w:tr></w:tbl>" * 300
     assert reading("docx", docx(nested)).refusal == "it is nested too deeply"

@@ -229,6 +229,15 @@ def test_an_archive_is_the_list_of_its_members(content, text):
     assert reading("archive", content).text == text
 
 
+def test_a_compressed_text_is_no_list():
+    assert reading("archive", gzip.compress(b"one text")).remarks == "the compressed text itself"
+
+
+def test_an_animated_sticker_says_so():
+    sticker = gzip.compress(b'{"v":"5.5.2","tgs":1,"fr":60,"layers":[{"ty":4}]}')
+    assert reading("archive", sticker).refusal == "it is an animated sticker, which has no text and is no picture"
+
+
 def test_a_bomb_in_gzip_ends():
     found = reading("archive", gzip.compress(bytes(400_000_000), 1))
     assert "no text" in found.text

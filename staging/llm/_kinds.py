@@ -55,7 +55,7 @@ _WORD = Reader("docx", "a document as Markdown")
 _SLIDES = Reader("pptx", "slides as Markdown")
 _OPEN = Reader("odf", "a document as Markdown")
 _SHEETS = Reader("xlsx", "sheets as CSV with row numbers", language="csv")
-_LIST = Reader("archive", "the list of its members", language="text")
+_LIST = Reader("archive", "", language="text")  # it says itself what it found
 _MAIL = Reader("mail", "a mail", language="markdown")
 _NOTEBOOK = Reader("notebook", "a notebook as Markdown")
 
@@ -99,6 +99,13 @@ _PAGES = {"html", "htm", "xhtml", "xht", "shtml", "shtm"}
 _MAILS = {"eml", "mht", "mhtml"}
 
 PROTECTED = frozenset({ENCRYPTED})
+UNLISTED = frozenset({
+    "application/x-7z-compressed", "application/vnd.rar", "application/zstd", "application/x-lz4", "application/x-lzip",
+    "application/x-compress", "application/x-lzop", "application/vnd.ms-cab-compressed", "application/x-arj",
+    "application/x-lzh-compressed", "application/x-ace-compressed", "application/x-cpio", "application/x-xar",
+    "application/x-stuffit",
+})  # fmt: skip
+"""Archives that the standard library cannot open."""
 
 
 def extension(name: str) -> str:

@@ -19,7 +19,7 @@ from staging.llm._converter.clean import Cleaner
 from staging.llm._converter.output import MAX_CHARS
 from staging.llm._converter.text import Encoding, codec_of_label, decide, looks_like_text, text_pieces
 from staging.llm._files import UnreadableError, reading, staged
-from staging.llm._kinds import PROTECTED, Reader, extension, is_plain, reader_of
+from staging.llm._kinds import PROTECTED, UNLISTED, Reader, extension, is_plain, reader_of
 from staging.llm._process import convert
 
 _ROWS = {"csv", "tsv"}
@@ -131,8 +131,9 @@ class _Collector:
 
 
 def has_text(file: StagedFile) -> bool:
-    """Tell whether `text_of` reads files of the observed type, or can tell by looking."""
-    return is_plain(file.media_type) or file.media_type == OCTETS or reader_of(file) is not None
+    """Tell whether `text_of` reads files of the observed type, or knows why it cannot."""
+    told = is_plain(file.media_type) or file.media_type == OCTETS or file.media_type in UNLISTED
+    return told or reader_of(file) is not None
 
 
 async def text_of(file: StagedFile, keep: int) -> Excerpt:
@@ -159,6 +160,8 @@ async def text_of(file: StagedFile, keep: int) -> Excerpt:
             if reader
             else excerpt
         )
+    if file.media_type in UNLISTED:
+        raise UnreadableError("it is an archive of a kind that cannot be listed")
     raise UnreadableError(f"{one_line(file.media_type)} is not text")
 
 

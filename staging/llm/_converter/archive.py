@@ -8,6 +8,7 @@ import gzip
 import importlib
 import io
 import lzma
+import re
 import tarfile
 import zipfile
 import zlib
@@ -17,7 +18,7 @@ from typing import IO, Any
 from staging.llm._converter import markdown
 from staging.llm._converter.clean import Cleaner
 from staging.llm._converter.detection import decoded
-from staging.llm._converter.output import BROKEN, Output
+from staging.llm._converter.output import BROKEN, STICKER, Output
 from staging.llm._converter.text import looks_like_text
 
 MAX_LISTED = 2000
@@ -26,6 +27,7 @@ _PARTS = (  # a zip whose type was not seen from its ends: the part that only on
     ("word/document.xml", "word"), ("xl/workbook.xml", "sheets"), ("ppt/presentation.xml", "slides"),
     ("content.xml", "odf"), ("META-INF/container.xml", "ebook"),
 )  # fmt: skip
+_STICKER = re.compile(rb'\A\s*\{[^{}\[\]]*"tgs"\s*:\s*1')  # Telegram's, a Lottie animation
 _DAMAGE = (
     OSError,
     EOFError,
@@ -67,6 +69,7 @@ def _read_zip(source: IO[bytes], out: Output) -> None:
 
 
 def _list(out: Output, members: Iterator[tuple[str, int, bool]], count: int | None) -> None:
+    out.remark("the list of its members")
     files = 0
     size = 0
     for at, (name, length, is_folder) in enumerate(members):
@@ -91,6 +94,8 @@ def _read_packed(source: IO[bytes], out: Output, head: bytes) -> None:
             _list(out, _tar_members(archive), None)
         return
     data = start + opened.read(MAX_UNPACKED)
+    if _STICKER.search(start):
+        out.refuse(STICKER)
     if not looks_like_text(io.BytesIO(data)):
         out.refuse(BROKEN) if not data else out.text(f"[one compressed file, {len(data):,} bytes or more, no text]\n")
         return

@@ -34,7 +34,7 @@ MEMORY: Final = "memory"
 BROKEN: Final = "broken"
 PIXELS: Final = "pixels"
 NO_FIT: Final = "no_fit"
-SLOW: Final = "slow"
+STICKER: Final = "sticker"
 NEEDS_IMAGES: Final = "needs_images"
 NEEDS_HEIF: Final = "needs_heif"
 NEEDS_PDF: Final = "needs_pdf"
@@ -51,7 +51,7 @@ REASONS: Mapping[str, str] = {
     BROKEN: "it is damaged or of a kind that cannot be read",
     PIXELS: "it has too many pixels",
     NO_FIT: "it cannot be made small enough",
-    SLOW: "reading it takes too long",
+    STICKER: "it is an animated sticker, which has no text and is no picture",
     NEEDS_IMAGES: "reading it needs: pip install 'attachment-staging[images]'",
     NEEDS_HEIF: "reading it needs: pip install 'attachment-staging[heif]'",
     NEEDS_PDF: "reading it needs: pip install 'attachment-staging[pdf]'",
