@@ -237,6 +237,13 @@ UNWRITTEN = (
     (b"RF64\xff\xff\xff\xffWAVEds64\x1c\0\0\0", "audio/wav"),
     (b"\0\0\0\x14moov\0\0\0\x0cmvhd", "video/quicktime"),
     (box(b"M4B "), "audio/mp4"),
+    (b"\x7f\xfe\x80\x01\xfc" + bytes(9), "audio/vnd.dts"),
+    (b"\xfe\x7f\x01\x80\0\xfc", "audio/vnd.dts"),
+    (b"\x1f\xff\xe8\0\x07\xf0\xfc", "audio/vnd.dts"),
+    (b"\xff\x1f\0\xe8\xf1\x07\xfc", "audio/vnd.dts"),
+    (b"DTSHDHDR" + bytes(9), "audio/vnd.dts"),
+    (b"ADIF\0\x10" + bytes(9), "audio/aac"),
+    (b"ADIF is an old header", "text/plain"),
     (zipped(("mimetype", ODF + "graphics")), ODF + "graphics"),
 )  # fmt: skip
 

@@ -113,7 +113,9 @@ SIGNATURES: tuple[tuple[bytes, str | Judge], ...] = (
     (rb"TTA[12]", "audio/x-tta"),
     (rb"DSD \x1c\0\0\0", "audio/x-dsf"),
     (rb"FRM8.{8}DSD ", "audio/x-dff"),
-    (rb"\x7f\xfe\x80\x01", "audio/vnd.dts"),
+    # ETSI TS 102 114: the sync word in 16 and 14 bits, either order; DTS-HD's header
+    (rb"\x7f\xfe\x80\x01|\xfe\x7f\x01\x80|\x1f\xff\xe8\0\x07\xf0|\xff\x1f\0\xe8\xf1\x07|DTSHDHDR", "audio/vnd.dts"),
+    (rb"ADIF", "audio/aac"),  # ISO 13818-7, 1.A.2
     (rb"Extended Module: ", "audio/xm"),
     (rb"Creative Voice File\x1a", "audio/x-voc"),
     (rb"riff\x2e\x91\xcf\x11", "audio/x-w64"),
