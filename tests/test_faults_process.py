@@ -18,7 +18,7 @@ import pytest
 from staging import AttachmentStage, Limits, StageClosedError, StagedFile, StagingArea, sweep
 from staging.testing import Drip, FakeCDN, Hold, assert_empty
 
-KILLS = int(os.environ.get("STAGING_KILLS", "25"))  # 1,000 were run for the README
+KILLS = int(os.environ.get("STAGING_KILLS", "12"))  # 1,000 were run for the README
 
 CHILD = """
 import os, signal, sys

@@ -676,8 +676,7 @@ resumed = {
     "attempts": st.lists(_attempts, min_size=2, max_size=3),
 }
 
-FEW = settings.default.max_examples * 3 // 5  # each costs five times what a pure law does
-QUIET = settings(suppress_health_check=list(HealthCheck), deadline=None, max_examples=FEW)
+QUIET = settings(suppress_health_check=list(HealthCheck))
 
 
 @contextlib.contextmanager
