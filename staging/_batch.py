@@ -22,6 +22,7 @@ import anyio
 from staging._budget import Budget, Reservation
 from staging._claims.accepted import Accepted
 from staging._claims.intake import unusable
+from staging._clock import Clock, watch
 from staging._download import Terms, display_name, download
 from staging._errors import DownloadError, RejectedError, StagingError, WorkspaceError, too_large
 from staging._local import identity, is_local, stage_local
@@ -131,6 +132,7 @@ class Batch:
         self._results: list[Outcome | None] = [None] * len(attachments)
         self._renewed: Mapping[str, str | None] = {}
         self._passing: list[_Key] = []  # failures that may not last
+        self._clocks: list[Clock] = []  # one for each worker
 
     async def run(self) -> list[Outcome]:
         """Return one outcome for each attachment, in order.
@@ -140,10 +142,7 @@ class Batch:
         self._tools.ledger.results.append(self._results)
         with anyio.move_on_after(self._seconds):
             self._renewed = await self._refreshed()
-            jobs = iter(enumerate(self._attachments))
-            async with anyio.create_task_group() as group:
-                for _ in range(min(self._tools.terms.limits.concurrency, len(self._attachments))):
-                    group.start_soon(self._work, jobs)
+            await self._fetch_all()
         for index, attachment in enumerate(self._attachments):
             if self._results[index] is None:
                 detail = f"deadline: not finished within the {self._seconds:g} seconds of the batch"
@@ -155,9 +154,29 @@ class Batch:
         self._tools.observer.downloaded(outcomes)
         return outcomes
 
-    async def _work(self, jobs: Iterator[tuple[int, Attachment]]) -> None:
-        for index, attachment in jobs:
-            self._settle(index, await self._outcome(attachment))
+    async def _fetch_all(self) -> None:
+        jobs, limits = iter(enumerate(self._attachments)), self._tools.terms.limits
+        self._clocks = [Clock(limits) for _ in range(min(limits.concurrency, len(self._attachments)))]
+        async with anyio.create_task_group() as group:
+            for clock in tuple(self._clocks):
+                group.start_soon(self._work, jobs, clock, group.cancel_scope.cancel)
+            if self._clocks:
+                group.start_soon(watch, self._clocks, limits)
+
+    async def _work(self, jobs: Iterator[tuple[int, Attachment]], clock: Clock, last: Callable[[], object]) -> None:
+        """Take one attachment after the other, and call `last` if no other worker is left."""
+        job = next(jobs, None)
+        while job is not None:
+            with clock.wind():
+                while job is not None and clock.error is None:
+                    self._settle(job[0], await self._outcome(job[1], clock))
+                    job = next(jobs, None)
+            if clock.scope.cancelled_caught and job is not None and clock.error is not None:
+                self._settle(job[0], failure(job[1], display_name(job[1]), clock.error))
+                job = next(jobs, None)
+        self._clocks.remove(clock)
+        if not self._clocks:
+            last()
 
     def _settle(self, index: int, outcome: Outcome) -> None:
         self._results[index] = outcome
@@ -165,7 +184,7 @@ class Batch:
             self._tools.resources.counters.failures[outcome.reason] += 1
         self._tools.observer.finished(outcome)
 
-    async def _outcome(self, attachment: Attachment) -> Outcome:
+    async def _outcome(self, attachment: Attachment, clock: Clock) -> Outcome:
         if attachment.kind in {"url", "embed"}:
             return _skipped(attachment, "link" if attachment.kind == "url" else "embed")
         if self._accepted is not None and self._accepted.excludes(attachment):
@@ -173,16 +192,16 @@ class Batch:
         try:
             if problem := unusable(attachment):
                 raise problem
-            result = await self._shared(attachment)
+            result = await self._shared(attachment, clock)
         except StagingError as error:
             result = error
         if isinstance(result, StagedFile):
-            return replace(result, attachment=attachment)
+            return result if result.attachment is attachment else replace(result, attachment=attachment)
         if isinstance(result, StagingError):
             return failure(attachment, display_name(attachment), result)
         return _skipped(attachment, result)
 
-    async def _shared(self, attachment: Attachment) -> _Result:
+    async def _shared(self, attachment: Attachment, clock: Clock) -> _Result:
         """Fetch an attachment, or wait for the worker that fetches it."""
         request = request_of(attachment)
         fetches, accepted = self._tools.ledger.fetches, self._accepted
@@ -197,18 +216,23 @@ class Batch:
                 continue
             fetch.running = True
             try:
-                fetch.result = await self._fetch(attachment)
-            except StagingError as error:
-                fetch.result = error
-                if getattr(error, "retryable", False) or getattr(error, "reason", "") in _OURS:
+                fetch.result = await self._fetch(attachment, clock)
+            except BaseException as error:
+                failed = clock.error or error
+                if not isinstance(failed, StagingError):
+                    raise
+                fetch.result = failed
+                if getattr(failed, "retryable", False) or getattr(failed, "reason", "") in _OURS:
                     self._passing.append(key)
+                if not isinstance(error, StagingError):
+                    raise  # the clock's cancellation, which ends in the worker
             finally:
                 fetch.running = False
                 ended, fetch.ended = fetch.ended, anyio.Event()
                 ended.set()
         return fetch.result
 
-    async def _fetch(self, attachment: Attachment) -> StagedFile | Literal["type"]:
+    async def _fetch(self, attachment: Attachment, clock: Clock) -> StagedFile | Literal["type"]:
         """Wait for a turn, and download the attachment.
 
         What can be refused without a connection is refused before that.
@@ -223,7 +247,7 @@ class Batch:
         ledger.taken += 1
         reservation = Reservation(self._tools.budget, self._tools.resources.budget)
         try:
-            staged = await self._in_turn(attachment, target, reservation)
+            staged = await self._in_turn(attachment, target, reservation, clock)
             if self._accepted is not None and not self._accepted.admits(staged):
                 await terms.disk.run(terms.workspace.unlink, staged.path.name)
                 ledger.taken -= 1
@@ -247,7 +271,9 @@ class Batch:
         target = plain_target(policy, url)
         return await in_thread(admitted, policy, url, abandon=True) if target is None else target
 
-    async def _in_turn(self, attachment: Attachment, target: Target | None, reservation: Reservation) -> StagedFile:
+    async def _in_turn(
+        self, attachment: Attachment, target: Target | None, reservation: Reservation, clock: Clock
+    ) -> StagedFile:
         terms = self._tools.terms
         async with Turn(self._tools.line, reservation) as turn:
             reservation.admit(attachment.size or 0)
@@ -257,7 +283,7 @@ class Batch:
                     if target is None:
                         staged = await stage_local(attachment, terms, turn, progress)
                     else:
-                        staged = await download(attachment, target, terms, turn, progress)
+                        staged = await download(attachment, target, terms, turn, clock, progress=progress)
                 except WorkspaceError as error:
                     consumed = target is None and reservation.held  # what was read of a stream cannot be read again
                     if error.errno not in _NO_DESCRIPTORS or consumed or not await turn.line.turns.another_ends():

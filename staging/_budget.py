@@ -81,13 +81,13 @@ class Reservation:
             return
         self.asked = max(self.asked, size)
         self._make_room(missing)
-        self._move(missing)
+        self.settle(size)
 
     def _make_room(self, missing: int, *, known: bool = True) -> None:
         if self.refused is not None:
             raise self.refused
         for budget in self._budgets:
-            while missing > budget.left:
+            while missing > budget.limit - budget.used:
                 largest = max(budget.running, key=lambda other: other.asked, default=self)
                 # beside a download of unknown size, one gives way that asks for more than an equal share
                 mine = self.asked if known else budget.limit / (len(budget.running) + 1)
@@ -111,7 +111,8 @@ class Reservation:
         if self.refused is not None:
             raise self.refused
         self.settle(size)
-        self._stop()
+        for budget in self._budgets:
+            budget.running.discard(self)
 
     def refund(self) -> None:
         """Give all bytes back.
@@ -119,24 +120,19 @@ class Reservation:
         A second call does nothing.
         """
         self.settle(0)
-        self._stop()
 
     def settle(self, size: int) -> None:
         """Count `size` bytes, whatever was counted before."""
-        self._move(size - self.held)
-
-    def _stop(self) -> None:
+        more = size - self.held
+        if not more:
+            return
         for budget in self._budgets:
-            budget.running.discard(self)
-
-    def _move(self, size: int) -> None:
-        self.held += size
-        for budget in self._budgets:
-            budget.used += size
-            if self.held:
+            budget.used += more
+            if not self.held:
                 budget.running.add(self)
-            else:
+            elif not size:
                 budget.running.discard(self)
+        self.held = size
 
 
 def _full(budget: Budget) -> RejectedError:

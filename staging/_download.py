@@ -7,27 +7,25 @@ another. It goes on where the part file ends if the server can promise that the 
 ETag, RFC 9110 sections 13.1.5 and 14.2). Otherwise it begins again. At the end the bytes are counted against what was
 declared, and only then does the part file get a name.
 
-All time limits are kept by one cancel scope whose deadline moves. The deadline is the end of the whole download or, if
-that comes first, the moment at which the peer has been silent for too long. Waiting for our own disk does not count as
-the peer's silence.
+A clock keeps the time limits. It is told what is waited for, since our own disk's time does not count as the peer's
+silence.
 """
 
 import random
 import time
 from collections.abc import Callable
-from types import TracebackType
-from typing import NamedTuple, Self, TypeVar
+from typing import NamedTuple, TypeVar
 
 import anyio
 
-from staging._budget import Reservation
 from staging._claims.disposition import disposition_filename, url_filename
 from staging._claims.filenames import safe_name, with_extension
 from staging._claims.media import HEAD_BYTES, TAIL_BYTES, observe
 from staging._claims.substitution import is_no_empty_file, substituted
+from staging._clock import Clock
 from staging._disk.part import PartFile
 from staging._disk.workspace import Workspace
-from staging._errors import DownloadError, StagingError, WorkspaceError, too_large
+from staging._errors import DownloadError, StagingError, too_large
 from staging._models import Attachment, Limits, StagedFile
 from staging._net.answers import (
     REDIRECTS,
@@ -89,7 +87,9 @@ class Terms(NamedTuple):
     disk: DiskQueue
 
 
-async def download(attachment: Attachment, target: Target, terms: Terms, turn: Turn, progress: Progress) -> StagedFile:
+async def download(
+    attachment: Attachment, target: Target, terms: Terms, turn: Turn, clock: Clock, *, progress: Progress
+) -> StagedFile:
     """Fetch `target`, and return the staged file or leave nothing.
 
     The policy has admitted `target` already.
@@ -99,103 +99,32 @@ async def download(attachment: Attachment, target: Target, terms: Terms, turn: T
         DownloadError: if the server did not deliver.
         WorkspaceError: if the disk failed.
     """
-    transfer = _Transfer(attachment, target, terms, turn, progress)
+    transfer = _Transfer(attachment, target, terms, turn, clock, progress=progress)
+    clock.start(turn.reservation)
     try:
-        with transfer.clock:
-            while True:
-                transfer.attempts += 1
-                try:
-                    return await transfer.attempt()
-                except DownloadError as error:
-                    await transfer.wait_or_give_up(error)
+        while True:
+            transfer.attempts += 1
+            try:
+                return await transfer.attempt()
+            except DownloadError as error:
+                await transfer.wait_or_give_up(error)
     except BaseException as error:
         transfer.part.discard()  # under its final name too: no outcome will name it
-        if isinstance(error, StagingError):
-            error.attempts = transfer.attempts
+        if isinstance(ended := clock.error or error, StagingError):
+            ended.attempts = transfer.attempts
         raise
-
-
-class _Clock:
-    """Limits the whole download, and each silence in it.
-
-    Both limits are one cancel scope, whose deadline moves. It moves lazily: setting a timer costs ten times what
-    reading the clock does, and a small file needs none but the first. So a silence is ended after the idle timeout, or
-    up to an eighth of it later.
-    """
-
-    def __init__(self, limits: Limits, reservation: Reservation) -> None:
-        now = anyio.current_time()
-        self._limits = limits
-        self._reservation = reservation
-        self._end = now + limits.timeout
-        self._step = ""
-        self._waits_for_disk = False
-        self._scope = anyio.CancelScope(deadline=self._patience(now))
-        reservation.give_up = self._scope.cancel
-
-    def _patience(self, now: float) -> float:
-        return min(self._end, now + self._limits.idle_timeout * 1.125)
-
-    @property
-    def left(self) -> float:
-        return self._end - anyio.current_time()
-
-    def await_peer(self, step: str = "") -> None:
-        """Allow the peer a silence of the idle timeout from now.
-
-        Args:
-            step: what is waited for, if it is no data, in words.
-        """
-        self._step = step
-        self._waits_for_disk = False
-        self._rearm()
-
-    def await_disk(self) -> None:
-        """Allow our own disk to hang for the idle timeout."""
-        self._waits_for_disk = True
-        self._rearm()
-
-    def await_end(self) -> None:
-        """Count only the limit of the whole download from now."""
-        self._scope.deadline = self._end
-
-    def _rearm(self) -> None:
-        now = anyio.current_time()
-        soonest, latest = min(self._end, now + self._limits.idle_timeout), self._patience(now)
-        if not soonest <= self._scope.deadline <= latest:
-            self._scope.deadline = latest
-
-    def __enter__(self) -> Self:
-        self._scope.__enter__()
-        return self
-
-    def __exit__(
-        self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
-    ) -> bool | None:
-        swallowed = self._scope.__exit__(kind, error, trace)
-        if not self._scope.cancelled_caught:
-            return swallowed
-        if self._reservation.refused is not None:
-            raise self._reservation.refused
-        idle, step = self._limits.idle_timeout, f", while {self._step}" if self._step else ""
-        if self.left <= 0:
-            detail = f"timeout: not finished within {self._limits.timeout:g} seconds{step}"
-            raise DownloadError("timeout", detail, limit=self._limits.timeout) from None
-        if self._waits_for_disk:
-            raise WorkspaceError("storage", f"the disk hangs: {idle:g} seconds for one write")
-        if step:
-            raise DownloadError(
-                "connect", f"no connection within {idle:g} seconds{step}", limit=idle, retryable=True
-            ) from None
-        raise DownloadError("stalled", f"stalled: no data for {idle:g} seconds", limit=idle) from None
+    finally:
+        clock.stop()
 
 
 class _Transfer:
     """One download under way."""
 
-    def __init__(self, attachment: Attachment, target: Target, terms: Terms, turn: Turn, progress: Progress) -> None:
+    def __init__(
+        self, attachment: Attachment, target: Target, terms: Terms, turn: Turn, clock: Clock, *, progress: Progress
+    ) -> None:
         self.attempts = 0
-        self.clock = _Clock(terms.limits, turn.reservation)
+        self.clock = clock
         self.part = PartFile(terms.workspace, min_free=terms.limits.min_free_bytes)
         self._attachment = attachment
         self._target = target

@@ -7,7 +7,7 @@ each, printable and without secrets. Hints for programmers appear here and nowhe
 
 import logging
 from collections import Counter
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from contextlib import suppress
 from typing import Any
 
@@ -34,6 +34,8 @@ def log(level: int, template: str, *values: object, error: BaseException | None 
 
 def log_batch(outcomes: Sequence[Outcome], label: str = "") -> None:
     """Say how many of a batch are staged, without what was skipped."""
+    if not _log.isEnabledFor(logging.INFO):
+        return  # to count 300 files takes as long as to write ten
     wanted = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
     if not wanted:
         return
@@ -48,25 +50,29 @@ def log_batch(outcomes: Sequence[Outcome], label: str = "") -> None:
 
 def log_outcome(outcome: Outcome, label: str = "") -> None:
     """Warn of a failure, or of a file that contradicts its claim."""
-    name, url = one_line(outcome.name), shown_url(outcome.attachment)
-    facts: Mapping[str, Any] = {"label": label, "name": name, "url": url}
     if isinstance(outcome, Failure):
-        _failure(outcome, facts)
+        _failure(outcome, label)
     elif isinstance(outcome, StagedFile) and (claimed := contradicted_claim(outcome)):
         claimed, seen = one_line(claimed, limit=100), one_line(outcome.media_type, limit=100)
         log(
-            logging.WARNING, "Not what it claims to be: %s%s is %s, not %s", quoted(name), _for(label), seen, claimed,
-            **facts, media_type=seen, claimed_media_type=claimed, size=outcome.size,
+            logging.WARNING, "Not what it claims to be: %s%s is %s, not %s",
+            quoted(outcome.name), _for(label), seen, claimed,
+            **_facts(outcome, label), media_type=seen, claimed_media_type=claimed, size=outcome.size,
         )  # fmt: skip
 
 
-def _failure(failure: Failure, facts: Mapping[str, Any]) -> None:
+def _facts(outcome: Outcome, label: str) -> dict[str, Any]:
+    return {"label": label, "name": one_line(outcome.name), "url": shown_url(outcome.attachment)}
+
+
+def _failure(failure: Failure, label: str) -> None:
+    facts = _facts(failure, label)
     detail, hint = one_line(failure.detail), one_line(failure.hint, limit=1000)
     where = ", ".join(filter(None, (failure.reason, facts["url"])))
     known = {key: getattr(failure.error, key, None) for key in ("status", "limit", "size", "host")}
     log(
         logging.WARNING, "Not staged: %s%s: %s (%s)%s",
-        quoted(failure.name), _for(facts["label"]), detail, where, f"; {hint}" if hint else "",
+        quoted(failure.name), _for(label), detail, where, f"; {hint}" if hint else "",
         **facts, reason=failure.reason, detail=detail, hint=hint, retryable=failure.retryable,
         attempts=failure.attempts, **known,
     )  # fmt: skip

@@ -39,6 +39,8 @@ _AGAIN = 3  # times that an ending is begun again when a loop that shuts down ca
 _HANGS = 10.0  # seconds after which a cancelled caller takes its thread for one that hangs
 _GRACE = 1.0  # seconds for an ending that is out of time to give up
 
+_JOBS = 16  # that one trip does at most, since all wait for its end
+
 T = TypeVar("T")
 
 
@@ -108,16 +110,35 @@ def waker() -> Callable[[Callable[[], object]], object]:
     return asyncio.get_running_loop().call_soon_threadsafe
 
 
+def _soon(function: Callable[..., object], *args: Any) -> None:
+    """Call a function in the next round of this event loop."""
+    if _on_trio():
+        sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon(function, *args)
+    else:
+        asyncio.get_running_loop().call_soon(function, *args)
+
+
+def timer() -> Callable[[], float]:
+    """Return what tells the time of this event loop.
+
+    `anyio.current_time` asks at each call which loop it is, which takes ten times as long.
+    """
+    if _on_trio():
+        now: Callable[[], float] = sys.modules["trio"].current_time
+        return now
+    return asyncio.get_running_loop().time
+
+
 class _Job:
     """A call for a thread, and what became of it."""
 
-    __slots__ = ("_args", "_function", "ended", "error", "result", "wanted")
+    __slots__ = ("_args", "_function", "error", "result", "told", "wanted")
 
     def __init__(self, function: Callable[..., object], args: tuple[object, ...]) -> None:
         self._function = function
         self._args = args
         self.wanted = True
-        self.ended = False
+        self.told: Callable[[], object]  # called in the event loop when the job has ended
         self.error: BaseException | None = None
         self.result: object = None
 
@@ -127,12 +148,6 @@ class _Job:
                 self.result = self._function(*self._args)
             except BaseException as error:  # noqa: BLE001  # raised where the job is awaited
                 self.error = error
-        self.ended = True
-
-    def end(self, error: BaseException) -> None:
-        """End the job before it has begun."""
-        self.error = error
-        self.ended = True
 
     def outcome(self) -> Any:
         if self.error is None:
@@ -270,14 +285,13 @@ async def _wait(
 class DiskQueue:
     """Runs the blocking jobs of one stage in one thread.
 
-    They run in the order in which they came. Each trip to the thread takes every job along that waits when the loop has
-    gone round once. A disk that hangs holds up the one thread of the one stage.
+    They run in the order in which they came. A trip to the thread takes every job along, and departs when a round of
+    the event loop has brought no further one. A disk that hangs holds up the one thread of the one stage.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[_Job] = deque()
         self._under_way = False
-        self._returned = anyio.Event()
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Return ``function(*args)``, run in the thread.
@@ -288,44 +302,47 @@ class DiskQueue:
         Raises:
             WorkspaceError: ``storage``, if the process can have no further thread.
         """
-        job = _Job(function, args)
+        job, ended = _Job(function, args), anyio.Event()
+        job.told = ended.set
         self._waiting.append(job)
+        if not self._under_way:
+            self._under_way = True
+            self._depart(0)
         try:
-            while not job.ended:
-                if self._under_way:
-                    await self._returned.wait()
-                else:
-                    await self._depart()
+            await ended.wait()
         finally:
             job.wanted = False
         return cast("T", job.outcome())
 
-    async def _depart(self) -> None:
-        """Start the thread, even if this task is cancelled meanwhile.
+    def _depart(self, before: int) -> None:
+        """Start a trip, or wait for another round that may bring more.
 
-        The job of this task is only one of many.
+        Args:
+            before: jobs that waited a round ago.
         """
-        self._under_way = True
-        wake = waker()
+        if len(self._waiting) > before:
+            _soon(self._depart, len(self._waiting))
+            return
+        wake, done = waker(), list[_Job]()
+
+        def work() -> None:
+            while self._waiting and len(done) < _JOBS:  # those too that come meanwhile
+                job = self._waiting.popleft()
+                job.run()
+                done.append(job)
+            _tell(wake, arrive)
+
+        def arrive() -> None:
+            self._under_way = bool(self._waiting)
+            for job in done:
+                job.told()
+            if self._waiting:
+                self._depart(0)
+
         try:
-            await anyio.sleep(0)  # noqa: ASYNC115  # tasks that are ready add their jobs, and leave the thread the GIL
-        finally:
-            try:
-                _threads.start(lambda: self._work(wake))
-            except WorkspaceError as error:
-                self._fail(error)
-
-    def _work(self, wake: Callable[[Callable[[], object]], object]) -> None:
-        for _ in range(len(self._waiting)):
-            self._waiting.popleft().run()
-        _tell(wake, self._arrive)
-
-    def _arrive(self) -> None:
-        self._under_way = False
-        returned, self._returned = self._returned, anyio.Event()
-        returned.set()
-
-    def _fail(self, error: WorkspaceError) -> None:
-        while self._waiting:
-            self._waiting.popleft().end(copy.copy(error))
-        self._arrive()
+            _threads.start(work)
+        except WorkspaceError as error:
+            while self._waiting:
+                done.append(self._waiting.popleft())
+                done[-1].error = copy.copy(error)
+            arrive()

@@ -16,6 +16,7 @@ from typing import Self
 import anyio
 
 from staging._budget import Reservation
+from staging._threads import timer
 
 SETTLING = 0.25  # seconds that a download has its turn for in any case: to connect, and to be answered
 PATIENCE = 0.01  # seconds between two checks
@@ -32,6 +33,7 @@ class Turns:
 
     def __init__(self, limit: int) -> None:
         self._limit = limit
+        self._now = timer()
         self._held: dict[Turn, int] = {}  # with the bytes that each had at the last check
         self._lent: set[Turn] = set()
         self._lines: deque[Line] = deque()  # those in which a download waits; the first is next
@@ -65,11 +67,14 @@ class Turns:
 
     async def take(self, turn: "Turn") -> None:
         """Wait in line until `turn` is granted."""
+        if not self._lines and len(self._held) < self._limit:
+            self._hold(turn)
+            return
         line = turn.line
         if not line.waiting:
             self._lines.append(line)
         line.waiting.append(turn)
-        self._serve()
+        turn.called = anyio.Event()
         try:
             while turn not in self._held:
                 await self._wait(turn)
@@ -100,13 +105,11 @@ class Turns:
         if self._held.pop(turn, None) is not None:
             turn.line.held -= 1
         self._lent.discard(turn)
-        self._serve()
-        ended, self._ended = self._ended, anyio.Event()
-        ended.set()
-
-    def _serve(self) -> None:
         while self._lines and len(self._held) < self._limit:
             self._grant(self._lines[0])
+        if self._idling:
+            ended, self._ended = self._ended, anyio.Event()
+            ended.set()
 
     def _grant(self, line: "Line") -> None:
         """Give a turn to the first download of a line.
@@ -117,16 +120,19 @@ class Turns:
         self._lines.remove(line)
         if line.waiting:
             self._lines.append(line)
+        self._hold(turn)
+        turn.called.set()
+
+    def _hold(self, turn: "Turn") -> None:
         self._lent.discard(turn)
         self._held[turn] = turn.reservation.held
-        line.held += 1
+        turn.line.held += 1
         turn.lent = False
-        turn.since = anyio.current_time()
-        turn.called.set()
+        turn.since = self._now()
 
     def _lend(self) -> None:
         """Lend the turns of slow downloads to lines that hold fewer."""
-        settled = anyio.current_time() - SETTLING
+        settled = self._now() - SETTLING
         for turn, before in list(self._held.items()):
             received = turn.reservation.held
             self._held[turn] = received
@@ -176,7 +182,7 @@ class Turn:
         self.reservation = reservation
         self.lent = False
         self.since = 0.0
-        self.called = anyio.Event()
+        self.called: anyio.Event  # set by `Turns.take`, if this has to wait
 
     async def __aenter__(self) -> Self:
         try:
@@ -193,5 +199,4 @@ class Turn:
 
     async def retake(self) -> None:
         """Wait in line again for a turn that was lent."""
-        self.called = anyio.Event()
         await self.line.turns.take(self)

@@ -16,7 +16,7 @@ FLOORS = {
     "_stage": 4,
     "_batch": 3, "_resources": 3, "_download": 3, "_context": 3, "_log": 3, "_local": 3, "_observer": 3,
     "_net": 2, "_disk": 2, "_claims": 2,
-    "_scope": 1, "_turns": 1, "_budget": 1, "_events": 1, "_threads": 1,
+    "_scope": 1, "_turns": 1, "_clock": 1, "_budget": 1, "_events": 1, "_threads": 1,
     "_models": 0, "_errors": 0, "_text": 0, "_readable": 0,
 }  # fmt: skip
 
@@ -26,7 +26,8 @@ NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("_models", "_errors"), ("_models", "_text"), ("_errors", "_text"),
     ("_errors", "_readable"), ("_models", "_readable"),
     ("_batch", "_download"), ("_batch", "_resources"), ("_batch", "_context"), ("_batch", "_log"), ("_log", "_context"),
-    ("_batch", "_observer"), ("_observer", "_log"), ("_turns", "_budget"), ("_scope", "_threads"),
+    ("_batch", "_observer"), ("_observer", "_log"), ("_turns", "_budget"), ("_turns", "_threads"),
+    ("_clock", "_budget"), ("_clock", "_threads"), ("_scope", "_threads"),
     ("_batch", "_local"), ("_local", "_download"),
     ("_disk", "_claims"),  # a file's name, and the bytes that tell its type
 }  # fmt: skip

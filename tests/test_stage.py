@@ -26,6 +26,7 @@ from staging import (
     StagingArea,
     UrlPolicy,
     WorkspaceError,
+    _turns,
 )
 from staging._events import Finished, Progress, Removed, Started
 from staging.testing import Drip, Endless, FakeCDN, Hold, Stall, Truncate, assert_empty
@@ -458,7 +459,8 @@ async def test_an_area_closes_the_stages_that_are_still_open(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-async def test_concurrency_is_one_limit_over_all_stages_of_an_area(tmp_path):
+async def test_concurrency_is_one_limit_over_all_stages_of_an_area(tmp_path, monkeypatch):
+    monkeypatch.setattr(_turns, "SETTLING", 60)  # no turn is lent, however slow the machine is
     async with FakeCDN() as cdn:
         gate = Hold("head")
         urls = [cdn.serve(f"/{n}", b"x", gate) for n in range(8)]

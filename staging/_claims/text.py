@@ -41,6 +41,7 @@ _PAGE = re.compile(rb"<(?:!doctype[\t\n\f\r ]+html|html|head|body|title)(?=[\t\n
 _TEMPLATE = re.compile(
     rb"<\?(?:php|=)|<%[@=#!\t\n\r -]|\{%-? *+(?:block|extends|include|if|for|load|set|macro)\b", re.IGNORECASE
 )
+_GLIMPSE = 64  # bytes in which nearly every binary file shows itself
 _GLANCE = 1024  # bytes of a cut head that are read as JSON: all of it would cost ten times what other text does
 _OPEN_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+\\?', re.DOTALL)
 _json_value = json.JSONDecoder(strict=True).raw_decode
@@ -48,7 +49,7 @@ _json_value = json.JSONDecoder(strict=True).raw_decode
 
 def is_binary(data: bytes) -> bool:
     """Tell whether there is a byte that text does not have."""
-    return bool(data.translate(None, _NOT_BINARY))
+    return bool(data[:_GLIMPSE].translate(None, _NOT_BINARY) or data.translate(None, _NOT_BINARY))
 
 
 def codec_of_mark(head: bytes) -> str | None:

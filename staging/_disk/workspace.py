@@ -368,6 +368,8 @@ def _encodable(name: str) -> str:
 
     Under a Latin-1 locale, say, ``日本語.pdf`` would otherwise be a `UnicodeEncodeError` out of `download`.
     """
+    if name.isascii():
+        return name
     encoding = sys.getfilesystemencoding()
     return name.encode(encoding, "replace").decode(encoding).replace("?", "_")  # no safe name has a "?" of its own
 

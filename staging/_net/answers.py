@@ -67,6 +67,8 @@ def codings(value: bytes | None) -> tuple[str, ...]:
 
     Words that stand for no coding are left out.
     """
+    if value is None:
+        return ()
     words = (word.strip(" \t") for word in text(value).lower().split(","))
     return tuple(_SAME_CODING.get(word, word) for word in words if word and not _IDLE_WORD.fullmatch(word))
 

@@ -16,6 +16,7 @@ from typing import cast
 import anyio
 
 from staging._errors import DownloadError
+from staging._net.readiness import Readiness
 from staging._net.urls import Origin
 
 CHUNK = 65_536  # bytes received at once where there is no better buffer
@@ -35,10 +36,11 @@ class Stream:
     A result of 0 is the end, and None means that nothing has come yet.
     """
 
-    __slots__ = ("_sock", "origin")
+    __slots__ = ("_readiness", "_sock", "origin")
 
     def __init__(self, sock: socket.socket, origin: Origin) -> None:
         self._sock = sock
+        self._readiness = Readiness(sock)
         self.origin = origin
 
     def read_now(self, view: memoryview) -> int | None:
@@ -99,7 +101,7 @@ class Stream:
         Raises:
             OSError: as `read_now`.
         """
-        await anyio.wait_readable(self._sock)
+        await self._readiness.wait()
 
     async def send(self, data: bytes) -> None:
         """Send all of `data`."""
@@ -124,7 +126,7 @@ class Stream:
 
     def close(self) -> None:
         """Close at once, without waiting for anything."""
-        self._sock.close()
+        self._readiness.close()
 
 
 class TlsStream(Stream):
@@ -203,9 +205,8 @@ class TlsStream(Stream):
     async def readable(self) -> None:
         await self._flush()
         if not self._incoming.pending:
-            await super().readable()
             self._raw = MIN_RAW
-            self._fetch()  # before OpenSSL is asked, which would only say that it has nothing
+            await self._readiness.wait(self._fetch)  # before OpenSSL is asked, which would say that it has nothing
 
     async def send(self, data: bytes) -> None:
         while data:

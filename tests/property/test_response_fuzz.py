@@ -42,6 +42,7 @@ from staging import (
     safe_name,
 )
 from staging._budget import Budget, Reservation
+from staging._clock import Clock, watch
 from staging._disk.workspace import Workspace
 from staging._download import Terms, download
 from staging._errors import DownloadError
@@ -239,10 +240,16 @@ async def fetch(root, peers, size=None):
 
 
 async def _outcome(attachment, terms, turn):
-    try:
-        return await download(attachment, target(POLICY, URL), terms, turn, lambda received, total: None)
-    except StagingError as error:
-        return failure(attachment, "photo.png", error)
+    clock, outcome = Clock(LIMITS), None
+    async with anyio.create_task_group() as group:
+        group.start_soon(watch, [clock], LIMITS)
+        with clock.scope:
+            try:
+                outcome = await download(attachment, target(POLICY, URL), terms, turn, clock, progress=lambda *_: None)
+            except StagingError as error:
+                outcome = failure(attachment, "photo.png", error)
+        group.cancel_scope.cancel()
+    return outcome or failure(attachment, "photo.png", clock.error)
 
 
 def _tasks():
