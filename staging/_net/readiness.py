@@ -87,9 +87,8 @@ class Readiness:
     def close(self) -> None:
         """Close the socket at once, or in its own event loop if that runs in another thread."""
         loop = self._loop
-        if not self._registered or loop is None or loop.is_closed():
-            self._sock.close()
-        elif loop.is_running() and asyncio._get_running_loop() is not loop:  # noqa: SLF001  # None outside, no error
+        elsewhere = loop is not None and loop.is_running() and asyncio._get_running_loop() is not loop  # noqa: SLF001
+        if loop is not None and self._registered and elsewhere:
             loop.call_soon_threadsafe(self._close)  # its number must not be used again before it is taken out
         else:
             self._close()
