@@ -4,6 +4,7 @@ The kinds of rows follow the Web Platform Tests (fetch/content-length, fetch/h1-
 """
 
 import socket
+from contextlib import closing
 from itertools import product
 
 import pytest
@@ -41,11 +42,10 @@ class Cut(Stream):
 async def read(raw, stream_type=Stream):
     """Return the body of the response, or the reason why it is none; the peer sends `raw` and hangs up."""
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    with theirs, closing(stream_type(ours, Origin("http", "peer.test", 80))) as stream:
         for end in (ours, theirs):
             end.setblocking(False)
             end.setsockopt(socket.SOL_SOCKET, socket.SO_SNDBUF, 4_000_000)
-        stream = stream_type(ours, Origin("http", "peer.test", 80))
         assert theirs.send(raw) == len(raw)
         theirs.shutdown(socket.SHUT_WR)
         body, view = b"", memoryview(bytearray(65_536))
@@ -170,10 +170,9 @@ async def test_a_body_whose_framing_outweighs_its_data_is_ended():
 async def test_tiny_chunks_are_taken_a_few_at_a_time():
     """So that the others get their turn: a chunk costs microseconds, and a buffer holds ten thousand of them."""
     ours, theirs = socket.socketpair()
-    with ours, theirs:
+    with theirs, closing(Stream(ours, Origin("http", "peer.test", 80))) as stream:
         ours.setblocking(False)
         theirs.sendall(CHUNKED + b"1\r\nx\r\n" * 1000)
-        stream = Stream(ours, Origin("http", "peer.test", 80))
         head = await answer(stream, lambda step: None, used=False)
         response = FramedResponse(stream, head, lambda stream, reusable: None, lambda step: None)
         assert 1 <= await response.readinto(memoryview(bytearray(4096))) <= LINES_PER_TURN
@@ -278,9 +277,9 @@ async def test_what_is_not_http_is_refused_at_its_first_bytes():
         b"\r\n" + OK,
     ):
         ours, theirs = socket.socketpair()
-        with ours, theirs:
+        with theirs, closing(Stream(ours, Origin("http", "peer.test", 80))) as stream:
             ours.setblocking(False)
             theirs.sendall(data)  # and nothing more
             with pytest.raises(DownloadError, match="did not speak HTTP") as refused:
-                await answer(Stream(ours, Origin("http", "peer.test", 80)), lambda step: None, used=False)
+                await answer(stream, lambda step: None, used=False)
             assert refused.value.reason == "protocol"
