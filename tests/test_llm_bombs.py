@@ -26,7 +26,7 @@ from staging.llm._frames import Frames
 from staging.llm.extract import text_of
 
 WORKER_SECONDS = 10.0
-WORKER_MB = 100
+WORKER_MB = 170  # the plan of a house may have 300,000 lines on a page
 
 
 def png_header(width: int, height: int) -> bytes:

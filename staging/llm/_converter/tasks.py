@@ -37,7 +37,7 @@ _PAGES = ("selectolax.lexbor", "charset_normalizer")
 _ZIP = "encodings.cp437"  # of the names in it; like all that a reader imports later, each process would load it
 
 TASKS: Mapping[str, Task] = {
-    "pdf": Task(module="pdf", libraries=("pypdfium2",), memory=64 * MB),
+    "pdf": Task(module="pdf", libraries=("pypdfium2",), memory=128 * MB),
     "encoding": Task(module="detection", reader="tell_encoding", libraries=("charset_normalizer",), memory=80 * MB),
     "docx": Task(module="word", libraries=(_ZIP, *_PAGES), memory=80 * MB),
     "xlsx": Task(module="sheets", libraries=(_ZIP,), memory=80 * MB),
