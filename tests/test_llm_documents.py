@@ -221,7 +221,17 @@ def _merged(_, sheet):
     sheet.merge_cells("A1:C1")
 
 
+def _covered(_, sheet):
+    for number in range(1, 7):
+        sheet[f"A{number}"] = f"r{number}"
+    for number in (2, 3, 5):
+        sheet.row_dimensions[number].hidden = True
+    sheet["C1"] = "c"
+    sheet.column_dimensions["C"].hidden = True
+
+
 BOOKS = {
+    "hidden rows and columns": (_covered, ["2,r2", "[hidden rows: 2 to 3, 5]\n[hidden columns: C]"]),
     "formula without a value": (_formulas, ["1,net,gross\n2,12,=A2*1.19"]),
     "comment": (_noted, ["3,,5", "[comment B3 by R: estimate]"]),
     "hidden sheet": (_hidden, ["[2 sheets: 'Sheet', 'secret' (hidden)]", "[sheet 'secret' (hidden)]"]),

@@ -150,6 +150,13 @@ def test_a_guess_says_that_it_is_one():
     assert "guess" not in detect((POLISH * 5).encode("cp1250")).remark
 
 
+@pytest.mark.parametrize("text", ["פרוטוקול ישיבה: ביום שני דנים בתקציב.", "שלום לכולם, מחר אין פגישה"])
+def test_hebrew_is_not_taken_for_russian(text):
+    """Its letters have the places of Russian small ones."""
+    assert detect(text.encode("cp1255")).codec == "cp1255"
+    assert detect("протокол собрания на понедельник".encode("cp1251")).codec == "cp1251"
+
+
 def test_noise_has_no_encoding():
     assert detect(bytes(range(0x80, 0xA0)) * 4) == UNKNOWN
 

@@ -66,6 +66,8 @@ def detect(data: bytes) -> Encoding:
     best = detector.from_bytes(sample, cp_isolation=_IN_USE).best()
     found = best.encoding if best else "cp1252"
     codec = _BETTER_KNOWN.get(found, found)
+    if codec in (*_CYRILLIC, "cp1255", "iso8859_8") and high >= _SOME and _is_hebrew(sample):
+        return Encoding("cp1255", "decoded as windows-1255")
     sure = (best is not None and best.coherence > 0.1) or codec in _COMMON_LEADS or codec == "iso2022_jp"
     family = _family(codec, high)
     if family:
@@ -142,6 +144,20 @@ def _share_of_common(data: bytes, codec: str) -> float:
         return -1
     kana = any("\u3040" <= c <= "\u30ff" for c in data.decode(codec)) if codec in {"cp932", "euc_jp"} else False
     return sum(len(c) == 2 and c[0] in _COMMON_LEADS[codec] for c in high) / max(1, len(high)) + kana / 10
+
+
+def _is_hebrew(data: bytes) -> bool:
+    """Tell whether it is Hebrew, whose letters have the places of Russian small ones.
+
+    Five of its letters have a form of their own at the end of a word, and only there.
+    """
+    text = data.decode("cp1255", "replace")
+    letters = sum("\u05d0" <= c <= "\u05ea" for c in text)
+    misplaced = len(_FINAL_WITHIN.findall(text))
+    return letters * 10 >= 9 * sum(c > "\x7f" for c in text) and misplaced * 50 <= letters
+
+
+_FINAL_WITHIN = re.compile("[ךםןףץ](?=[א-ת])")
 
 
 def _upper_in_word(text: str, at: int) -> bool:

@@ -98,7 +98,8 @@ class _Page:
         return found
 
     def _is_hidden(self, tag: str, attributes: dict[str, str | None]) -> bool:
-        if "hidden" in attributes or (tag == "input" and attributes.get("type") == "hidden"):
+        closed = tag == "dialog" and "open" not in attributes
+        if closed or "hidden" in attributes or (tag == "input" and attributes.get("type") == "hidden"):
             return True
         style = attributes.get("style") or ""
         if style and (_HIDING.search(style) or _is_invisible(style)):
@@ -145,7 +146,7 @@ class _Page:
         if tag in _SILENT:
             self._counts["data"] += tag == "script" and "json" in (node.attributes.get("type") or "")
             return False
-        if attributes and self._is_hidden(tag, attributes):
+        if (attributes or tag == "dialog") and self._is_hidden(tag, attributes):
             self._counts["hidden"] += len(markdown.one_line(node.text()))
             return False
         if tag in _LEAVES:
@@ -232,6 +233,8 @@ class _Writer:
             self._line.append("^" if tag == "sup" else "_")
         elif tag == "dd":
             self._mark = self._mark or ": "
+        elif tag == "rt":
+            self._line.append("(")
 
     def leave(self, tag: str) -> None:
         """End an element."""
@@ -239,8 +242,8 @@ class _Writer:
             self._end_heading(int(tag[1]))
         elif tag == "a" and self._links:
             self._end_link(*self._links.pop())
-        elif tag in {"del", "s", "strike"}:
-            self._line.append("~~")
+        elif tag in {"del", "s", "strike", "rt"}:
+            self._line.append(")" if tag == "rt" else "~~")
         elif tag == "pre" and self._exact:
             self._end_exact()
         elif tag not in _INLINE:
@@ -250,6 +253,9 @@ class _Writer:
             self._done += [] if self._lists else ["\n"]
         elif tag == "blockquote":
             self._quotes = max(0, self._quotes - 1)
+            self._done += [] if self._quotes else ["\n"]
+        elif tag == "dl":
+            self._done.append("\n")
         elif tag in {"table", "tr", "td", "th"}:
             self._leave_table(tag)
 
@@ -321,8 +327,7 @@ class _Writer:
         elif self._tables and tag == "tr":
             self._tables[-1].rows.append([])
         elif self._tables:
-            span = attributes.get("colspan") or "1"
-            self._tables[-1].span = min(50, int(span)) if span.isdecimal() else 1
+            self._tables[-1].span = _span(attributes, "colspan"), _span(attributes, "rowspan")
             self._outer.append((self._done, self._lists, self._quotes, self._mark))
             self._done, self._lists, self._quotes, self._mark = [], [], 0, ""
             self._tables[-1].open_cells += 1
@@ -335,10 +340,7 @@ class _Writer:
             text = re.sub(r"\n{3,}", "\n\n", "".join(self._done).strip())
             self._done, self._lists, self._quotes, self._mark = self._outer.pop()
             table.open_cells -= 1
-            if not table.rows:
-                table.rows.append([])
-            table.rows[-1] += [text, *[""] * (table.span - 1)]
-            table.span = 1
+            table.add(text)
         elif tag == "table":
             self._tables.pop()
             self._done += table.blocks()
@@ -352,7 +354,18 @@ class _Table:
         self.rows: list[list[str]] = []
         self.has_table = False
         self.open_cells = 0
-        self.span = 1
+        self.span = (1, 1)  # columns and rows of the open cell
+        self._ends: dict[int, int] = {}  # by column, the row in which its last cell ends
+
+    def add(self, text: str) -> None:
+        """Add a cell in the next column that is free."""
+        self.rows = self.rows or [[]]
+        row, (columns, rows) = self.rows[-1], self.span
+        while self._ends.get(len(row), 0) >= len(self.rows):
+            row.append("")
+        self._ends.update(dict.fromkeys(range(len(row), len(row) + columns), len(self.rows) + rows - 1))
+        row += [text, *[""] * (columns - 1)]
+        self.span = (1, 1)
 
     def blocks(self) -> Iterator[str]:
         """Yield a table as rows, or as its cells.
@@ -367,6 +380,11 @@ class _Table:
                 yield from (text + "\n\n" for text in row if text)
             return
         yield from markdown.rows(rows)
+
+
+def _span(attributes: dict[str, str | None], name: str) -> int:
+    told = attributes.get(name) or "1"
+    return min(50, max(1, int(told))) if told.isdecimal() else 1
 
 
 _HEADINGS = {f"h{n}" for n in range(1, 7)}

@@ -15,11 +15,11 @@ from xml.etree.ElementTree import Element  # made by `package`
 from staging.llm._converter import drawing, formats, markdown
 from staging.llm._converter.output import BROKEN, Output
 from staging.llm._converter.package import Package, Relation, attribute, relation_id
-from staging.llm._converter.rows import SheetWriter, Title, column_number
+from staging.llm._converter.rows import SheetWriter, Title, column, column_number
 
 MAX_TOLD = 500  # comments, links or merged areas that are listed of one sheet
 MAX_STRINGS = 48 * 1_048_576  # bytes of shared strings
-_AFTER = {"s:mergeCells", "s:hyperlinks"}
+_BESIDE = {"s:cols", "s:mergeCells", "s:hyperlinks"}
 
 
 def read(source: IO[bytes], out: Output) -> None:
@@ -54,22 +54,27 @@ class _Workbook:
             part = relation.target if relation else f"xl/worksheets/sheet{at}.xml"
             if part not in self._package:
                 continue
-            after: list[Element] = []
-            writer.sheet(title, self._rows(part, after))
-            for line in self._told(part, after):
+            beside: list[Element] = []
+            hidden: list[int] = []
+            writer.sheet(title, self._rows(part, beside, hidden))
+            if hidden:
+                writer.remark(f"[hidden rows: {', '.join(_ranges(hidden))}]")
+            for line in self._told(part, beside):
                 writer.remark(line)
             writer.remark("")
 
-    def _rows(self, part: str, after: list[Element]) -> Iterator[tuple[int, list[str]]]:
+    def _rows(self, part: str, beside: list[Element], hidden: list[int]) -> Iterator[tuple[int, list[str]]]:
+        """Yield the rows, and collect what stands beside them."""
         number = 0
         masters: dict[str, str] = {}
-        for _, element in self._package.units(part, {"s:row", *_AFTER}):
-            if element.tag in _AFTER:
-                after.append(element)
+        for _, element in self._package.units(part, {"s:row", *_BESIDE}):
+            if element.tag in _BESIDE:
+                beside.append(element)
                 continue
             told = attribute(element, "r")
             number = int(told) if told.isdecimal() else number + 1
             if cells := self._cells(element, masters):
+                hidden += [number] * (element.get("hidden") in {"1", "true"})
                 yield number, cells
 
     def _cells(self, row: Element, masters: dict[str, str]) -> list[str]:
@@ -118,12 +123,15 @@ class _Workbook:
             masters[shared] = f"{text} [filled over {element.get('ref', 'its area')}]"
         return text or masters.get(shared, "")
 
-    def _told(self, part: str, after: list[Element]) -> Iterator[str]:
+    def _told(self, part: str, beside: list[Element]) -> Iterator[str]:
         relations = self._package.relations(part)
-        for element in after:
+        for element in beside:
             for child in list(element)[:MAX_TOLD]:
                 place = attribute(child, "ref")
-                if child.tag == "s:mergeCell":
+                if child.tag == "s:col" and child.get("hidden") in {"1", "true"}:
+                    ends = dict.fromkeys(attribute(child, end, "0") for end in ("min", "max"))
+                    yield f"[hidden columns: {' to '.join(column(int(end)) for end in ends if end.isdecimal())}]"
+                elif child.tag == "s:mergeCell":
                     yield f"[merged: {place}]"
                 elif relation := relations.get(relation_id(child)):
                     yield f"[link {place}: {markdown.one_line(relation.target)}]"
@@ -188,6 +196,15 @@ def _string(element: Element) -> str:
     if len(element) == 1 and element[0].tag == "s:t":
         return element[0].text or ""
     return "".join(t.text or "" for child in element if child.tag != "s:rPh" for t in child.iter("s:t"))
+
+
+def _ranges(numbers: list[int]) -> Iterator[str]:
+    """Yield runs of numbers in their order, as few as there are."""
+    start = 0
+    for at, number in enumerate(numbers):
+        if at + 1 == len(numbers) or numbers[at + 1] != number + 1:
+            yield f"{numbers[start]}" if start == at else f"{numbers[start]} to {number}"
+            start = at + 1
 
 
 def _number_formats(styles: Element) -> list[str]:
