@@ -155,7 +155,7 @@ def endpoint():
     class Handler(http.server.BaseHTTPRequestHandler):
         def do_POST(self):
             bodies.append(json.loads(self.rfile.read(int(self.headers["Content-Length"]))))
-            answer = json.dumps(ANSWERS[self.path]).encode()
+            answer = json.dumps(ANSWERS[self.path.replace("v1beta", "v1")]).encode()
             self.send_response(200)
             self.send_header("Content-Type", "application/json")
             self.send_header("Content-Length", str(len(answer)))
