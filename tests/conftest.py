@@ -70,8 +70,18 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         return  # a worker has no workers of its own
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.collectonly
     if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
-        config.option.numprocesses = max(2, os.cpu_count() or 1)
+        config.option.numprocesses = 1 + (os.cpu_count() or 1)  # one more, since some tests wait for time to pass
         config.option.dist = "worksteal"
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_collection() -> Iterator[None]:
+    """Collect no garbage meanwhile: what is imported stays, and to look at it again and again takes a quarter."""
+    gc.disable()
+    try:
+        return (yield)
+    finally:
+        gc.enable()
 
 
 def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
