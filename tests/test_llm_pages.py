@@ -270,6 +270,13 @@ RTF = {
     "unicode": (rb"{\rtf1\uc1 a\u8364?b\u-10179?\u-8704?}", "a€b😀"),
     "table": (rb"{\rtf1 \trowd A\cell B\cell\row \trowd 1\cell 2\cell\row}", "| A | B |\n| --- | --- |\n| 1 | 2 |"),
     "link": (rb'{\rtf1 {\field{\*\fldinst HYPERLINK "https://x/y"}{\fldrslt here}}}', "[here](https://x/y)"),
+    "link within": (rb'{\rtf1 {\field{\*\fldinst HYPERLINK \\l "top"}{\fldrslt up}}}', "up"),
+    "deleted": (rb"{\rtf1 a{\deleted b}{\revised c}}", "ac"),
+    "style of a heading": (
+        rb"{\rtf1{\stylesheet{Normal;}{\s1 heading 1;}{\s7\outlinelevel1 Other;}}\pard\s1 A\par\pard\s7 B\par\pard c\par}",
+        "# A\n\n## B\n\nc",
+    ),
+    "words after a table": (rb"{\rtf1 \trowd\intbl A\cell\row\pard after}", "| A |\n| --- |\n\nafter"),
     "footnote": (rb"{\rtf1 a{\footnote note}b}", "a[^1]b\n\n[^1]: note"),
     "comment": (rb"{\rtf1 a{\*\atnauthor Rita}{\*\annotation why}}", "a[comment 1]\n\n[comment 1 by Rita: why]"),
     "header": (rb"{\rtf1 {\header ACME\par}body\par}", "[header: ACME]\n\nbody"),

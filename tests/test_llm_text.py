@@ -157,6 +157,11 @@ def test_hebrew_is_not_taken_for_russian(text):
     assert detect("протокол собрания на понедельник".encode("cp1251")).codec == "cp1251"
 
 
+@pytest.mark.parametrize("log", [b"line1\r\n\x1b[31merror\x1b[0m\r\n\0\0\x08ok\n", b"a\n\0\0\0b\n", b"ok\0\n\0ok"])
+def test_a_log_with_nul_in_it_is_no_utf_16(log):
+    assert decide(io.BytesIO(log)).codec == "utf-8"
+
+
 def test_noise_has_no_encoding():
     assert detect(bytes(range(0x80, 0xA0)) * 4) == UNKNOWN
 

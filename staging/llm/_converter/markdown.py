@@ -1,8 +1,12 @@
 """Markdown, in the few forms that the readers write."""
 
+import re
 from collections.abc import Iterable, Iterator, Sequence
 
 MAX_COLUMNS = 200  # columns of a table; a wider one cannot be read as a table
+
+HEADING_STYLE = re.compile(r"(?:heading|überschrift|titre|título|kop|rubrik|überschr)\s*([1-9])", re.IGNORECASE)
+"""Names of styles that make headings, and the level in them."""
 
 
 def one_line(text: str) -> str:

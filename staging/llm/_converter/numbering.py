@@ -8,10 +8,10 @@ from collections import defaultdict
 from typing import NamedTuple
 from xml.etree.ElementTree import Element  # made by `package`
 
+from staging.llm._converter.markdown import HEADING_STYLE
 from staging.llm._converter.package import Package, attribute, below
 
 LEVELS = 9
-_HEADING = re.compile(r"(?:heading|überschrift|titre|título|kop|rubrik|überschr)\s*([1-9])", re.IGNORECASE)
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
           (9, "ix"), (5, "v"), (4, "iv"), (1, "i"))  # fmt: skip
 
@@ -76,7 +76,7 @@ class Numbering:
         for _ in range(10):
             style = self._styles.get(style_id)
             if style is None:
-                found = _HEADING.fullmatch(style_id.replace("-", ""))
+                found = HEADING_STYLE.fullmatch(style_id.replace("-", ""))
                 return _Style(heading or (int(found[1]) if found else int(style_id == "Title")), number, level)
             heading, level = heading or style.heading, level or style.level
             number = number or style.number
@@ -108,7 +108,7 @@ class Numbering:
 def _style(style: Element) -> _Style:
     name = attribute(style.find("w:name"), "val")
     properties = style.find("w:pPr")
-    found = _HEADING.fullmatch(name.strip())
+    found = HEADING_STYLE.fullmatch(name.strip())
     heading = int(found[1]) if found else int(name.lower() == "title")
     number, level = "", 0
     if properties is not None:

@@ -141,9 +141,12 @@ class _Document:
         self._page += 1
         hidden = self.is_hidden(page)
         self.counts["hidden slide"] += hidden
-        name = markdown.one_line(attribute(page, "name"))
-        title = f": {name}" if name and not re.fullmatch(r"(?:page|slide|seite|dia)\s*\d+", name, re.IGNORECASE) else ""
-        return f"\n## Slide {self._page}{' (hidden)' if hidden else ''}{title}\n\n" + "".join(map(self.block, page))
+        titles = [frame for frame in page if attribute(frame, "class") == "title"]
+        name = markdown.one_line(" ".join(map(self.block, titles)))
+        if not name and not _USUAL_NAME.fullmatch(attribute(page, "name")):
+            name = markdown.one_line(attribute(page, "name"))
+        head = f"\n## Slide {self._page}{' (hidden)' if hidden else ''}{': ' * bool(name)}{name}\n\n"
+        return head + re.sub("\n{3,}", "\n\n", "".join(self.block(child) for child in page if child not in titles))
 
     def _paragraph(self, element: Element) -> str:
         boxes: list[str] = []
@@ -276,6 +279,9 @@ class _Document:
                 return "[chart]\n" + "".join(markdown.rows(self._table(tables[0])))
         self.counts["embedded object"] += 1
         return f"[embedded object{': ' + title if title else ''}]"
+
+
+_USUAL_NAME = re.compile(r"(?:page|slide|seite|dia)\s*\d+", re.IGNORECASE)
 
 
 def _rows(table: Element) -> Iterator[Element]:

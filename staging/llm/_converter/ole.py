@@ -15,7 +15,7 @@ from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
 _SIGNATURE = 0xA5EC
 _PARTS = ("", "footnotes", "headers and footers", "", "comments", "endnotes", "text boxes", "text boxes of headers")
 _FIELD = re.compile("\x13([^\x13\x14\x15]*)\x14([^\x13\x14\x15]*)\x15|\x13[^\x13\x14\x15]*\x15")
-_TARGET = re.compile(r'HYPERLINK\s+(?:\\[a-z]\s+)*"([^"]+)"')
+_TARGET = re.compile(r'HYPERLINK\s+(?!\\l)(?:\\[a-z]\s+)*"([^"]+)"')
 _SIGNS = {
     0x0B: "\n",
     0x0C: "\n\n",

@@ -8,7 +8,7 @@ import codecs
 import io
 import re
 from collections import Counter
-from dataclasses import dataclass, field, replace
+from copy import copy
 from typing import IO
 
 from staging.llm._converter import markdown
@@ -19,7 +19,7 @@ _TOKEN = re.compile(
 )
 # fmt: off
 _DESCRIBING = {
-    "fonttbl", "colortbl", "stylesheet", "info", "pict", "object", "themedata", "colorschememapping",
+    "fonttbl", "colortbl", "info", "pict", "object", "themedata", "colorschememapping",
     "datastore", "latentstyles", "listtable", "listoverridetable", "rsidtbl", "generator", "xmlnstbl",
     "mmathPr", "fldinst", "bkmkstart", "bkmkend", "filetbl", "revtbl", "nonshppict", "pnseclvl", "pntxta",
     "pntxtb", "listlevel", "listname", "userprops", "wgrffmtfilter", "atnid", "atntime", "atnref", "atndate",
@@ -37,32 +37,100 @@ _CHARSETS = {
     161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251",
     222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
 }
+_ASIDE = {"fldrslt", "footnote", "annotation", "atnauthor", "shptxt", "listtext", "stylesheet"}
 _EDGES = {
     "header": "header", "headerl": "header", "headerr": "header", "headerf": "header", "footer": "footer",
     "footerl": "footer", "footerr": "footer", "footerf": "footer",
 }
 # fmt: on
 _MAX_DEPTH = 500
-_TARGET = re.compile(r'HYPERLINK\s+(?:\\[a-z]\s+)*"([^"]+)"')
+_BODY_LEVEL = 6  # outline levels from here on are those of text
+_TARGET = re.compile(r'HYPERLINK\s+(?!\\l)(?:\\[a-z]\s+)*"([^"]+)"')
 
 
-@dataclass(slots=True)
 class _Group:
     """What holds within braces.
 
     Attributes:
         codec: of bytes above ASCII.
         skip: how many bytes stand for a Unicode character in programs that know none.
-        hidden: whether its words are hidden.
+        hidden: by what its words are hidden, or nothing.
+        style: the number of its paragraphs' style.
+        level: of a heading that the style makes; 0 for none.
         kind: what it is: text, or one of those that are set aside.
         words: where its words go.
     """
 
-    codec: str = "cp1252"
-    skip: int = 1
-    hidden: bool = False
-    kind: str = "text"
-    words: list[str] = field(default_factory=list)
+    def __init__(self) -> None:
+        self.codec, self.skip = "cp1252", 1
+        self.hidden = ""
+        self.style = self.level = 0
+        self.kind = "text"
+        self.words: list[str] = []
+
+    def set_aside(self, kind: str) -> None:
+        """Collect its words for themselves from now on."""
+        self.kind, self.words = kind, []
+
+
+class _Letters:
+    """Decodes bytes, each in the code page of its font."""
+
+    def __init__(self) -> None:
+        self.default = "cp1252"
+        self._fonts: dict[int, str] = {}
+        self._font = 0
+        self._pending = b""  # bytes of one code page that are decoded together: a character may be two
+        self._skipped = 0
+
+    def choose(self, number: int) -> str:
+        """Return the code page of a font."""
+        self._font = number
+        return self._fonts.get(number, self.default)
+
+    def describe(self, charset: int) -> None:
+        """Note the character set of the font that was named last."""
+        self._fonts[self._font] = _CHARSETS.get(charset, self.default) if charset else self.default
+
+    def skip(self, count: int) -> None:
+        """Leave out the next bytes, which stand for a character that was told."""
+        self._skipped = count
+
+    def feed(self, data: bytes) -> None:
+        """Add bytes."""
+        self._pending += data[self._skipped :]
+        self._skipped = max(0, self._skipped - len(data))
+
+    def taken(self, codec: str) -> str:
+        """Return what the bytes since the last call say."""
+        pending, self._pending = self._pending, b""
+        return pending.decode(codec, "replace")
+
+
+class _Rows:
+    """Collects the cells of a table's rows."""
+
+    def __init__(self) -> None:
+        self.inside = self.after = False
+        self._cells: list[str] = []
+
+    def end_cell(self, words: list[str]) -> None:
+        """Take the words since the last cell or paragraph as a cell."""
+        start = next(
+            (n for n in range(len(words), 0, -1) if words[n - 1] in {"\n\n", "\0"} or words[n - 1].endswith(" |\n")), 0
+        )
+        self._cells.append("".join(words[start:]).strip("\0"))
+        words[start:] = ["\0"]
+
+    def end_row(self, words: list[str]) -> None:
+        """Write the row."""
+        while words and words[-1] == "\0":
+            words.pop()
+        if self._cells:
+            line = "| " + " | ".join(map(markdown.cell, self._cells)) + " |\n"
+            words.append(line if self.after else f"\n\n{line}|{' --- |' * len(self._cells)}\n")
+        self._cells = []
+        self.after = True
 
 
 def read(source: IO[bytes], out: Output) -> None:
@@ -87,14 +155,9 @@ class _Document:
     def __init__(self, out: Output) -> None:
         self._out = out
         self._groups = [_Group()]
-        self._pending = b""  # bytes of one code page that are decoded together: a character may be two
-        self._skip = 0
-        self._fonts: dict[int, str] = {}
-        self._font = 0
-        self._default = "cp1252"
-        self._row: list[str] = []
-        self._cell_start = 0
-        self._in_table = self._after_row = False
+        self._letters = _Letters()
+        self._rows = _Rows()
+        self._headings: dict[int, int] = {}  # the level of each style that makes one
         self._heading = 0
         self._aside: list[str] = []
         self._edges: dict[str, list[str]] = {"header": [], "footer": []}
@@ -111,17 +174,21 @@ class _Document:
         while found := _TOKEN.match(data, at):
             at = found.end()
             word, number, code, sign, brace, text = found.groups()
+            if code or text:
+                self._letters.feed(bytes([int(code, 16)]) if code else text)
+                continue
+            if word == b"bin":
+                at += max(0, int(number or 0))
+                continue
+            if word or sign or brace:
+                self._add(self._letters.taken(self._group.codec))
             if word:
-                at = self._word(word.decode("ascii"), int(number) if number else None, at)
-            elif code:
-                self._bytes(bytes([int(code, 16)]))
-            elif text:
-                self._bytes(text)
+                self._word(word.decode("ascii"), int(number) if number else None)
             elif sign:
                 self._sign(sign)
             elif brace:
                 self._brace(brace)
-        self._flush()
+        self._add(self._letters.taken(self._group.codec))
 
     def text(self) -> str:
         """Return the whole as Markdown."""
@@ -133,27 +200,32 @@ class _Document:
         )
         whole = "".join(self._groups[0].words).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         whole = re.sub(r"(?m)^[ \t]*[•·▪◦\uf0b7]\t", "- ", whole)
+        whole = re.sub(r"(?m)^(\|.*\|\n)(?=[^|\n])", r"\1\n", whole)  # a line under a row would be one of its table
         body = re.sub(r"\n{3,}", "\n\n", whole.strip("\n"))
         return headers + body + "\n" + "".join(self._aside) + footers
 
     def tell(self) -> None:
         """Say what was left out."""
-        for what in ("comment", "picture", "embedded object"):
+        for what in ("comment", "picture", "embedded object", "tracked deletion"):
             if n := self.counts[what]:
-                self._out.remark(f"{n:,} {what}{'s' * (n != 1)}" + (" not shown" if what != "comment" else ""))
+                ending = {"comment": "", "tracked deletion": " left out"}.get(what, " not shown")
+                self._out.remark(f"{n:,} {what}{'s' * (n != 1)}{ending}")
         if n := self.counts["hidden"]:
             self._out.remark(f"{n:,} characters of hidden text left out")
 
     def _brace(self, brace: bytes) -> None:
-        self._flush()
         if brace == b"{":
             if len(self._groups) > _MAX_DEPTH:
                 self._out.refuse(DEEP)
-            self._groups.append(replace(self._group))
+            inner = copy(self._group)
+            if inner.kind == "stylesheet":
+                inner.set_aside("style")
+                inner.style = inner.level = 0
+            self._groups.append(inner)
         elif len(self._groups) > 1:
             self._close(self._groups.pop())
 
-    def _close(self, group: _Group) -> None:
+    def _close(self, group: _Group) -> None:  # one line for each kind
         """Put the words of a group that was set aside where they belong."""
         if group.kind == self._group.kind and group.words is self._group.words:
             return
@@ -174,6 +246,9 @@ class _Document:
             self._author = markdown.one_line(words)
         elif group.kind == "shptxt" and words:
             self._groups[0].words.append(f"\n\n{words}\n\n")
+        elif group.kind == "style":
+            named = markdown.HEADING_STYLE.match(words)
+            self._headings[group.style] = int(named[1]) if named else group.level
 
     def _note(self, kind: str, words: str) -> None:
         self.counts[kind] += 1
@@ -186,66 +261,62 @@ class _Document:
             self._add(f"[^{self.counts[kind]}]")
             self._aside.append(f"\n[^{self.counts[kind]}]: {words}\n")
 
-    def _word(self, word: str, number: int | None, at: int) -> int:  # noqa: C901, PLR0912  # one line for each word
+    def _word(self, word: str, number: int | None) -> None:  # noqa: C901, PLR0912  # one line for each word
         group = self._group
-        if word == "bin":
-            return at + max(0, number or 0)
-        self._flush()
         if word == "u" and number is not None:
-            self._unicode(number)
+            self._add(chr(number % 65_536))
+            self._letters.skip(group.skip)
         elif word == "uc":
             group.skip = min(8, max(0, number if number is not None else 1))
-        elif word == "v":
-            group.hidden = number != 0
+        elif word in {"v", "deleted"}:
+            group.hidden = word if number != 0 else ""
+            self.counts["tracked deletion"] += group.hidden == "deleted" and group.kind == "text"
         elif word in {"f", "af"} and number is not None:
-            self._font = number
-            group.codec = self._fonts.get(number, self._default)
+            group.codec = self._letters.choose(number)
         elif word == "fcharset" and number is not None:
-            self._fonts[self._font] = _CHARSETS.get(number, self._default) if number else self._default
+            self._letters.describe(number)
         elif word == "ansicpg" and number:
-            self._default = group.codec = self._groups[0].codec = _codec(number)
+            self._letters.default = group.codec = self._groups[0].codec = _codec(number)
         elif word in {"mac", "pc", "pca"}:
-            self._default = group.codec = {"mac": "mac_roman", "pc": "cp437", "pca": "cp850"}[word]
-        elif word in {"pard", "plain"}:
-            self._plain(word)
-        elif word == "outlinelevel" and number is not None and number < 6:
-            self._heading = number + 1
+            self._letters.default = group.codec = {"mac": "mac_roman", "pc": "cp437", "pca": "cp850"}[word]
+        elif word in {"s", "outlinelevel", "pard", "plain"}:
+            self._style(word, number)
         elif word == "intbl":
-            self._in_table = True
+            self._rows.inside = True
         elif word in {"cell", "nestcell"}:
-            self._cell()
+            self._rows.end_cell(group.words)
         elif word in {"row", "nestrow"}:
-            self._end_row()
-        elif (
-            word in _DESCRIBING
-            or word in {"fldrslt", "footnote", "annotation", "atnauthor", "shptxt", "listtext"}
-            or word in _EDGES
-        ):
-            self._aside_group(word)
+            self._rows.end_row(group.words)
+        elif word in _DESCRIBING or word in _ASIDE or word in _EDGES:
+            self.counts["picture"] += word == "pict"
+            self.counts["embedded object"] += word == "object"
+            group.set_aside(_EDGES.get(word, "silent" if word in _DESCRIBING - {"fldinst"} else word))
         elif word in _TEXTS:
             self._break(word)
-        return at
 
-    def _aside_group(self, word: str) -> None:
-        self.counts["picture"] += word == "pict"
-        self.counts["embedded object"] += word == "object"
-        self._group.kind = _EDGES.get(word, "silent" if word in _DESCRIBING - {"fldinst"} else word)
-        self._group.words = []
-
-    def _plain(self, word: str) -> None:
+    def _style(self, word: str, number: int | None) -> None:
+        """Change how paragraphs or letters look from here on."""
+        group = self._group
         if word == "plain":
-            self._group.hidden = False
-        elif self._group.kind == "text":
-            self._in_table = False
+            group.hidden = ""
+        elif group.kind == "style":
+            group.style = number or 0 if word == "s" else group.style
+            group.level = (number or 0) + 1 if word == "outlinelevel" and (number or 0) < _BODY_LEVEL else group.level
+        elif group.kind == "text" and word == "pard":
+            self._rows.inside = False
             self._heading = 0
+        elif word == "s":
+            self._heading = self._headings.get(number or 0, 0)
+        elif word == "outlinelevel" and number is not None and number < _BODY_LEVEL:
+            self._heading = number + 1
 
     def _break(self, word: str) -> None:
         words = self._group.words
         if word == "par" and self._group.kind == "text":
-            if self._in_table:
+            if self._rows.inside:
                 self._add("\n")
                 return
-            self._after_row = False
+            self._rows.after = False
             if self._heading:
                 start = next((n for n in range(len(words), 0, -1) if words[n - 1].endswith("\n\n")), 0)
                 line = "".join(words[start:]).strip()
@@ -253,57 +324,19 @@ class _Document:
                 return
         self._add(_TEXTS[word])
 
-    def _cell(self) -> None:
-        words = self._group.words
-        start = next(
-            (n for n in range(len(words), 0, -1) if words[n - 1] in {"\n\n", "\0"} or words[n - 1].endswith(" |\n")), 0
-        )
-        self._row.append("".join(words[start:]).strip("\0"))
-        words[start:] = ["\0"]
-
-    def _end_row(self) -> None:
-        words = self._group.words
-        while words and words[-1] == "\0":
-            words.pop()
-        if self._row:
-            line = "| " + " | ".join(map(markdown.cell, self._row)) + " |\n"
-            if not self._after_row:
-                line = "\n\n" + line + "|" + " --- |" * len(self._row) + "\n"
-            words.append(line)
-        self._row = []
-        self._after_row = True
-
     def _sign(self, sign: bytes) -> None:
-        self._flush()
         if sign == b"*":  # what follows is a destination, silent unless it is one that is known
-            self._group.kind = "silent"
-            self._group.words = []
+            self._group.set_aside("silent")
         elif sign in {b"\n", b"\r"}:
             self._break("par")
         else:
             self._add({b"~": "\xa0", b"_": "\u2011", b"-": ""}.get(sign, sign.decode("latin-1")))
 
-    def _unicode(self, number: int) -> None:
-        self._add(chr(number % 65_536))
-        self._skip = self._group.skip
-
-    def _bytes(self, data: bytes) -> None:
-        if self._skip:
-            skipped = min(self._skip, len(data))
-            self._skip -= skipped
-            data = data[skipped:]
-        self._pending += data
-
-    def _flush(self) -> None:
-        if self._pending:
-            pending, self._pending = self._pending, b""
-            self._add(pending.decode(self._group.codec, "replace"))
-
     def _add(self, text: str) -> None:
         group = self._group
         if group.hidden and group.kind != "silent":
-            self.counts["hidden"] += len(text.strip())
-        elif group.kind != "silent":
+            self.counts["hidden"] += len(text.strip()) * (group.hidden == "v")
+        elif text and group.kind != "silent":
             group.words.append(text)
 
 

@@ -213,11 +213,25 @@ def _wide_codec(head: bytes) -> str | None:
         ("utf-32-le", (2, 3), (0,)), ("utf-32-be", (0, 1), (3,)), ("utf-16-le", (1, 3), (0, 2)),
         ("utf-16-be", (0, 2), (1, 3)),
     ):  # fmt: skip
+        if len(head) == 4 and codec.startswith("utf-32"):
+            continue  # one character says nothing
         if all(zeros[at] > 0.7 for at in full) and all(zeros[at] < 0.2 for at in empty) and _is_prose(head, codec):
             return codec
-    if head.isascii() and b"\0" not in head:
+    if _is_ascii_with_nul(head):
         return None
     return next((codec for codec in ("utf-16-le", "utf-16-be") if _has_wide_lines(head, codec)), None)
+
+
+def _is_ascii_with_nul(head: bytes) -> bool:
+    """Tell whether it is ASCII, perhaps with NUL in it, such as a log.
+
+    In UTF-16, one byte of two tells the alphabet, and is no printable sign in most of them.
+    """
+    others = head.translate(None, b"\0")
+    return others.isascii() and len(others.translate(None, _PRINTABLE)) * 8 <= len(others)
+
+
+_PRINTABLE = bytes((*range(0x20, 0x7F), *b"\t\n\r\x1b\b"))
 
 
 def _has_wide_lines(head: bytes, codec: str) -> bool:
