@@ -208,6 +208,14 @@ def test_a_long_screenshot_is_given_in_parts_that_lose_no_row(size, tmp_path):
     assert end == size[1]
 
 
+def test_a_long_banner_is_given_in_parts_that_lose_no_column(tmp_path):
+    made = shown(staged_file(tmp_path, "banner.png", encoded(chat(4000, 300), "PNG")), WANTED)
+    places = [picture.remark.partition("of 4,000 x 300, column ")[2].split(" to ") for picture in made]
+    ends = [[int(number.replace(",", "")) for number in place] for place in places]
+    assert (ends[0][0], ends[-1][1]) == (0, 4000)
+    assert all(after[0] <= before[1] for before, after in zip(ends, ends[1:], strict=False))
+
+
 def test_no_parts_where_none_are_wanted_or_nothing_could_be_read(tmp_path):
     file = staged_file(tmp_path, "chat.png", encoded(chat(720, 4000), "PNG"))
     assert len(shown(file, replace(WANTED, tile=False))) == 1

@@ -228,7 +228,7 @@ def parted(
     whole = f"{image.width:,} x {image.height:,}"
     for number, box in enumerate(boxes, 1):
         piece = image.crop(box)
-        unit, start, end = ("row", box[1], box[3]) if box[2] == image.width else ("column", box[0], box[2])
+        unit, start, end = ("row", box[1], box[3]) if box[2] - box[0] == image.width else ("column", box[0], box[2])
         words = [*told, f"part {number} of {len(boxes)} of {whole}, {unit} {start:,} to {end:,}"]
         small = shrunk(piece, wish.bounds.fit(*piece.size))
         yield made_of(small, image.info.get("icc_profile"), each, exact=exact, told=words)
