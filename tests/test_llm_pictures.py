@@ -1,6 +1,7 @@
 """A picture is given so that a provider decodes it and a model sees what its author saw."""
 
 import io
+import itertools
 import os
 import random
 import struct
@@ -213,7 +214,7 @@ def test_a_long_banner_is_given_in_parts_that_lose_no_column(tmp_path):
     places = [picture.remark.partition("of 4,000 x 300, column ")[2].split(" to ") for picture in made]
     ends = [[int(number.replace(",", "")) for number in place] for place in places]
     assert (ends[0][0], ends[-1][1]) == (0, 4000)
-    assert all(after[0] <= before[1] for before, after in zip(ends, ends[1:], strict=False))
+    assert all(after[0] <= before[1] for before, after in itertools.pairwise(ends))
 
 
 def test_no_parts_where_none_are_wanted_or_nothing_could_be_read(tmp_path):
