@@ -384,6 +384,11 @@ A_AND_B = UrlPolicy.only("a.example", "b.example", schemes=("https", "http"), po
         (b"https:/x", "https://a.example/x"),
         (b"https:x", "https://a.example/dir/x"),
         (b"https:?y", "https://a.example/dir/file.png?y"),
+        (b"#z", "https://a.example/dir/file.png?ex=1#z"),
+        (b"https:", "https://a.example/dir/file.png?ex=1"),
+        (b"x//y", "https://a.example/dir/x//y"),
+        (b"sub/..", "https://a.example/dir/"),
+        (b"/dir/sub/.?y/..", "https://a.example/dir/sub/?y/.."),
     ],
 )
 def test_a_redirect_leads_where_whatwg_says(location, target):

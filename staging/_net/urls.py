@@ -127,11 +127,15 @@ def parsed(url: "str | httpx.URL", expected: Origin) -> "httpx.URL":
     import httpx  # noqa: PLC0415  # see the theory of operation
 
     with contextlib.suppress(httpx.InvalidURL, UnicodeError):
-        parsed = url if isinstance(url, httpx.URL) else httpx.URL(url)
+        parsed = url if isinstance(url, httpx.URL) else httpx.URL(_DOTS_AT_END.sub(r"\g<0>/", url))
         # `host` decodes A-labels, and raises for a false one: better here than when it is dialled
         if origin(parsed) == expected and not parsed.userinfo and parsed.host:
             return parsed
     raise not_allowed("malformed URL: the client reads it differently")
+
+
+# RFC 3986 section 5.2.4: "/a/.." is "/"; of "/a/b/.." the client's parser makes "/a"
+_DOTS_AT_END = re.compile(r"\A[^?#]*/\.\.?(?![^?#])")
 
 
 def what_is_wrong(text: str, schemes: tuple[str, ...]) -> tuple[str, str]:
@@ -222,21 +226,19 @@ def _nowhere(fault: str) -> RejectedError:
     return RejectedError("redirects", f"redirect to nowhere: {fault}")
 
 
-def joined(current: "httpx.URL", location: str) -> "str | httpx.URL":
-    """Return the absolute form of a reference.
+def joined(current: "httpx.URL", location: str) -> str:
+    """Return the absolute form of a reference (RFC 3986 section 5.2.2).
 
-    Only a path, a query or a fragment is resolved. Every other reference stays as it is.
+    A path, a query or a fragment is put behind what it is relative to. Dots in it are resolved by the client's parser.
     """
     if location.startswith("//"):
         return f"{current.scheme}:{location}"
-    if ":" in re.split("[/?#]", location, maxsplit=1)[0]:  # RFC 3986 section 4.2: a colon here can only end a scheme
+    if ":" in re.split("[/?#]", location, maxsplit=1)[0]:  # section 4.2: a colon here can only end a scheme
         return location
-    import httpx  # noqa: PLC0415  # see the theory of operation
-
-    try:
-        return current.join(location)
-    except httpx.InvalidURL:
-        raise _nowhere("malformed Location") from None
+    base = target_of(current)
+    path = base.path.partition("?")[0]
+    behind = {"/": "", "?": path, "#": base.path, "": base.path}.get(location[:1], path[: path.rindex("/") + 1])
+    return base.url.removesuffix(base.path) + behind + location
 
 
 def literal(host: str) -> IPv4Address | IPv6Address | None:

@@ -61,6 +61,8 @@ def test_a_target_is_its_urls_normal_form(url):
     [
         ("https://a.example:443/x?y#z", "a.example", "/x?y"),
         ("http://a.example:8080", "a.example:8080", "/"),
+        ("https://a.example/x/y/..?a/..", "a.example", "/x/?a/.."),
+        ("https://a.example/x/.#y", "a.example", "/x/"),
         ("https://[2001:DB8::1]:8443/é", "[2001:db8::1]:8443", "/%C3%A9"),
     ],
 )
