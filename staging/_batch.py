@@ -275,7 +275,7 @@ class Batch:
         self, attachment: Attachment, target: Target | None, reservation: Reservation, clock: Clock
     ) -> StagedFile:
         terms = self._tools.terms
-        async with Turn(self._tools.line, reservation) as turn:
+        async with Turn(self._tools.line, reservation, target and target.origin) as turn:
             reservation.admit(attachment.size or 0)
             progress = self._tools.observer.started(attachment)
             while True:

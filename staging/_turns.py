@@ -7,9 +7,15 @@ Round robin is not enough against peers that send next to nothing. Eight of them
 timeout. So while downloads wait, one of them checks again and again those that hold a turn. One that has received next
 to nothing since the last check lends its turn to a line that holds fewer. It stays connected, and takes a turn again
 when its bytes come. A line never borrows from itself: a stage has no more downloads under way than its own limit says.
+
+A download has some time to be answered before its turn is lent. The more turns its line holds, and the more downloads
+of its server have lent theirs already, the shorter that time is. When a server has made many lend their turns, those
+that want something from it wait, and are passed over.
 """
 
-from collections import deque
+import math
+from collections import Counter, deque
+from collections.abc import Hashable
 from types import TracebackType
 from typing import Self
 
@@ -18,10 +24,11 @@ import anyio
 from staging._budget import Reservation
 from staging._threads import timer
 
-SETTLING = 0.25  # seconds that a download has its turn for in any case: to connect, and to be answered
+SETTLING = 0.25  # seconds that a download keeps its turn if it is alone: to connect, and to be answered
 PATIENCE = 0.01  # seconds between two checks
 SLOW = 512  # bytes between two checks: with less (50 KB/s), a turn is lent
 MAX_LENT = 256  # downloads that stay connected without a turn: each has a descriptor
+MAX_LENT_OF_SERVER = 64  # of one server, so that there are some for the others
 
 
 class Turns:
@@ -36,6 +43,7 @@ class Turns:
         self._now = timer()
         self._held: dict[Turn, int] = {}  # with the bytes that each had at the last check
         self._lent: set[Turn] = set()
+        self._lent_of: Counter[Hashable] = Counter()  # by server
         self._lines: deque[Line] = deque()  # those in which a download waits; the first is next
         self._looking: Turn | None = None
         self._ended = anyio.Event()
@@ -74,12 +82,13 @@ class Turns:
         if not line.waiting:
             self._lines.append(line)
         line.waiting.append(turn)
-        turn.called = anyio.Event()
+        turn.waits, turn.called = True, anyio.Event()
+        self._serve()  # all that wait may be passed over
         try:
-            while turn not in self._held:
+            while turn.waits:  # what was granted may have been lent again, before this task has run
                 await self._wait(turn)
         except BaseException:
-            if turn in line.waiting:
+            if turn.waits:
                 line.waiting.remove(turn)
                 if not line.waiting:
                     self._lines.remove(line)
@@ -104,47 +113,71 @@ class Turns:
         """Take a turn back, for the next in line."""
         if self._held.pop(turn, None) is not None:
             turn.line.held -= 1
-        self._lent.discard(turn)
-        while self._lines and len(self._held) < self._limit:
-            self._grant(self._lines[0])
+        self._take_back(turn)
+        self._serve()
         if self._idling:
             ended, self._ended = self._ended, anyio.Event()
             ended.set()
 
-    def _grant(self, line: "Line") -> None:
-        """Give a turn to the first download of a line.
+    def _serve(self) -> None:
+        while len(self._held) < self._limit and (turn := self._next()) is not None:
+            self._grant(turn)
 
-        The line is then served after all others.
+    def _next(self, most: float = math.inf) -> "Turn | None":
+        """Return the download that is next, or None.
+
+        Only lines that hold fewer turns than `most` count.
         """
-        turn = line.waiting.popleft()
+        for line in self._lines:
+            if line.held < most:
+                for turn in line.waiting:
+                    if turn.lent or self._lent_of[turn.server] < MAX_LENT_OF_SERVER:
+                        return turn
+        return None
+
+    def _grant(self, turn: "Turn") -> None:
+        """Give a turn to a download that waits.
+
+        Its line is then served after all others.
+        """
+        line = turn.line
+        line.waiting.remove(turn)
         self._lines.remove(line)
         if line.waiting:
             self._lines.append(line)
+        turn.waits = False
         self._hold(turn)
         turn.called.set()
 
     def _hold(self, turn: "Turn") -> None:
-        self._lent.discard(turn)
+        self._take_back(turn)
         self._held[turn] = turn.reservation.held
         turn.line.held += 1
-        turn.lent = False
         turn.since = self._now()
+
+    def _take_back(self, turn: "Turn") -> None:
+        if turn.lent:
+            turn.lent = False
+            self._lent.remove(turn)
+            self._lent_of[turn.server] -= 1
 
     def _lend(self) -> None:
         """Lend the turns of slow downloads to lines that hold fewer."""
-        settled = self._now() - SETTLING
+        now = self._now()
         for turn, before in list(self._held.items()):
             received = turn.reservation.held
             self._held[turn] = received
-            if received - before >= SLOW or turn.since > settled or len(self._lent) >= MAX_LENT:
+            settled = turn.since + SETTLING / max(turn.line.held, self._lent_of[turn.server] + 1)
+            if received - before >= SLOW or now < settled or len(self._lent) >= MAX_LENT:
                 continue
-            line = next((line for line in self._lines if line.held < turn.line.held), None)
-            if line is not None:
+            borrower = self._next(turn.line.held)
+            if borrower is not None:
                 del self._held[turn]
                 turn.line.held -= 1
                 turn.lent = True
                 self._lent.add(turn)
-                self._grant(line)
+                self._lent_of[turn.server] += 1
+                self._grant(borrower)
 
 
 class Line:
@@ -170,17 +203,21 @@ class Turn:
     Args:
         line: the stage's.
         reservation: tells how much the download has received.
+        server: who is asked for it; None if nobody is.
 
     Attributes:
         lent: whether a download that was waiting has the turn now; `retake` it before going on.
+        waits: whether it is in line.
     """
 
-    __slots__ = ("called", "lent", "line", "reservation", "since")
+    __slots__ = ("called", "lent", "line", "reservation", "server", "since", "waits")
 
-    def __init__(self, line: Line, reservation: Reservation) -> None:
+    def __init__(self, line: Line, reservation: Reservation, server: Hashable = None) -> None:
         self.line = line
         self.reservation = reservation
+        self.server = server
         self.lent = False
+        self.waits = False
         self.since = 0.0
         self.called: anyio.Event  # set by `Turns.take`, if this has to wait
 

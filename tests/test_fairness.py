@@ -147,6 +147,68 @@ async def test_who_is_called_to_check_and_gets_a_turn_first_calls_the_next_one()
             await anyio.sleep_forever()
 
 
+async def test_a_turn_that_is_lent_before_its_download_has_run_is_not_lost(monkeypatch):
+    """A loop that was held up sees a turn only when it counts as slow already; the download waited for ever."""
+    monkeypatch.setattr(turns_module, "SETTLING", 0)
+    turns, done = Turns(1), []
+    async with anyio.create_task_group() as group:
+
+        async def work(name):
+            async with Turn(Line(turns), Reservation()):
+                done.append(name)
+
+        first = Turn(Line(turns), Reservation())
+        await first.__aenter__()
+        for number, name in enumerate("ab"):
+            group.start_soon(work, name)
+            while turns.waiting == number:
+                await anyio.lowlevel.checkpoint()
+        await first.__aexit__(None, None, None)  # a has the turn, and has not run yet
+        turns._lend()
+        assert turns.running == 2
+        group.cancel_scope.deadline = anyio.current_time() + 5
+    assert sorted(done) == ["a", "b"]
+
+
+async def test_the_more_a_stage_holds_the_sooner_it_lends(monkeypatch):
+    """Eight links that are silent from the start hold up nobody for the time in which one may be answered."""
+    monkeypatch.setattr(turns_module, "SETTLING", 400)
+    turns = Turns(8)
+    line = Line(turns)
+    for _ in range(8):
+        await Turn(line, Reservation()).__aenter__()
+    monkeypatch.setattr(turns, "_now", lambda now=turns._now: now() + 55)  # more than an eighth, less than a seventh
+    with anyio.fail_after(5):
+        async with Turn(Line(turns), Reservation()):
+            assert (line.held, turns.running) == (7, 9)
+
+
+async def test_who_asks_a_silent_server_is_passed_over(monkeypatch):
+    """One in ten servers without an answer does not hold up those who ask the others."""
+    monkeypatch.setattr(turns_module, "SETTLING", 0)
+    monkeypatch.setattr(turns_module, "MAX_LENT_OF_SERVER", 3)
+    turns, silent = Turns(2), []
+    async with anyio.create_task_group() as group:
+
+        async def ask():
+            async with Turn(Line(turns), Reservation(), "silent") as turn:
+                silent.append(turn)
+                await anyio.sleep_forever()
+
+        for _ in range(20):
+            group.start_soon(ask)
+        with anyio.fail_after(5):
+            for _ in range(10):
+                async with Turn(Line(turns), Reservation(), "other"):
+                    await anyio.lowlevel.checkpoint()
+            while len(silent) < 5:  # noqa: ASYNC110  # three have lent theirs, two hold one
+                await anyio.sleep(0.01)
+            async with Turn(Line(turns), Reservation(), "other"):
+                assert len(silent) == 5
+        group.cancel_scope.cancel()
+    assert (turns.running, turns.waiting, turns._lent_of.total()) == (0, 0, 0)
+
+
 async def test_a_download_that_receives_keeps_its_turn(monkeypatch):
     monkeypatch.setattr(turns_module, "SETTLING", 0)
     turns, looks, lend = Turns(1), [], Turns._lend
