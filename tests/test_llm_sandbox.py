@@ -55,10 +55,24 @@ async def said(folder, act, limit=1_000_000, content=b"input", **options):
     return "".join(words), answer
 
 
+def converters():
+    listed = ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="]
+    lines = subprocess.run(listed, capture_output=True, text=True, check=False).stdout.splitlines()
+    return {line.split()[0] for line in lines if "_converter" in line}
+
+
+SHARED = set()  # those of other tests, which were there before
+
+
+@pytest.fixture(autouse=True)
+def _others():
+    SHARED.update(converters())
+    yield
+    SHARED.clear()
+
+
 def children():
-    return subprocess.run(
-        ["ps", "--ppid", str(os.getpid()), "-o", "pid=,args="], capture_output=True, text=True, check=False
-    ).stdout.count("_converter")
+    return len(converters() - SHARED)
 
 
 @contextlib.contextmanager
