@@ -352,6 +352,15 @@ def test_an_open_spreadsheet_has_row_numbers_and_formulas():
     assert found.text.splitlines()[2:] == ["1,19%,,,end", "40,=[.A1]*2"]
 
 
+def test_a_slide_of_an_open_presentation_has_its_title():
+    frame = "<draw:frame{}><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>"
+    title = frame.format(' presentation:class="title"', "Plan")
+    slides = (
+        f'<draw:page draw:name="page1">{title}{frame.format("", "point")}</draw:page><draw:page draw:name="Costs"/>'
+    )
+    assert reading("odf", odf("presentation", slides)).text == "## Slide 1: Plan\n\npoint\n\n## Slide 2: Costs"
+
+
 def test_an_encrypted_open_document_says_so():
     manifest = f'<m:manifest xmlns:m="{ODF}manifest:1.0"><m:file-entry><m:encryption-data/></m:file-entry></m:manifest>'
     content = odf("text", "<office:text/>", **{"META-INF/manifest.xml": manifest})

@@ -16,7 +16,7 @@ from llm_stage import docx, epub, pdf, pdf_of, stage_of, zipped
 from reading import reading
 
 from staging import llm
-from staging.llm._converter import ole, outlook, output
+from staging.llm._converter import old_word, ole, outlook, output
 
 pytestmark = pytest.mark.usefixtures("shared_converters")
 
@@ -318,7 +318,7 @@ class Streams(dict):
 @pytest.fixture
 def streams(monkeypatch):
     found = Streams()
-    for module in (ole, outlook):
+    for module in (ole, old_word, outlook):
         monkeypatch.setattr(module, "open_ole", lambda *_: found)
     return found
 
@@ -338,7 +338,44 @@ def word_97(text: str, flags: int = 0) -> dict[str, bytes]:
 
 def test_an_old_document_gives_text_rows_links_and_footnotes(streams):
     streams.update(word_97('Größe\r\x13HYPERLINK "https://x/y"\x14here\x15\rA\x07B\x07\x071\x072\x07\x07\rnote\r'))
-    assert reading("old_word", b"").text == "Größe\n[here](https://x/y)\n| A | B |\n| 1 | 2 |\n\n[footnotes:]\nnote"
+    assert reading("old_word", b"").text == (
+        "Größe\n[here](https://x/y)\n\n| A | B |\n| --- | --- |\n| 1 | 2 |\n\n[footnotes:]\nnote"
+    )
+
+
+def with_properties(streams: dict[str, bytes], paragraphs: list, characters: list) -> dict[str, bytes]:
+    """Add a page of paragraphs' styles and one of letters' properties, each with the number of its first character."""
+    main, table = bytearray(streams["WordDocument"]), bytearray(streams["0Table"])
+    end = (len(main) - 0x400) // 2
+    main += bytes(-len(main) % 512)
+    for header, size, runs in ((0x102, 13, paragraphs), (0xFA, 1, characters)):
+        struct.pack_into("<II", main, header, len(table), 12)
+        table += struct.pack("<III", 0x400, 0x400 + 2 * end, len(main) // 512)
+        page = bytearray(512)
+        places = [0x400 + 2 * start for start, _ in runs] + [0x400 + 2 * end]
+        struct.pack_into(f"<{len(places)}I", page, 0, *places)
+        for at, (_, properties) in enumerate(runs):
+            page[4 * len(places) + size * at] = 100 + 8 * at
+            page[200 + 16 * at : 200 + 16 * at + len(properties)] = properties
+        page[-1] = len(runs)
+        main += page
+    return {"WordDocument": bytes(main), "0Table": bytes(table)}
+
+
+def test_an_old_document_has_headings_and_leaves_out_what_is_hidden_or_deleted(streams):
+    words = "Scope\rshown obey gone\rPart 😀\rlast\r"
+    plain, vanish, deleted = b"\0", b"\3\x3c\x08\1", b"\3\x00\x08\1"
+    style = {level: b"\0\1" + struct.pack("<H", level) for level in (0, 1, 2)}
+    streams.update(
+        with_properties(
+            word_97(words + "     "),
+            [(0, style[1]), (6, style[0]), (22, style[2]), (30, style[0])],
+            [(0, plain), (12, vanish), (17, deleted), (21, plain)],
+        )
+    )
+    found = reading("old_word", b"")
+    assert found.text == "# Scope\n\nshown \n\n## Part 😀\n\nlast"
+    assert found.remarks == "4 characters of hidden text left out; 4 characters of deleted text left out"
 
 
 def test_an_old_document_with_a_password_says_so(streams):
@@ -358,12 +395,13 @@ def record(kind: int, content: bytes, *, instance: int = 0, container: bool = Fa
 
 
 def test_old_slides_give_outline_shapes_and_notes(streams):
-    listed = record(1011, bytes(20)) + record(4000, "Title\rpoint".encode("utf-16-le"))
+    title, body = record(3999, bytes(4)), record(3999, b"\1\0\0\0")
+    listed = record(1011, bytes(20)) + title + record(4000, "Title".encode("utf-16-le")) + body + record(4008, b"point")
     document = record(1000, record(4080, listed, container=True), container=True)
-    slide = record(1006, record(4008, b"in a shape"), container=True)
+    slide = record(1006, record(4008, b"in a shape") + record(4008, b"Title"), container=True)
     streams["PowerPoint Document"] = document + slide + record(1008, record(4008, b"say this"), container=True)
     found = reading("old_slides", b"")
-    assert (found.text, found.remarks) == ("## Slide 1\n\nTitle\npoint\nin a shape\n\n[notes: say this]", "1 slide")
+    assert (found.text, found.remarks) == ("## Slide 1: Title\n\npoint\nin a shape\n\n[notes: say this]", "1 slide")
 
 
 def test_an_outlook_mail_gives_heads_text_and_attachments(streams):

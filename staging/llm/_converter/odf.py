@@ -309,7 +309,9 @@ def _write_sheets(package: Package, document: _Document, out: Output) -> None:
     for event, element in units:
         if event == "start":
             told: list[str] = []
-            writer.sheet(next(remaining), _sheet_rows(units, document, told))
+            hidden: list[int] = []
+            writer.sheet(next(remaining), _sheet_rows(units, document, told, hidden))
+            writer.hidden("rows", hidden)
             for line in told:
                 writer.remark(line)
             writer.remark("")
@@ -317,7 +319,7 @@ def _write_sheets(package: Package, document: _Document, out: Output) -> None:
 
 
 def _sheet_rows(
-    units: Iterator[tuple[str, Element]], document: _Document, told: list[str]
+    units: Iterator[tuple[str, Element]], document: _Document, told: list[str], hidden: list[int]
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows up to the end of the sheet."""
     number = 0
@@ -337,5 +339,6 @@ def _sheet_rows(
             cells.pop()
         count = _repeats(row, "number-rows-repeated", 1_048_576)
         for again in range(min(count, _REPEATS if cells else 0)):
+            hidden += [number + again + 1] * (attribute(row, "visibility", "visible") != "visible")
             yield number + again + 1, cells
         number += count

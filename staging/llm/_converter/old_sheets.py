@@ -35,6 +35,9 @@ def read(source: IO[bytes], out: Output) -> None:
     for at, title in enumerate(titles):
         sheet = book.sheet_by_index(at)
         writer.sheet(title, _rows(book, sheet))
+        for what, found in (("rows", "rowinfo_map"), ("columns", "colinfo_map")):
+            places = sorted(at + 1 for at, facts in getattr(sheet, found, {}).items() if facts.hidden)
+            writer.hidden(what, places)
         for line in _told(sheet):
             writer.remark(line)
         writer.remark("")
@@ -66,7 +69,7 @@ def _shown(book: Any, cell: Any) -> str:
 def _told(sheet: Any) -> Iterator[str]:
     notes = getattr(sheet, "cell_note_map", {})
     for (row, at), note in list(notes.items())[:_MAX_TOLD]:
-        by = f" by {note.author}" if note.author else ""
+        by = f" by {note.author.strip()}" if note.author.strip() else ""
         yield f"[comment {column(at + 1)}{row + 1}{by}: {markdown.one_line(note.text)}]"
     for link in getattr(sheet, "hyperlink_list", [])[:_MAX_TOLD]:
         if link.url_or_path:

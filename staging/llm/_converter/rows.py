@@ -12,7 +12,7 @@ from staging.llm._converter import markdown
 from staging.llm._converter.output import MAX_CHARS, Output
 
 WIDE_GAP = 12  # empty cells, above which a cell tells its own place
-_LIST = 100  # sheets that are named in front
+_LIST = 100  # sheets that are named in front, and runs of hidden rows
 
 
 class Title(NamedTuple):
@@ -67,6 +67,18 @@ class SheetWriter:
             lines.truncate()
             room -= len(text)
             self._write(text)
+
+    def hidden(self, what: str, numbers: Sequence[int]) -> None:
+        """Name the rows or columns that are hidden, each run of them once."""
+        runs: list[str] = []
+        start = 0
+        for at, number in enumerate(numbers):
+            if at + 1 == len(numbers) or numbers[at + 1] != number + 1:
+                first, last = (str(n) if what == "rows" else column(n) for n in (numbers[start], number))
+                runs.append(first if first == last else f"{first} to {last}")
+                start = at + 1
+        if runs:
+            self.remark(f"[hidden {what}: {', '.join(runs[:_LIST])}{' …' if len(runs) > _LIST else ''}]")
 
     def remark(self, text: str) -> None:
         """Write a line about the sheet."""

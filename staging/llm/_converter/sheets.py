@@ -57,8 +57,7 @@ class _Workbook:
             beside: list[Element] = []
             hidden: list[int] = []
             writer.sheet(title, self._rows(part, beside, hidden))
-            if hidden:
-                writer.remark(f"[hidden rows: {', '.join(_ranges(hidden))}]")
+            writer.hidden("rows", hidden)
             for line in self._told(part, beside):
                 writer.remark(line)
             writer.remark("")
@@ -196,15 +195,6 @@ def _string(element: Element) -> str:
     if len(element) == 1 and element[0].tag == "s:t":
         return element[0].text or ""
     return "".join(t.text or "" for child in element if child.tag != "s:rPh" for t in child.iter("s:t"))
-
-
-def _ranges(numbers: list[int]) -> Iterator[str]:
-    """Yield runs of numbers in their order, as few as there are."""
-    start = 0
-    for at, number in enumerate(numbers):
-        if at + 1 == len(numbers) or numbers[at + 1] != number + 1:
-            yield f"{numbers[start]}" if start == at else f"{numbers[start]} to {number}"
-            start = at + 1
 
 
 def _number_formats(styles: Element) -> list[str]:

@@ -1,0 +1,230 @@
+"""Read Word 97 to 2003 ([MS-DOC]).
+
+The words are found through the structures that hold them. Their paragraphs' styles make headings. Hidden and deleted
+words are left out.
+"""
+
+import re
+import struct
+from collections.abc import Iterator
+from typing import IO, NamedTuple
+
+from staging.llm._converter import markdown
+from staging.llm._converter.ole import MAX_BYTES, open_ole, stream
+from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
+
+_SIGNATURE = 0xA5EC
+_PARTS = ("", "footnotes", "headers and footers", "", "comments", "endnotes", "text boxes", "text boxes of headers")
+_FIELD = re.compile("\x13([^\x13\x14\x15]*)\x14([^\x13\x14\x15]*)\x15|\x13[^\x13\x14\x15]*\x15")
+_TARGET = re.compile(r'HYPERLINK\s+(?!\\l)(?:\\[a-z]\s+)*"([^"]+)"')
+_SIGNS = {
+    0x0B: "\n",
+    0x0C: "\n\n",
+    0x0D: "\n",
+    0x1E: "\u2011",
+    0x1F: "",
+    0xA0: " ",
+    1: "",
+    2: "",
+    5: "",
+    8: "",
+    0x28: "(",
+}
+_PAGE = 512  # bytes of a page of properties
+_PARAGRAPHS, _CHARACTERS = (0x102, 13), (0xFA, 1)  # place in the header, bytes of an entry in a page (2.5.6, 2.9.174)
+_OPERANDS = (1, 1, 2, 4, 2, 2, 0, 3)  # bytes, by the kind of property (2.2.5.1); 0: the next byte tells
+_VANISH, _DELETED = 0x083C, 0x0800  # 2.6.1
+_MAX_RANGES = 100_000
+_LEVEL = "\x0f"  # before a heading, with its level
+
+
+class _Piece(NamedTuple):
+    """A run of text, and where the file has it (2.4.1).
+
+    Attributes:
+        first: the number of its first character.
+        place: of its first byte.
+        width: bytes of a character.
+        text: its words.
+    """
+
+    first: int
+    place: int
+    width: int
+    text: str
+
+
+def read(source: IO[bytes], out: Output) -> None:
+    """Write the text of a doc.
+
+    What stands beside the text follows under its own name.
+    """
+    ole = open_ole(source, out)
+    main = stream(ole, "WordDocument")
+    if len(main) < 0x1AA or int.from_bytes(main[:2], "little") != _SIGNATURE:
+        out.refuse(BROKEN)
+    flags = int.from_bytes(main[10:12], "little")
+    if flags & 0x0100:
+        out.refuse(ENCRYPTED)
+    version = int.from_bytes(main[2:4], "little")
+    if version < 0x00C1:  # Word 6 and 95 have one run of bytes
+        out.remark("headings and hidden text are not told apart from the rest")
+        start, end = struct.unpack_from("<II", main, 0x18)
+        out.text(_shown(main[start:end].decode("cp1252", "replace")))
+        return
+    table = stream(ole, "1Table" if flags & 0x0200 else "0Table")
+    counts = struct.unpack_from("<8I", main, 0x4C)
+    pieces = list(_pieces(main, table))
+    text = "".join(piece.text for piece in pieces)
+    edits = sorted(_edits(main, table, pieces, out))
+    at = 0
+    for count, part in zip(counts, _PARTS, strict=True):
+        words = _shown(_edited(text, edits, at, at + count)).strip()
+        at += count
+        if words and part:
+            words = "\n".join(dict.fromkeys(filter(str.strip, words.splitlines())))  # each header once
+            out.text(f"\n[{part}:]\n{words}\n")
+        elif words:
+            out.text(words + "\n")
+
+
+def _pieces(main: bytes, table: bytes) -> Iterator[_Piece]:
+    """Yield the text in its order, from the piece table (2.4.1).
+
+    The file itself holds the text in the order in which it was edited.
+    """
+    start, size = struct.unpack_from("<II", main, 0x1A2)
+    at, end = start, min(start + size, len(table))
+    while at + 5 <= end and table[at] == 1:  # changed properties, of which text needs none
+        at += 3 + int.from_bytes(table[at + 1 : at + 3], "little")
+    if at + 5 > end or table[at] != 2:
+        return
+    length = int.from_bytes(table[at + 1 : at + 5], "little")
+    at += 5
+    count = min(length, end - at) // 12
+    places = struct.unpack_from(f"<{count + 1}I", table, at)
+    first = 0
+    for number in range(count):
+        (place,) = struct.unpack_from("<I", table, at + 4 * (count + 1) + 8 * number + 2)
+        characters = min(places[number + 1] - places[number], MAX_BYTES)
+        width = 1 if place & 0x4000_0000 else 2
+        at_byte = (place & 0x3FFF_FFFF) // (3 - width)
+        words = main[at_byte : at_byte + width * characters]
+        if width == 2:  # halves of a pair are characters of their own here
+            text = words[: len(words) // 2 * 2].decode("utf-16-le", "surrogatepass")
+            text = "".join(map(_halves, text)) if text and max(text) > "\uffff" else text
+        else:
+            text = words.decode("cp1252", "replace")
+        yield _Piece(first, at_byte, width, text)
+        first += len(text)
+
+
+def _halves(character: str) -> str:
+    if character <= "\uffff":
+        return character
+    high, low = divmod(ord(character) - 0x10000, 0x400)
+    return chr(0xD800 + high) + chr(0xDC00 + low)
+
+
+def _edits(main: bytes, table: bytes, pieces: list[_Piece], out: Output) -> Iterator[tuple[int, int, str]]:
+    """Yield marks before headings, and what hidden and deleted words leave.
+
+    Each is the numbers of the first character and of the one after the last, and what takes their place.
+    """
+    counts = dict.fromkeys(("hidden", "deleted"), 0)
+    for place, end, properties in _ranges(main, table, _CHARACTERS):
+        found = dict(_properties(properties))
+        for start, after, words in _between(pieces, place, end):
+            if found.get(_VANISH) or found.get(_DELETED):
+                counts["deleted" if found.get(_DELETED) else "hidden"] += len(words.strip())
+                yield start, after, "".join(re.findall("[\r\x07]", words))
+    for place, end, properties in _ranges(main, table, _PARAGRAPHS):
+        level = int.from_bytes(properties[:2], "little")  # of the styles, the first nine are headings (2.7.3)
+        for start, _, _ in list(_between(pieces, place, end))[:1]:
+            if 1 <= level <= 9:
+                yield start, start, f"{_LEVEL}{level}"
+    for what, count in counts.items():
+        if count:
+            out.remark(f"{count:,} characters of {what} text left out")
+
+
+def _edited(text: str, edits: list[tuple[int, int, str]], start: int, end: int) -> str:
+    """Return a part of the text with its edits."""
+    found: list[str] = []
+    for first, after, words in edits:
+        if start <= first < end:
+            found += [text[start:first], words]
+            start = max(start, min(after, end))
+    return "".join([*found, text[start:end]])
+
+
+def _between(pieces: list[_Piece], start: int, end: int) -> Iterator[tuple[int, int, str]]:
+    """Yield the runs of characters that the file has between two places."""
+    for first, place, width, text in pieces:
+        low, high = max(start, place), min(end, place + width * len(text))
+        if low < high:
+            at, after = (low - place) // width, (high - place) // width
+            yield first + at, first + after, text[at:after]
+
+
+def _ranges(main: bytes, table: bytes, kind: tuple[int, int]) -> Iterator[tuple[int, int, bytes]]:
+    """Yield places in the file between which the same properties hold (2.8.5, 2.9.33, 2.9.175)."""
+    header, size = kind
+    start, length = struct.unpack_from("<II", main, header)
+    count = max(0, min(length, len(table) - start) - 4) // 8
+    for (number,) in struct.iter_unpack("<I", table[start + 4 * (count + 1) : start + 8 * count + 4][:_MAX_RANGES]):
+        page = main[number * _PAGE : (number + 1) * _PAGE]
+        if len(page) < _PAGE or 4 * (page[-1] + 1) + size * page[-1] > _PAGE:
+            return
+        places = struct.unpack_from(f"<{page[-1] + 1}I", page)
+        for at in range(page[-1]):
+            offset = 2 * page[4 * len(places) + size * at]
+            if offset and offset < _PAGE - 2:
+                yield places[at], places[at + 1], _held(page, offset, is_paragraph=size > 1)
+
+
+def _held(page: bytes, offset: int, *, is_paragraph: bool) -> bytes:
+    length = page[offset]
+    if not is_paragraph:
+        return page[offset + 1 : offset + 1 + length]
+    if length:
+        return page[offset + 1 : offset + 2 * length]
+    return page[offset + 2 : offset + 2 + 2 * page[offset + 1]]
+
+
+def _properties(data: bytes) -> Iterator[tuple[int, int]]:
+    """Yield the properties in a list, each as its number and the first byte of its value (2.2.5.1)."""
+    at = 0
+    while at + 3 <= len(data):
+        number = int.from_bytes(data[at : at + 2], "little")
+        yield number, data[at + 2]
+        size = _OPERANDS[number >> 13]
+        at += 2 + (size or 1 + data[at + 2])
+
+
+def _shown(text: str) -> str:
+    """Return the text without its fields' instructions, with cells and rows parted."""
+    text = text.encode("utf-16-le", "surrogatepass").decode("utf-16-le", "replace")
+    for _ in range(6):  # fields nest
+        text, count = _FIELD.subn(_field, text)
+        if not count:
+            break
+    rows = re.sub("[^\x07\r\x0c]*(?:\x07[^\x07\r\x0c]+)*\x07\x07", lambda row: _row(row[0]), text)
+    words = rows.replace("\x07", " | ").translate(_SIGNS)
+    words = re.sub(r"(?m)(?:^\|.*\|\n)+", _table, words)
+    return re.sub(f"{_LEVEL}([1-9])([^\\n]*)\\n?", lambda found: markdown.heading(int(found[1]), found[2]), words)
+
+
+def _row(row: str) -> str:
+    return "| " + " | ".join(markdown.cell(cell.translate(_SIGNS)) for cell in row[:-2].split("\x07")) + " |\n"
+
+
+def _table(rows: re.Match[str]) -> str:
+    head, _, rest = rows[0].partition("\n")
+    columns = len(re.findall(r"(?<!\\)\|", head)) - 1
+    return f"\n{head}\n|{' --- |' * columns}\n{rest}\n"
+
+
+def _field(found: re.Match[str]) -> str:
+    target = _TARGET.search(found[1] or "")
+    return markdown.link(found[2], target[1]) if target else found[2] or ""
