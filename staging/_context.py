@@ -86,7 +86,9 @@ def _entry(number: int, outcome: Outcome, urls: Urls, places: _Places | None) ->
     yield f"{number}. {label(outcome)} {quoted(outcome.name)}"
     yield f"   Downloaded: {_downloaded(outcome)}"
     if isinstance(outcome, StagedFile) and places is not None:
-        yield f"   Local Path: {one_line(str(_mapped(outcome.path, places)), limit=_WHOLE)}"
+        place = next((place for place in places if outcome.path.is_relative_to(place[0])), None)
+        path = outcome.path if place is None else place[1].joinpath(*outcome.path.relative_to(place[0]).parts)
+        yield f"   Local Path: {one_line(str(path), limit=_WHOLE)}"
     url = "" if urls == "hide" else shown_url(outcome.attachment, full=urls == "full")
     if url:
         yield f"   URL: {url}"
@@ -151,11 +153,6 @@ def _sandbox(directory: StrPath) -> PurePath:
     return PureWindowsPath(text) if windows else PurePosixPath(text)
 
 
-def _mapped(path: PurePath, places: _Places) -> PurePath:
-    place = next(((ours, theirs) for ours, theirs in places if path.is_relative_to(ours)), None)
-    return path if place is None else place[1].joinpath(*path.relative_to(place[0]).parts)
-
-
 # What some chat takes for a mention, markup, an emoji code, a command or a link, and a character that looks like it.
 _INERT = str.maketrans("*`~|<>@#[]\\/:_", "∗ˋ∼¦‹›＠＃［］＼∕∶＿")
 _INNER_UNDERSCORE = re.compile(r"(?<=[^\W_])_(?=[^\W_])")  # marks nothing in any chat: snake_case stays as it is
@@ -172,7 +169,12 @@ def notice(outcomes: Sequence[Outcome]) -> str:
     """
     wanted = [outcome for outcome in outcomes if not isinstance(outcome, Skipped)]
     complaints = [complaint(outcome) for outcome in wanted if isinstance(outcome, Failure)]
-    doubts = [_doubt(outcome) for outcome in wanted if contradicted_claim(outcome)]
+    doubts = [
+        f"{inert(outcome.name) or 'an attachment'} "
+        f"is {inert(outcome.media_type, limit=40)}, not {inert(claim, limit=40)}"
+        for outcome in wanted
+        if isinstance(outcome, StagedFile) and (claim := contradicted_claim(outcome))
+    ]
     if not doubts:
         return sentence(complaints, len(wanted))
     room = _MAX_NOTICE // 2  # for each of the two
@@ -209,13 +211,6 @@ def complaint(failure: Failure) -> str:
     if failure.reason == "too_large" and limit is not None:
         return f"{name} is larger than {format_size(limit)}"
     return name + REASONS[failure.reason].sentence
-
-
-def _doubt(outcome: Outcome) -> str:
-    seen = inert(outcome.media_type, limit=40) if isinstance(outcome, StagedFile) else ""
-    return (
-        f"{inert(outcome.name) or 'an attachment'} is {seen}, not {inert(contradicted_claim(outcome) or '', limit=40)}"
-    )
 
 
 def inert(text: str, *, limit: int = 60) -> str:

@@ -104,7 +104,11 @@ class _Copy:
             self._admit(memoryview(attachment.source).nbytes)
             await self._append(await in_thread(bytes, attachment.source))
         elif path := path_of(attachment):
-            await self._copy_path(path)
+            size = await in_thread(_size_of, path, abandon=True)
+            self._admit(size)
+            self._turn.reservation.cover(size)
+            await in_thread(self._copy, path, size, abandon=True)
+            self._progress(size, size)
         else:
             await self._read_all(reader_of(attachment.source))
         return await self._finish()
@@ -129,13 +133,6 @@ class _Copy:
         self._progress(size, self._attachment.size)
 
     # ── a file of this machine ───────────────────────────────────────────────────────────────────────────────────────
-
-    async def _copy_path(self, path: str) -> None:
-        size = await in_thread(_size_of, path, abandon=True)
-        self._admit(size)
-        self._turn.reservation.cover(size)
-        await in_thread(self._copy, path, size, abandon=True)
-        self._progress(size, size)
 
     def _copy(self, path: str, size: int) -> None:
         descriptor = _open(path)

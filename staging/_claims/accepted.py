@@ -60,13 +60,12 @@ class Accepted:
         bare = media_type.partition(";")[0].strip().lower()
         same = {bare, canonical(bare)}
         return any(
-            wanted in same or canonical(wanted) in same or (wanted.endswith("/*") and _is_of(bare, wanted[:-1]))
+            wanted in same
+            or canonical(wanted) in same
+            or wanted == "*/*"
+            or (wanted.endswith("/*") and bare.startswith(wanted[:-1]))
             for wanted in self.types
         )
-
-
-def _is_of(media_type: str, family: str) -> bool:
-    return family == "*/" or media_type.startswith(family)
 
 
 def _checked(wanted: Any) -> str:

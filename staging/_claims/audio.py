@@ -47,20 +47,15 @@ def sound_behind_id3(head: bytes, tail: bytes) -> str:
     """
     start = 0
     while head.startswith(b"ID3", start) and len(head) >= start + 10:  # some taggers write a second tag
-        start += _id3_size(head[start : start + 10])
+        high, middle, low, lowest = (octet & 0x7F for octet in head[start + 6 : start + 10])
+        footer = 10 if head[start + 5] & 0x10 else 0
+        start += 10 + (high << 21 | middle << 14 | low << 7 | lowest) + footer
     sound = head[start:]
     if len(sound) < 4:
         return _sound_in(tail) if tail else MP3
     if known := _MARKS.get(sound[:4]):
         return known
     return sound_of_frames(sound.lstrip(b"\0")) or MP3
-
-
-def _id3_size(header: bytes) -> int:
-    size = 0
-    for octet in header[6:10]:
-        size = size << 7 | octet & 0x7F
-    return size + (20 if header[5] & 0x10 else 10)
 
 
 def _sound_in(tail: bytes) -> str:
@@ -155,16 +150,9 @@ def _is_flac_frame(header: bytes) -> bool:
     block, rate, channels, bits = header[2] >> 4, header[2] & 15, header[3] >> 4, header[3] >> 1 & 7
     if block == 0 or rate == 15 or channels > 10 or bits == 3 or header[3] & 1:
         return False
-    size = 4 + _coded_length(header[4]) + {6: 1, 7: 2}.get(block, 0) + {12: 1, 13: 2, 14: 2}.get(rate, 0)
+    number = next((n for n, (mask, lead) in _LEADS.items() if header[4] & mask == lead), 16)  # bytes, as in UTF-8
+    size = 4 + number + {6: 1, 7: 2}.get(block, 0) + {12: 1, 13: 2, 14: 2}.get(rate, 0)
     return size < len(header) and _crc8(header[:size]) == header[size]
-
-
-def _coded_length(first: int) -> int:
-    """Return how many bytes a number has, by its first byte.
-
-    The number is coded like UTF-8.
-    """
-    return next((n for n, (mask, lead) in _LEADS.items() if first & mask == lead), 16)
 
 
 _LEADS = {1: (0x80, 0), 2: (0xE0, 0xC0), 3: (0xF0, 0xE0), 4: (0xF8, 0xF0), 5: (0xFC, 0xF8), 6: (0xFE, 0xFC)}

@@ -65,7 +65,11 @@ def _clean(claim: str) -> str:
         text = "".join(map(_printable, text))
     # Once more: what vanished may have stood between a letter and its accent.
     text = normalize("NFC", _FORBIDDEN.sub("_", text)).lstrip(" .-~").rstrip(" .")
-    return _fit("_" + text if _DEVICE.match(text) else text)
+    name = "_" + text if _DEVICE.match(text) else text
+    if len(name.encode()) <= MAX_NAME_BYTES:
+        return name
+    stem, extension = _split_extension(name)
+    return _shorten(stem, MAX_NAME_BYTES - len(extension.encode())).rstrip(" .") + extension
 
 
 def _printable(char: str) -> str:
@@ -74,13 +78,6 @@ def _printable(char: str) -> str:
     if char.isspace():
         return " "
     return "" if category(char) in {"Cc", "Cf"} else "_"
-
-
-def _fit(name: str) -> str:
-    if len(name.encode()) <= MAX_NAME_BYTES:
-        return name
-    stem, extension = _split_extension(name)
-    return _shorten(stem, MAX_NAME_BYTES - len(extension.encode())).rstrip(" .") + extension
 
 
 def _split_extension(name: str) -> tuple[str, str]:

@@ -61,7 +61,10 @@ def type_of_ole(head: bytes, tail: bytes) -> str:
     """
     for part, at in _places(head, tail):
         if entries := _directory(part, at):
-            return _type_of(entries, head)
+            if entries[0].group == _INSTALLER:
+                return MSI
+            names = _children(entries) or {entry.name for entry in entries}  # the directory goes on elsewhere
+            return next((media_type for name, media_type in _STREAMS if name in names), _by_first_sector(head))
     return _by_first_sector(head)
 
 
@@ -77,13 +80,6 @@ def _places(head: bytes, tail: bytes) -> Iterator[tuple[bytes, int]]:
             yield tail, tail.rfind(_ROOT)
         else:  # the tail is the whole file
             yield tail, (sector + 1) << shift
-
-
-def _type_of(entries: list[_Entry], head: bytes) -> str:
-    if entries[0].group == _INSTALLER:
-        return MSI
-    names = _children(entries) or {entry.name for entry in entries}  # the directory goes on elsewhere
-    return next((media_type for name, media_type in _STREAMS if name in names), _by_first_sector(head))
 
 
 def _by_first_sector(head: bytes) -> str:

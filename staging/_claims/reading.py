@@ -136,7 +136,10 @@ def _attachment(
     if is_data_url(url):
         media_type = media_type or _checked_media_type(data_urls.media_type_of(url))
         name = name or data_urls.name_of(url)
-    kind = kind or _kind_of_type(media_type) or _kind_by_name(name, url)
+    if not kind and media_type and not media_type.lower().startswith("application/octet-stream"):
+        kind = kind_of(media_type)  # RFC 2046, section 4.5.1: octet-stream says that the type is not known
+    if not kind:  # of the URL the path alone: ".mov" is a top-level domain too
+        kind = (name and kind_of_name(name)) or kind_of_name(last_segment(url)) or "file"
     return Attachment(url, name=name, kind=kind, media_type=media_type, source=source, **claims)
 
 
@@ -167,7 +170,8 @@ def _urls(source: Any) -> Iterator[Any]:
     """Yield everything that may be its URL, the best first."""
     yield read(source, "url")
     content = read(source, "content")
-    if _is_source(content):  # Teams: the link that needs no sign-in
+    if isinstance(content, Mapping) or type(content).__name__ == "FileDownloadInfo":  # botbuilder's
+        # Teams: the link that needs no sign-in
         yield read(content, "downloadUrl")
         yield read(content, "download_url")
     for key in _URL_KEYS:
@@ -176,21 +180,9 @@ def _urls(source: Any) -> Iterator[Any]:
         yield read(image, "url")  # a content part of OpenAI's
     if read(source, "title_link_download") is True or read(source, "type") == "file":
         yield read(source, "title_link")  # Rocket.Chat's, which lacks the server
-    yield _telegram_url(source)
+    path = read_text(source, "file_path")  # Telegram's own is relative; some client libraries make a URL of it
+    yield path if path and path.lower().startswith(("https://", "http://")) else None
     yield _sticker_url(source)
-
-
-def _is_source(value: Any) -> bool:
-    return isinstance(value, Mapping) or type(value).__name__ == "FileDownloadInfo"  # botbuilder's
-
-
-def _telegram_url(source: Any) -> str | None:
-    """Return `file_path` if it is a URL, or None.
-
-    The Bot API's own path is relative. Some client libraries make a URL of it.
-    """
-    path = read_text(source, "file_path")
-    return path if path and path.lower().startswith(("https://", "http://")) else None
 
 
 def _sticker_url(source: Any) -> str | None:
@@ -288,17 +280,6 @@ def _usable_headers(source: Any) -> Mapping[str, str]:
         return {}
 
 
-def _kind_of_type(media_type: str | None) -> Kind | None:
-    if media_type is None or media_type.lower().startswith("application/octet-stream"):
-        return None  # RFC 2046, section 4.5.1: octet-stream says that the type is not known
-    return kind_of(media_type)
-
-
 def _claimed_kind(source: Any) -> Kind | None:
     claims = (read_text(source, key) for key in ("type", "kind"))
     return next((_KINDS[claim.lower()] for claim in claims if claim and claim.lower() in _KINDS), None)
-
-
-def _kind_by_name(name: str | None, url: str) -> Kind:
-    # of the URL the path alone: ".mov" is a top-level domain too
-    return (name and kind_of_name(name)) or kind_of_name(last_segment(url)) or "file"

@@ -81,19 +81,19 @@ def _amount(task: progress.Task) -> str:
     return f"{done.removesuffix(total[total.index(' ') :])} of {total}"
 
 
-def _share(task: progress.Task) -> str:
-    return format_size(int(task.completed)) if task.total is None else f"{task.percentage:.0f}%"
-
-
-def _rate(task: progress.Task) -> str:
-    return f"{format_size(int(task.speed))}/s" if task.speed else ""
-
-
 _NAME = _Words(lambda task: task.description, max_width=24)
-_SHARE = _Words(_share, "progress.download", min_width=8, justify="right", no_wrap=True)
+_SHARE = _Words(
+    lambda task: format_size(int(task.completed)) if task.total is None else f"{task.percentage:.0f}%",
+    "progress.download", min_width=8, justify="right", no_wrap=True,
+)  # fmt: skip
 _NUMBERS = (
     _Words(_amount, "progress.download", min_width=18, justify="right", no_wrap=True),
-    _Words(_rate, min_width=10, justify="right", no_wrap=True),
+    _Words(
+        lambda task: f"{format_size(int(task.speed))}/s" if task.speed else "",
+        min_width=10,
+        justify="right",
+        no_wrap=True,
+    ),
     progress.TimeRemainingColumn(compact=True, table_column=Column(min_width=5, justify="right", no_wrap=True)),
 )
 _LAYOUTS = {  # by the least width that it needs: a number that would be cut in two is left out

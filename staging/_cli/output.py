@@ -32,14 +32,12 @@ def report(outcome: Outcome, *, as_json: bool, show_path: bool = False) -> None:
     elif show_path and isinstance(outcome, StagedFile):
         print_line(str(outcome.path))
     if isinstance(outcome, Skipped):
-        complain(f"{outcome.name}: {_left_out(outcome)} ({bare_url(outcome.attachment.url)})")
+        complain(f"{outcome.name}: left out: {_LEFT_OUT[outcome.reason]} ({bare_url(outcome.attachment.url)})")
     if isinstance(outcome, Failure):
         complain(f"{outcome.name}: {_for_a_terminal(outcome)} ({bare_url(outcome.attachment.url)})")
 
 
-def _left_out(outcome: Skipped) -> str:
-    types = {"type": "it is not of a type that --accept names", "link": "it is a link", "embed": "it is no file"}
-    return f"left out: {types[outcome.reason]}"
+_LEFT_OUT = {"type": "it is not of a type that --accept names", "link": "it is a link", "embed": "it is no file"}
 
 
 def _for_a_terminal(failure: Failure) -> str:

@@ -58,20 +58,17 @@ def _carry_out(argv: list[str]) -> int:
         case "get":
             order = get_order(argv[1:])
         case "sweep":
-            return _sweep(sweep_parser().parse_args(argv[1:]).root)
+            root = sweep_parser().parse_args(argv[1:]).root
+            if root is None or os.path.lexists(root):
+                print_line(str(sweep(tempfile.gettempdir() if root is None else root)))
+                return 0
+            complain(f"cannot sweep {root}: there is no such directory")  # the library does nothing then
+            return 1
         case None:
             parser.error("say what to do: run, get or sweep")
         case other:
             parser.error(f"say what to do: run, get or sweep, not {bare_url(other, limit=100)!r}")
     return anyio.run(_perform, order)
-
-
-def _sweep(root: str | None) -> int:
-    if root is not None and not os.path.lexists(root):  # the library does nothing then, but a person has mistyped
-        complain(f"cannot sweep {root}: there is no such directory")
-        return 1
-    print_line(str(sweep(tempfile.gettempdir() if root is None else root)))
-    return 0
 
 
 async def _perform(order: Order) -> int:
@@ -96,9 +93,6 @@ class _Job:
             with self._scope:
                 code = await self._attempt()
             group.cancel_scope.cancel()
-        return self._exit_code(code)
-
-    def _exit_code(self, code: int) -> int:
         went_on = self._signal == signal.SIGINT and self._process is not None and not self._handed_on and code == 0
         return 128 + self._signal if self._signal and not went_on else code
 

@@ -78,7 +78,10 @@ class FakeCDN:
         """
         self._changed = anyio.Event()  # of this loop
         self._contexts = self._make_contexts()
-        listener = _listen(self.host, self.port)
+        family = socket.AF_INET6 if ":" in self.host else socket.AF_INET
+        place = self.host if family == socket.AF_INET6 or re.fullmatch(r"[\d.]+", self.host) else "127.0.0.1"
+        listener = socket.create_server((place, self.port), family=family, backlog=1024)
+        listener.setblocking(False)
         self.port = listener.getsockname()[1]
         self._background = Background(functools.partial(self._serve, listener), listener.close)
         return self
@@ -288,14 +291,11 @@ class FakeCDN:
         self.requests.append(request)
         self._notify()
         try:
-            return compose(self._reply_to(request), request)
+            replies = self._scripts.get(request.target) or self._scripts.get(request.path) or [_NOT_FOUND]
+            reply = replies.pop(0) if len(replies) > 1 else replies[0]
+            return compose(reply if isinstance(reply, Reply | Raw) else reply(request), request)
         except Exception as error:  # noqa: BLE001  # a mistake in the test's own function: shown where the test looks
             return compose(Reply(repr(error).encode(), status=500, media_type="text/plain"), request)
-
-    def _reply_to(self, request: Request) -> Reply | Raw:
-        replies = self._scripts.get(request.target) or self._scripts.get(request.path) or [_NOT_FOUND]
-        reply = replies.pop(0) if len(replies) > 1 else replies[0]
-        return reply if isinstance(reply, Reply | Raw) else reply(request)
 
     def _make_contexts(self) -> list[ssl.SSLContext]:
         """Return the TLS contexts, that of `host` first.
@@ -323,14 +323,6 @@ def _key(path: str) -> str:
     if path.startswith(("http://", "https://")):  # how a proxy is asked (RFC 9112, 3.2.2)
         return path
     return quote(path if path.startswith("/") else f"/{path}", safe="/?&=%:@!$'()*+,;~[]")
-
-
-def _listen(host: str, port: int) -> socket.socket:
-    family = socket.AF_INET6 if ":" in host else socket.AF_INET
-    literal = family == socket.AF_INET6 or re.fullmatch(r"[\d.]+", host)
-    listener = socket.create_server((host if literal else "127.0.0.1", port), family=family, backlog=1024)
-    listener.setblocking(False)
-    return listener
 
 
 @functools.cache

@@ -178,7 +178,11 @@ class Connection:
 
         async def watch(scope: anyio.CancelScope) -> None:
             nonlocal gone
-            gone = await self._until_gone()
+            with contextlib.suppress(*GONE):
+                while len(self._buffer) < _MAX_HEAD:
+                    self._buffer += await self._wire.receive()
+                await anyio.sleep_forever()
+            gone = True
             scope.cancel()
 
         async with anyio.create_task_group() as group:
@@ -187,10 +191,3 @@ class Connection:
             group.cancel_scope.cancel()
         if gone:
             raise anyio.EndOfStream
-
-    async def _until_gone(self) -> bool:
-        with contextlib.suppress(*GONE):
-            while len(self._buffer) < _MAX_HEAD:
-                self._buffer += await self._wire.receive()
-            await anyio.sleep_forever()
-        return True
