@@ -8,19 +8,12 @@ timeout. So while downloads wait, one of them checks again and again those that 
 to nothing since the last check lends its turn to a line that holds fewer. It stays connected, and takes a turn again
 when its bytes come. A line never borrows from itself: a stage has no more downloads under way than its own limit says.
 
-<<<<<<< HEAD
 A download has some time to be answered before its turn is lent. The more turns its line holds, and the more downloads
 of its server have lent theirs already, the shorter that time is. When a server has made many lend their turns, those
 that want something from it wait, and are passed over.
 """
 
 import math
-=======
-A download keeps its turn for a while at first, to connect and to be answered. Two do not: one of a line that has
-several turns where another has none, and one that asks a server which has left others without an answer.
-"""
-
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
 from collections import Counter, deque
 from collections.abc import Hashable
 from types import TracebackType
@@ -31,19 +24,11 @@ import anyio
 from staging._budget import Reservation
 from staging._threads import timer
 
-<<<<<<< HEAD
 SETTLING = 0.25  # seconds that a download keeps its turn if it is alone: to connect, and to be answered
 PATIENCE = 0.01  # seconds between two checks
 SLOW = 512  # bytes between two checks: with less (50 KB/s), a turn is lent
 MAX_LENT = 256  # downloads that stay connected without a turn: each has a descriptor
 MAX_LENT_OF_SERVER = 64  # of one server, so that there are some for the others
-=======
-SETTLING = 0.25  # seconds that a download has its turn for at first: to connect, and to be answered
-SILENT = 4  # lent turns of one origin after which its next ones are lent at once
-PATIENCE = 0.01  # seconds between two checks
-SLOW = 512  # bytes between two checks: with less (50 KB/s), a turn is lent
-MAX_LENT = 512  # downloads that stay connected without a turn: each has a descriptor
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
 
 
 class Turns:
@@ -58,11 +43,7 @@ class Turns:
         self._now = timer()
         self._held: dict[Turn, int] = {}  # with the bytes that each had at the last check
         self._lent: set[Turn] = set()
-<<<<<<< HEAD
         self._lent_of: Counter[Hashable] = Counter()  # by server
-=======
-        self._silent: Counter[Hashable] = Counter()  # lent turns by origin
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
         self._lines: deque[Line] = deque()  # those in which a download waits; the first is next
         self._looking: Turn | None = None
         self._ended = anyio.Event()
@@ -132,14 +113,8 @@ class Turns:
         """Take a turn back, for the next in line."""
         if self._held.pop(turn, None) is not None:
             turn.line.held -= 1
-<<<<<<< HEAD
         self._take_back(turn)
         self._serve()
-=======
-        self._recover(turn)
-        while self._lines and len(self._held) < self._limit:
-            self._grant(self._lines[0])
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
         if self._idling:
             ended, self._ended = self._ended, anyio.Event()
             ended.set()
@@ -175,31 +150,16 @@ class Turns:
         turn.called.set()
 
     def _hold(self, turn: "Turn") -> None:
-<<<<<<< HEAD
         self._take_back(turn)
-=======
-        self._recover(turn)
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
         self._held[turn] = turn.reservation.held
         turn.line.held += 1
         turn.since = self._now()
 
-<<<<<<< HEAD
     def _take_back(self, turn: "Turn") -> None:
         if turn.lent:
             turn.lent = False
             self._lent.remove(turn)
             self._lent_of[turn.server] -= 1
-=======
-    def _recover(self, turn: "Turn") -> None:
-        """Count a turn no longer as lent, if it was."""
-        if turn.lent:
-            turn.lent = False
-            self._lent.remove(turn)
-            self._silent[turn.origin] -= 1
-            if not self._silent[turn.origin]:
-                del self._silent[turn.origin]
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
 
     def _lend(self) -> None:
         """Lend the turns of slow downloads to lines that hold fewer."""
@@ -207,30 +167,17 @@ class Turns:
         for turn, before in list(self._held.items()):
             received = turn.reservation.held
             self._held[turn] = received
-<<<<<<< HEAD
             settled = turn.since + SETTLING / max(turn.line.held, self._lent_of[turn.server] + 1)
             if received - before >= SLOW or now < settled or len(self._lent) >= MAX_LENT:
                 continue
             borrower = self._next(turn.line.held)
             if borrower is not None:
-=======
-            line = next((line for line in self._lines if line.held < turn.line.held), None)
-            if line is None or received - before >= SLOW or len(self._lent) >= MAX_LENT:
-                continue
-            at_once = line.held == 0 < turn.line.held - 1 or self._silent.get(turn.origin, 0) >= SILENT
-            if turn.since <= settled or at_once:
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
                 del self._held[turn]
                 turn.line.held -= 1
                 turn.lent = True
                 self._lent.add(turn)
-<<<<<<< HEAD
                 self._lent_of[turn.server] += 1
                 self._grant(borrower)
-=======
-                self._silent[turn.origin] += 1
-                self._grant(line)
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
 
 
 class Line:
@@ -256,32 +203,19 @@ class Turn:
     Args:
         line: the stage's.
         reservation: tells how much the download has received.
-<<<<<<< HEAD
         server: who is asked for it; None if nobody is.
-=======
-        origin: of whom it asks.
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
 
     Attributes:
         lent: whether a download that was waiting has the turn now; `retake` it before going on.
         waits: whether it is in line.
     """
 
-<<<<<<< HEAD
     __slots__ = ("called", "lent", "line", "reservation", "server", "since", "waits")
 
     def __init__(self, line: Line, reservation: Reservation, server: Hashable = None) -> None:
         self.line = line
         self.reservation = reservation
         self.server = server
-=======
-    __slots__ = ("called", "lent", "line", "origin", "reservation", "since")
-
-    def __init__(self, line: Line, reservation: Reservation, origin: Hashable = None) -> None:
-        self.line = line
-        self.reservation = reservation
-        self.origin = origin
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
         self.lent = False
         self.waits = False
         self.since = 0.0

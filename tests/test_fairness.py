@@ -3,7 +3,7 @@
 import asyncio
 import logging
 import time
-from contextlib import AsyncExitStack, suppress
+from contextlib import suppress
 
 import anyio
 import anyio.lowlevel
@@ -147,7 +147,6 @@ async def test_who_is_called_to_check_and_gets_a_turn_first_calls_the_next_one()
             await anyio.sleep_forever()
 
 
-<<<<<<< HEAD
 async def test_a_turn_that_is_lent_before_its_download_has_run_is_not_lost(monkeypatch):
     """A loop that was held up sees a turn only when it counts as slow already; the download waited for ever."""
     monkeypatch.setattr(turns_module, "SETTLING", 0)
@@ -208,45 +207,6 @@ async def test_who_asks_a_silent_server_is_passed_over(monkeypatch):
                 assert len(silent) == 5
         group.cancel_scope.cancel()
     assert (turns.running, turns.waiting, turns._lent_of.total()) == (0, 0, 0)
-=======
-async def test_a_stage_with_several_turns_lends_one_at_once_to_a_stage_with_none(monkeypatch):
-    monkeypatch.setattr(turns_module, "SETTLING", 60)
-    turns = Turns(2)
-    line = Line(turns)
-    async with Turn(line, Reservation()), Turn(line, Reservation()):
-        with anyio.fail_after(5):
-            async with Turn(Line(turns), Reservation()):
-                assert (line.held, turns.running) == (1, 3)
-    assert (turns.running, turns.waiting) == (0, 0)
-
-
-async def test_the_only_turn_of_a_stage_is_not_lent_while_it_settles(monkeypatch):
-    monkeypatch.setattr(turns_module, "SETTLING", 60)
-    turns = Turns(1)
-    async with Turn(Line(turns), Reservation()) as first:
-        with anyio.move_on_after(10 * turns_module.PATIENCE) as scope:
-            async with Turn(Line(turns), Reservation()):
-                pass
-        assert scope.cancelled_caught
-        assert not first.lent
-
-
-async def test_downloads_from_a_silent_server_lend_their_turns_at_once(monkeypatch):
-    """Else 300 of them hold each turn for ten seconds in all, while 2,700 others wait."""
-    turns = Turns(1)
-    async with AsyncExitStack() as stack:
-        for _ in range(turns_module.SILENT + 1):  # each takes the turn of the one before
-            monkeypatch.setattr(turns_module, "SETTLING", 0)
-            await stack.enter_async_context(Turn(Line(turns), Reservation(), "silent"))
-        monkeypatch.setattr(turns_module, "SETTLING", 60)
-        with anyio.fail_after(5):
-            other = await stack.enter_async_context(Turn(Line(turns), Reservation(), "other"))
-        with anyio.move_on_after(10 * turns_module.PATIENCE) as scope:
-            await stack.enter_async_context(Turn(Line(turns), Reservation(), "other"))
-        assert scope.cancelled_caught, "its server has left no one without an answer"
-        assert not other.lent
-    assert (turns.running, turns.waiting, len(turns._silent)) == (0, 0, 0)
->>>>>>> afd9fe0 (A stage with several turns lends one at once to a stage with none, and downloads from a silent server lend theirs at once)
 
 
 async def test_a_download_that_receives_keeps_its_turn(monkeypatch):
