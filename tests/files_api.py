@@ -20,7 +20,7 @@ class FilesApi:
         delay: seconds before an upload is stored.
         delete_delay: seconds before a deletion is done.
         script: what happens to each request that is named so, in order: ``lose`` (do it, and drop the connection),
-            a status, or ``forget`` (the file is gone before).
+            a status, ``hang`` (do it late) or ``forget`` (the file is gone before).
     """
 
     def __init__(self):
@@ -149,7 +149,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
         identity = re.split("[/?]", self.path.partition("/files/")[2])[0]
         if self.fault("delete"):
             return
-        time.sleep(self.api.delete_delay)
+        time.sleep(0.5 if self.told == "hang" else self.api.delete_delay)
         with self.api.lock:
             if self.told == "forget":
                 self.api.files.pop(identity, None)

@@ -1,21 +1,24 @@
 """The neutral list: everything is in it or named with a reason, within the limits, the budgets and the time."""
 
+import asyncio
 import base64
 import functools
 import io
 import logging
 import random
+import re
 import struct
 import zlib
 from dataclasses import FrozenInstanceError, fields, replace
 
 import anyio
+import openai
 import PIL.Image
 import pytest
 from llm_stage import docx, failure, image, link, pdf, stage_of, staged_file
 from test_llm_blocks import PRESETS, listing, media, raw
 
-from staging import StageClosedError, StagedFile, llm
+from staging import AttachmentStage, StageClosedError, StagedFile, llm
 from staging._models import MB
 
 pytestmark = pytest.mark.usefixtures("shared_converters")
@@ -108,6 +111,20 @@ async def test_a_closed_stage_raises(tmp_path):
     for hand_off in (llm.parts, llm.gemini_parts):
         with pytest.raises(StageClosedError):
             await hand_off(stage)
+
+
+@pytest.mark.parametrize("hand_off", [llm.parts, llm.prompt, llm.anthropic_blocks, llm.gemini_parts, llm.uploaded])
+@pytest.mark.parametrize("stage", [None, (), "text", AttachmentStage], ids=repr)
+def test_what_is_no_stage_is_one_line(hand_off, stage):
+    """Such as its files, which are where a stage belongs at first sight."""
+    given = [openai.AsyncOpenAI(api_key="x")] if hand_off is llm.uploaded else []
+
+    async def call():
+        made = hand_off(stage, *given)
+        await made
+
+    with pytest.raises(TypeError, match=f"^stage must be an open AttachmentStage; this is {re.escape(repr(stage))}$"):
+        asyncio.run(call())
 
 
 # At every limit, and one over it

@@ -160,6 +160,18 @@ async def test_a_deletion_is_tried_again_and_what_is_gone_is_gone(provider, tmp_
             assert (api.files, scope.leftovers, ledgers(tmp_path)) == ({}, (), [])
 
 
+async def test_a_deletion_that_hangs_is_asked_for_again(tmp_path, monkeypatch):
+    """What the provider did meanwhile is no leftover."""
+    monkeypatch.setattr(_copies, "_ONE_REQUEST", 0.2)
+    with files_api() as (address, api):
+        async with client_of("openai", address) as client:
+            scope = llm.uploaded(a_stage(tmp_path), client)
+            async with scope:
+                api.script["delete"] = ["hang", "hang"]
+            assert (api.files, scope.leftovers, ledgers(tmp_path)) == ({}, (), [])
+            assert api.requests.count("delete") > 2
+
+
 @pytest.mark.parametrize("provider", PROVIDERS)
 async def test_a_copy_whose_answer_was_lost_is_found_and_deleted(provider, tmp_path, short):
     with files_api() as (address, api):

@@ -9,7 +9,7 @@ from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
 from typing import Literal, Protocol
 
 from staging._models import Outcome, StagedFile
-from staging._text import format_size
+from staging._text import format_size, one_line
 from staging._threads import in_thread
 
 
@@ -33,6 +33,12 @@ class Stage(Protocol):
         Raises `StageClosedError` outside the stage's scope.
         """
         ...
+
+
+def require_stage(stage: object) -> None:
+    """Raise `TypeError` for what is no stage, such as its files."""
+    if isinstance(stage, type) or not callable(getattr(stage, "context", None)):
+        raise TypeError(f"stage must be an open AttachmentStage; this is {one_line(repr(stage), limit=60)}")
 
 
 class UnreadableError(Exception):

@@ -21,7 +21,7 @@ from staging._models import Failure, Outcome, Skipped, StagedFile, require_numbe
 from staging._text import one_line
 from staging._threads import in_thread
 from staging.llm._budget import Count, TextBudget, text_budget
-from staging.llm._files import Stage, UnreadableError
+from staging.llm._files import Stage, UnreadableError, require_stage
 from staging.llm._media import TextInsteadError, load_media
 from staging.llm._process import converters
 from staging.llm._texts import Reading, fitted, read_texts
@@ -169,6 +169,7 @@ async def gather(stage: Stage, given: Given) -> Parts:
     Raises:
         StageClosedError: if the stage is not open.
     """
+    require_stage(stage)
     stage.context()  # raises when the stage is closed
     outcomes = dict(enumerate(stage.outcomes, 1))
     files, repeated = first_uses(outcomes)

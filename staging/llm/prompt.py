@@ -7,7 +7,7 @@ from staging._context import StrPath
 from staging._models import StagedFile
 from staging.llm._budget import Count
 from staging.llm._fences import not_shown
-from staging.llm._files import Stage
+from staging.llm._files import Stage, require_stage
 from staging.llm._values import TextPart
 from staging.llm.parts import NO_READERS, Readers, gather, given_of
 
@@ -51,6 +51,7 @@ async def prompt(
         TypeError: if a reader is something else than it should be.
     """
     given = given_of(None, max_chars, max_tokens, count, 0, readers, seconds)
+    require_stage(stage)
     options: dict[str, Any] = {"urls": urls, "path_map": path_map, **({} if paths else {"paths": False})}
     context = stage.context(**options)
     found = await gather(stage, given)

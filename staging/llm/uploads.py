@@ -29,7 +29,7 @@ from staging._text import one_line
 from staging._threads import in_thread, outlast
 from staging.llm._budget import Count
 from staging.llm._copies import AT_ONCE, Copy, delete_all, left_of, may_help, never_left, shown, tell
-from staging.llm._files import Stage, UnreadableError, error_code, staged
+from staging.llm._files import Stage, UnreadableError, error_code, require_stage, staged
 from staging.llm._files_api import FilesApi, Stored, files_api
 from staging.llm._ledger import Ledger, Orphan, orphans
 from staging.llm._values import MediaPart, Parts, TextPart, Unread
@@ -83,9 +83,11 @@ def uploaded(
             has that. Google keeps files for two days.
 
     Raises:
-        TypeError: if `client` is of another library, not async, or of a platform without a Files API.
+        TypeError: if `client` is of another library, not async, or of a platform without a Files API; or if `stage` is
+            none.
         ValueError: if `client` is closed, or a number is nonsense.
     """
+    require_stage(stage)
     api = files_api(client)
     if limits is None:
         limits = replace(api.limits, max_file_bytes=_UNBOUNDED)
