@@ -217,6 +217,16 @@ def test_a_long_banner_is_given_in_parts_that_lose_no_column(tmp_path):
     assert all(after[0] <= before[1] for before, after in itertools.pairwise(ends))
 
 
+@pytest.mark.parametrize(("most", "parted"), [(100, True), (8, False)])
+async def test_one_long_picture_among_others_is_parted_if_the_request_has_room(most, parted, tmp_path):
+    names = [(f"{at}.png", image("PNG", (20 + at, 20))) for at in range(6)]
+    stage = stage_of(tmp_path, *names, ("chat.png", encoded(chat(720, 4000), "PNG")))
+    found = await llm.parts(stage, limits=replace(llm.ANTHROPIC, max_images=most))
+    pieces = [part for part in found if part.name == "chat.png" and isinstance(part, llm.ImagePart)]
+    assert (len(pieces) > 1) == parted
+    assert len(list(found)) <= most
+
+
 def test_no_parts_where_none_are_wanted_or_nothing_could_be_read(tmp_path):
     file = staged_file(tmp_path, "chat.png", encoded(chat(720, 4000), "PNG"))
     assert len(shown(file, replace(WANTED, tile=False))) == 1

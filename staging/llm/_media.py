@@ -20,7 +20,7 @@ from staging.llm._budget import fair_shares
 from staging.llm._converter.output import NEEDS_PDF, REASONS
 from staging.llm._converter.sizes import MAX_PARTS
 from staging.llm._files import UnreadableError, reading
-from staging.llm._images import image_facts
+from staging.llm._images import ImageFacts, image_facts
 from staging.llm._pictures import Picture, Wanted, pages_of, pdf_facts, picture_of, unlocked
 from staging.llm._values import AudioPart, DocumentPart, ImagePart, MediaPart, VideoPart
 from staging.llm.limits import PDF, ProviderLimits
@@ -54,6 +54,7 @@ class Plan:
         pages: of a PDF, if they could be counted.
         shown: of them, as pictures.
         locked: whether a PDF is encrypted, though it opens without a password.
+        facts: of a picture, where its header tells them.
     """
 
     number: int
@@ -63,6 +64,7 @@ class Plan:
     pages: int = 0
     shown: int = 0
     locked: bool = False
+    facts: ImageFacts | None = None
 
     @property
     def images(self) -> int:
@@ -93,7 +95,7 @@ async def load_media(
     plans = {number: plans[number] for number in files if number in plans}
     _leave_out(plans, found, limits)
     wanted = _wanted(limits, sum(plan.images for plan in plans.values()))  # pages count, what is left out does not
-    plans = {number: replace(plan, wanted=plan.wanted and wanted) for number, plan in plans.items()}
+    plans = _parted({number: replace(plan, wanted=plan.wanted and wanted) for number, plan in plans.items()}, limits)
     await _load_all(plans, found, min(budget, limits.max_request_bytes), on_disk=on_disk)
 
 
@@ -117,7 +119,7 @@ def _wanted(limits: ProviderLimits, images: int) -> Wanted:
     return Wanted(
         types=limits.image_types, max_bytes=limits.max_image_bytes, side=limits.image_side,
         max_side=limits.side_of(images), patch=_PATCH, max_patches=limits.max_image_patches or 0,
-        tile=images * MAX_PARTS <= min(limits.max_images, limits.many_images), motion=limits.moving_gif,
+        motion=limits.moving_gif,
     )  # fmt: skip
 
 
@@ -157,8 +159,8 @@ def _picture_plan(number: int, file: StagedFile, wanted: Wanted) -> Plan:
     with reading(file) as handle:
         facts = image_facts(handle, file.media_type)
     if file.media_type not in wanted.types or facts is None or not wanted.sees(facts.width, facts.height):
-        return Plan(number, file, min(_CONVERTED_BYTES, wanted.max_bytes), wanted)
-    return Plan(number, file, min(max(2 * file.size, _SMALL), wanted.max_bytes), wanted)
+        return Plan(number, file, min(_CONVERTED_BYTES, wanted.max_bytes), wanted, facts=facts)
+    return Plan(number, file, min(max(2 * file.size, _SMALL), wanted.max_bytes), wanted, facts=facts)
 
 
 def _leave_out(plans: dict[int, Plan], found: Found, limits: ProviderLimits) -> None:
@@ -179,6 +181,20 @@ def _leave_out(plans: dict[int, Plan], found: Found, limits: ProviderLimits) -> 
             images, pages = images + kept.images, pages + kept.pages * (not kept.shown)
             continue
         del plans[number]
+
+
+def _parted(plans: dict[int, Plan], limits: ProviderLimits) -> dict[int, Plan]:
+    """Let long pictures be parted, those of few parts first, while the request has room for so many pictures."""
+    room = min(limits.max_images, limits.many_images) - sum(plan.images for plan in plans.values())
+    more: dict[int, int] = {}
+    for number, plan in plans.items():
+        if plan.wanted is not None and not plan.shown:
+            more[number] = (plan.wanted.parts_of(plan.facts.width, plan.facts.height) if plan.facts else MAX_PARTS) - 1
+    for number in sorted(more, key=lambda number: more[number]):
+        plan, fits = plans[number], more[number] <= room
+        plans[number] = replace(plan, wanted=plan.wanted and replace(plan.wanted, tile=fits))
+        room -= more[number] * fits
+    return plans
 
 
 # What is loaded

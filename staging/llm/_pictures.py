@@ -12,6 +12,7 @@ from staging._models import StagedFile
 from staging._text import one_line
 from staging._threads import in_thread
 from staging.llm._converter.output import NEEDS_HEIF, NEEDS_IMAGES, REASONS
+from staging.llm._converter.sizes import Bounds, parts
 from staging.llm._files import UnreadableError, staged
 from staging.llm._frames import BROKE
 from staging.llm._images import image_facts
@@ -62,6 +63,11 @@ class Wanted:
             and width * height <= (self.max_pixels or width * height)
             and patches <= (self.max_patches or patches)
         )
+
+    def parts_of(self, width: int, height: int) -> int:
+        """Return into how many parts a picture of this size is parted."""
+        bounds = Bounds(min(self.side, self.max_side), self.max_pixels, self.patch, self.max_patches)
+        return len(parts((width, height), bounds))
 
 
 @dataclass(frozen=True, slots=True)
