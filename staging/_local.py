@@ -220,19 +220,13 @@ def _size_of(path: str) -> int:
 def _reading(reader: Any) -> tuple[Callable[..., Any], bool]:
     """Return how to read, and whether it takes a size."""
     read, pieces = reader.read, getattr(reader, "read_chunk", None)  # the latter: parts of a request in aiohttp
-    if _takes_size(read):
-        return read, True
-    return (pieces, True) if callable(pieces) else (read, False)
-
-
-def _takes_size(read: Callable[..., Any]) -> bool:
     try:
         inspect.signature(read).bind(1)
     except TypeError:
-        return False
+        return (pieces, True) if callable(pieces) else (read, False)
     except ValueError:  # some built-in functions have no signature
-        return True
-    return True
+        return read, True
+    return read, True
 
 
 async def _called(read: Callable[..., Any], size: tuple[int, ...]) -> object:
