@@ -42,7 +42,7 @@ class Clock:
         self._waits_for_disk = False
         self.wind()
 
-    def wind(self) -> anyio.CancelScope:
+    def wind(self) -> "anyio.CancelScope":
         """Make the clock ready for use, and return its scope."""
         self.error: StagingError | None = None
         self.scope = anyio.CancelScope()

@@ -17,7 +17,6 @@ Going to a thread and back costs more than writing a small file. `DiskQueue` the
 of 16 KB cost 240 us of CPU each, and 490 to 540 with a trip for each file.
 """
 
-import asyncio
 import contextlib
 import contextvars
 import copy
@@ -28,11 +27,14 @@ import sys
 import threading
 from collections import deque
 from collections.abc import Awaitable, Callable
-from typing import Any, TypeVar, cast
+from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
 
 from staging._errors import WorkspaceError
+
+if TYPE_CHECKING:
+    import asyncio
 
 _LINGER = 0.02  # seconds for which an idle thread waits for its next job
 _AGAIN = 3  # times that an ending is begun again when a loop that shuts down cancels every task, the ending's too
@@ -94,9 +96,16 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_threads.__init__)  # type: ignore[misc]  # a child has none of its parent's threads
 
 
-def _on_trio() -> bool:
+def loop_of_asyncio() -> "asyncio.AbstractEventLoop | None":
+    """Return the event loop that runs here, or None on trio.
+
+    asyncio is not imported for it: that would be a fifth of `import staging`, and where it runs it is there.
+    """
     trio = sys.modules.get("trio")
-    return trio is not None and trio.lowlevel.in_trio_run()
+    if trio is not None and trio.lowlevel.in_trio_run():
+        return None
+    loop: asyncio.AbstractEventLoop = sys.modules["asyncio"].get_running_loop()
+    return loop
 
 
 def waker() -> Callable[[Callable[[], object]], object]:
@@ -104,18 +113,18 @@ def waker() -> Callable[[Callable[[], object]], object]:
 
     It may be called from any thread. It raises `RuntimeError` when the loop has ended.
     """
-    if _on_trio():
-        run: Callable[[Callable[[], object]], object] = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
-        return run
-    return asyncio.get_running_loop().call_soon_threadsafe
+    if (loop := loop_of_asyncio()) is not None:
+        return loop.call_soon_threadsafe
+    run: Callable[[Callable[[], object]], object] = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
+    return run
 
 
 def _soon(function: Callable[..., object], *args: Any) -> None:
     """Call a function in the next round of this event loop."""
-    if _on_trio():
-        sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon(function, *args)
+    if (loop := loop_of_asyncio()) is not None:
+        loop.call_soon(function, *args)
     else:
-        asyncio.get_running_loop().call_soon(function, *args)
+        sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon(function, *args)
 
 
 def timer() -> Callable[[], float]:
@@ -123,10 +132,10 @@ def timer() -> Callable[[], float]:
 
     `anyio.current_time` asks at each call which loop it is, which takes ten times as long.
     """
-    if _on_trio():
-        now: Callable[[], float] = sys.modules["trio"].current_time
-        return now
-    return asyncio.get_running_loop().time
+    if (loop := loop_of_asyncio()) is not None:
+        return loop.time
+    now: Callable[[], float] = sys.modules["trio"].current_time
+    return now
 
 
 class _Job:
@@ -232,16 +241,19 @@ async def outlast(function: Callable[..., Awaitable[T]], *args: Any, seconds: fl
         args: its arguments.
         seconds: after so long it is cancelled, and None is returned.
     """
-    if _on_trio():
-        with anyio.move_on_after(seconds, shield=True):
-            return await function(*args)
-        return None
-    return await _outlast_on_asyncio(function, args, seconds)
+    if (loop := loop_of_asyncio()) is not None:
+        return await _outlast_on_asyncio(loop, function, args, loop.time() + seconds)
+    with anyio.move_on_after(seconds, shield=True):
+        return await function(*args)
+    return None
 
 
-async def _outlast_on_asyncio(function: Callable[..., Awaitable[T]], args: tuple[Any, ...], seconds: float) -> T | None:
-    loop = asyncio.get_running_loop()
-    end, cancelled = loop.time() + seconds, None
+async def _outlast_on_asyncio(
+    loop: "asyncio.AbstractEventLoop", function: Callable[..., Awaitable[T]], args: tuple[Any, ...], end: float
+) -> T | None:
+    import asyncio  # noqa: PLC0415  # as in `loop_of_asyncio`
+
+    cancelled: asyncio.CancelledError | None = None
     task: asyncio.Task[T] | None = None
     with anyio.CancelScope(shield=True):  # a cancelled scope of anyio would raise at each await, again and again
         for _ in range(_AGAIN):
@@ -267,12 +279,14 @@ async def _awaited(function: Callable[..., Awaitable[T]], args: tuple[Any, ...])
 
 
 async def _wait(
-    task: "asyncio.Task[Any]", end: float, cancelled: asyncio.CancelledError | None
-) -> asyncio.CancelledError | None:
+    task: "asyncio.Task[Any]", end: float, cancelled: "asyncio.CancelledError | None"
+) -> "asyncio.CancelledError | None":
     """Wait for `task`, and return the last cancellation of the caller.
 
     The wait ends when the task is done or the time is over.
     """
+    import asyncio  # noqa: PLC0415  # as in `loop_of_asyncio`
+
     loop = asyncio.get_running_loop()
     while not task.done() and (left := end - loop.time()) > 0:
         try:

@@ -9,12 +9,13 @@ It is as strict as the RFC, and ends a body whose framing outweighs its data.
 
 import re
 from collections.abc import Callable, Mapping
-from typing import Final, NamedTuple
+from typing import TYPE_CHECKING, Final, NamedTuple
 
-import h11
-
-from staging._errors import DownloadError
+from staging._errors import DownloadError, WorkspaceError
 from staging._net.urls import Origin, Target
+
+if TYPE_CHECKING:
+    import h11
 
 MAX_HEAD: Final = 32_768  # bytes of a response head, of a chunk's first line or of trailers; a larger one is refused
 MAX_INFORMATIONAL: Final = 8  # 1xx responses before the real one (RFC 9110 section 15.2); more are refused
@@ -65,6 +66,20 @@ class Request(NamedTuple):
 
     def __repr__(self) -> str:  # the fields may hold a token
         return f"<Request {self.target!r}>"
+
+
+def load_h11() -> None:
+    """Load the library that reads unusual heads, when there are descriptors to be had.
+
+    It is a tenth of `import staging`. When the first unusual head comes, the process may be full.
+
+    Raises:
+        WorkspaceError: ``storage``, if the process is full already.
+    """
+    try:
+        import h11  # noqa: F401, PLC0415  # see above
+    except (ImportError, OSError) as error:
+        raise WorkspaceError("storage", "no further file can be opened just now", retryable=True) from error
 
 
 def request_bytes(request: Request) -> bytes:
@@ -173,6 +188,8 @@ class HeadReader:
         """Return the head as h11 reads it, or None for an informational one."""
         if not _STATUS_LINE.match(head):
             raise self._fault("the status line is malformed")
+        import h11  # noqa: PLC0415  # `load_h11` has loaded it
+
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         http.send(h11.Request(method="GET", target="/", headers=[("Host", "-")]))  # to put it where we are
         http.send(h11.EndOfMessage())
@@ -190,7 +207,7 @@ class HeadReader:
             raise self._fault("the final response never came")
         return None
 
-    def _judged(self, head: h11.Response) -> Head:
+    def _judged(self, head: "h11.Response") -> Head:
         """Return h11's head as ours."""
         if head.http_version not in {b"1.0", b"1.1"}:
             raise self._fault("it answered in another version than HTTP/1.1")

@@ -6,12 +6,17 @@ loop reports bytes twice while nothing waits for them: a response that waits for
 turning.
 """
 
-import asyncio
 import socket
 import sys
 from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import anyio
+
+from staging._threads import loop_of_asyncio
+
+if TYPE_CHECKING:
+    import asyncio
 
 
 class Readiness:
@@ -26,10 +31,7 @@ class Readiness:
     def __init__(self, sock: socket.socket) -> None:
         self._sock = sock
         self._fd = sock.fileno()
-        self._loop: asyncio.AbstractEventLoop | None = None  # none on trio, which has a way of its own
-        trio = sys.modules.get("trio")
-        if trio is None or not trio.lowlevel.in_trio_run():
-            self._loop = asyncio.get_running_loop()
+        self._loop = loop_of_asyncio()  # trio has a way of its own
         self._waiter: asyncio.Future[None] | None = None
         self._fetch: Callable[[], object] = bool
         self._registered = False
@@ -87,8 +89,7 @@ class Readiness:
     def close(self) -> None:
         """Close the socket at once, or in its own event loop if that runs in another thread."""
         loop = self._loop
-        elsewhere = loop is not None and loop.is_running() and asyncio._get_running_loop() is not loop  # noqa: SLF001
-        if loop is not None and self._registered and elsewhere:
+        if loop is not None and self._registered and loop.is_running() and not _runs_here(loop):
             loop.call_soon_threadsafe(self._close)  # its number must not be used again before it is taken out
         else:
             self._close()
@@ -96,3 +97,10 @@ class Readiness:
     def _close(self) -> None:
         self._leave()
         self._sock.close()
+
+
+def _runs_here(loop: "asyncio.AbstractEventLoop") -> bool:
+    try:
+        return sys.modules["asyncio"].get_running_loop() is loop
+    except RuntimeError:  # none runs in this thread
+        return False
