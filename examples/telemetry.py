@@ -22,11 +22,17 @@ from collections.abc import Callable
 from typing import Any
 
 import anyio
-from opentelemetry import metrics, trace
-from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
 
 from staging import Event, Finished, Removed, StagedFile, StagingArea, Started
 from staging.testing import FakeCDN
+
+try:
+    from opentelemetry import metrics, trace
+    from opentelemetry.sdk.trace import TracerProvider
+    from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor
+    from prometheus_client import REGISTRY, CollectorRegistry, Gauge, generate_latest
+except ImportError:
+    sys.exit("telemetry: an SDK is missing: pip install opentelemetry-sdk prometheus-client")
 
 GAUGES = ("stages_open", "downloads_running", "downloads_waiting", "bytes_held", "leftovers")
 
@@ -89,9 +95,6 @@ class Json(logging.Formatter):
 
 async def main() -> None:
     """Stage three files, and print the logs, the spans and the gauges."""
-    from opentelemetry.sdk.trace import TracerProvider  # noqa: PLC0415  # a bot's own start-up has these
-    from opentelemetry.sdk.trace.export import ConsoleSpanExporter, SimpleSpanProcessor  # noqa: PLC0415
-
     console = ConsoleSpanExporter(formatter=lambda span: f"span {span.name}: {dict(span.attributes or {})}\n")
     tracers = TracerProvider()
     tracers.add_span_processor(SimpleSpanProcessor(console))

@@ -32,7 +32,7 @@ NO_PROXY_HERE = dict.fromkeys(("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_p
 STRANGE = "https://not-admitted.example/a.png"
 MODULES = {
     "anthropic_vision": "anthropic", "openai_files": "openai", "discord_bot": "discord", "trio_batch": "trio",
-    "gemini_voice": "google.genai", "conversation": "anthropic",
+    "gemini_voice": "google.genai", "conversation": "anthropic", "telemetry": "prometheus_client",
 }  # fmt: skip
 
 
