@@ -5,6 +5,7 @@ import base64
 import functools
 import io
 import logging
+import pickle
 import random
 import re
 import struct
@@ -96,6 +97,22 @@ async def test_the_values_are_frozen_and_tell_little_in_a_repr(tmp_path):
         found[0].name = "x"
     assert "data" not in repr(found[0])
     assert (len(found), found[:1], repr(found)) == (1, (found[0],), "<Parts: 1 parts, 1 unread>")
+
+
+@pytest.mark.parametrize("name", llm.__all__)
+def test_a_public_value_goes_through_pickle_by_its_public_name(name):
+    value = getattr(llm, name)
+    assert pickle.loads(pickle.dumps(value)) == value
+    assert b"staging.llm._" not in pickle.dumps(value)
+
+
+async def test_the_list_goes_through_pickle(tmp_path):
+    """To another process, say, which has the provider's client."""
+    found = await llm.parts(everything(tmp_path), limits=llm.GEMINI)
+    again = pickle.loads(pickle.dumps(found))
+    assert [*again] == [*found]
+    assert (again.unread[:-2], again.notice()) == (found.unread[:-2], found.notice())
+    assert await llm.gemini_parts(again) == await llm.gemini_parts(found)
 
 
 async def test_the_same_files_give_the_same_list(tmp_path):
