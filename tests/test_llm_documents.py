@@ -5,6 +5,7 @@
 import datetime as dt
 import io
 import re
+import struct
 
 import pytest
 from llm_stage import docx, stage_of, xlsx, zipped
@@ -247,6 +248,81 @@ def test_a_workbook_is_what_its_program_shows(what):
     fill, lines = BOOKS[what]
     found = reading("xlsx", book(fill))
     assert [line for line in lines if line not in found.text] == [], found.text
+
+
+def wide(text: str) -> bytes:
+    return struct.pack("<I", len(text)) + text.encode("utf-16-le")
+
+
+def records(*found: tuple[int, bytes]) -> bytes:
+    """Return the records of a binary part, kinds and sizes in bytes of seven bits."""
+
+    def number(value: int) -> bytes:
+        return bytes([value & 0x7F | 0x80, value >> 7]) if value > 0x7F else bytes([value])
+
+    return b"".join(number(kind) + number(len(data)) + data for kind, data in found)
+
+
+def cell(kind: int, at: int, data: bytes, style: int = 0) -> tuple[int, bytes]:
+    return kind, struct.pack("<II", at, style) + data
+
+
+def row(at: int, *, hidden: bool = False) -> tuple[int, bytes]:
+    return 0, struct.pack("<IIHBB", at, 0, 300, 0, 0x10 * hidden) + bytes(5)
+
+
+def binary_book(sheet: bytes, **parts: bytes) -> bytes:
+    kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
+
+    def relations(*found: tuple[str, str, str]) -> str:
+        rows = (f'<Relationship Id="{name}" Type="{kind}{what}" Target="{target}"/>' for name, what, target in found)
+        return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{"".join(rows)}</Relationships>'
+
+    formats = (44, struct.pack("<H", 164) + wide('#,##0.00\\ "€"')), (617, bytes(4))
+    used = (0, 10, 14, 164)
+    styles = records(*formats, *((47, struct.pack("<HH", 0, number) + bytes(12)) for number in used), (618, b""))
+    sheets = (
+        (156, struct.pack("<II", state, state + 1) + wide(f"r{state}") + wide(name))
+        for state, name in enumerate(["Data", "Secret"])
+    )
+    return zipped({
+        "xl/workbook.bin": records((153, bytes(12)), *sheets),
+        "xl/_rels/workbook.bin.rels": relations(
+            ("r0", "worksheet", "worksheets/sheet1.bin"), ("r1", "worksheet", "worksheets/sheet2.bin"),
+            ("r2", "styles", "styles.bin"), ("r3", "sharedStrings", "sharedStrings.bin"),
+        ),
+        "xl/worksheets/sheet1.bin": sheet,
+        "xl/worksheets/_rels/sheet1.bin.rels": relations(("c", "comments", "../comments1.bin")),
+        "xl/worksheets/sheet2.bin": records(row(0), cell(6, 0, wide("x"))),
+        "xl/comments1.bin": records((635, struct.pack("<5I", 0, 2, 2, 1, 1) + bytes(16)), (637, b"\0" + wide("estimate"))),
+        "xl/styles.bin": styles,
+        "xl/sharedStrings.bin": records((19, b"\0" + wide("Größe")), (19, b"\0" + wide("second"))),
+    })  # fmt: skip
+
+
+def test_a_binary_workbook_is_what_its_program_shows():
+    real = struct.Struct("<d").pack
+    sheet = records(
+        (60, struct.pack("<IIIIB", 3, 3, 0, 0, 1) + b"\0"),
+        row(0), cell(7, 0, struct.pack("<I", 0)), cell(5, 1, real(0.195), 1), cell(5, 2, real(46082), 2),
+        row(2, hidden=True), cell(2, 1, struct.pack("<i", 123450 << 2 | 3), 3), cell(9, 2, real(-2.5) + bytes(8)),
+        row(6), cell(4, 0, b"\1"), cell(3, 1, b"\x2a"), cell(8, 3, wide("from a formula") + bytes(8)),
+        cell(2, 4, struct.pack("<i", struct.unpack("<i", real(1.5)[4:])[0])),
+        (176, struct.pack("<4I", 0, 0, 0, 2)),
+    )  # fmt: skip
+    found = reading("binary_sheets", binary_book(sheet))
+    assert found.remarks == "2 sheets; 1 hidden sheet"
+    assert found.text.splitlines()[2:] == [
+        "[sheet 'Data']", ",A,B,C,D,E,F,G,H", "1,Größe,19.50%,2026-03-01", '3,,"1,234.50 €",-2.5',
+        "7,TRUE,#N/A,,from a formula,1.5", "[hidden rows: 3]", "[hidden columns: D]", "[merged: A1:C1]",
+        "[comment B3: estimate]", "", "[sheet 'Secret' (hidden)]", ",A,B,C,D,E,F,G,H", "1,x",
+    ]  # fmt: skip
+
+
+@pytest.mark.parametrize("sheet", [b"\0\x05abc", records((0, b"")), records(cell(5, 0, b"\1")), b"\xff" * 3000])
+def test_a_damaged_binary_workbook_breaks_nothing(sheet):
+    found = reading("binary_sheets", binary_book(sheet))
+    assert found.refusal or "[sheet 'Secret' (hidden)]" in found.text
 
 
 def test_every_sheet_has_its_share(monkeypatch):

@@ -80,7 +80,7 @@ _READERS = _table(
     (_OPEN, [_ODF + kind + suffix for kind in ("text", "presentation", "graphics") for suffix in ("", "-template")]),
     (_OPEN, [_ODF + "text-master", _ODF + "text-web"]),
     (Reader("odf", _SHEETS.remark, language="csv"), [_ODF + "spreadsheet", _ODF + "spreadsheet-template"]),
-    (Reader("binary_sheets", _SHEETS.remark, "python_calamine", language="csv"), [XLSB]),
+    (Reader("binary_sheets", _SHEETS.remark, language="csv"), [XLSB]),
     (Reader("old_sheets", _SHEETS.remark, "xlrd", language="csv"), [XLS]),
     (Reader("old_word", _WORD.remark, "olefile"), [DOC]),
     (Reader("old_slides", _SLIDES.remark, "olefile"), [PPT]),

@@ -1,9 +1,5 @@
-"""Read workbooks in older formats.
+"""Read workbooks of Excel 97 to 2003 (xls) by xlrd, which knows formats and notes."""
 
-An xls is read by xlrd, which knows formats and notes. An xlsb is read by calamine.
-"""
-
-import datetime as dt
 import importlib
 import io
 from collections.abc import Iterator
@@ -79,37 +75,3 @@ def _told(sheet: Any) -> Iterator[str]:
             yield f"[link {column(link.fcolx + 1)}{link.frowx + 1}: {markdown.one_line(target)}]"
     for top, bottom, left, right in getattr(sheet, "merged_cells", [])[:_MAX_TOLD]:
         yield f"[merged: {column(left + 1)}{top + 1}:{column(right)}{bottom}]"
-
-
-def read_binary(source: IO[bytes], out: Output) -> None:
-    """Write an xlsb."""
-    calamine = importlib.import_module("python_calamine")
-    try:
-        book = calamine.CalamineWorkbook.from_filelike(io.BytesIO(source.read()))
-    except calamine.PasswordError:
-        out.refuse(ENCRYPTED)
-    except calamine.CalamineError:
-        out.refuse(BROKEN)
-    metadata = book.sheets_metadata
-    titles = [Title(sheet.name, "Visible" not in str(sheet.visible)) for sheet in metadata]
-    writer = SheetWriter(out, titles)
-    for title in titles:
-        try:
-            sheet = book.get_sheet_by_name(title.name)
-        except calamine.CalamineError:
-            writer.remark(f"[sheet {title}: it has no cells]")
-            continue
-        first, left = sheet.start or (0, 0)
-        rows = ((n, [""] * left + [_plain(v) for v in row]) for n, row in enumerate(sheet.iter_rows(), first + 1))
-        writer.sheet(title, ((number, cells) for number, cells in rows if any(cells)))
-        writer.remark("")
-
-
-def _plain(value: Any) -> str:
-    if isinstance(value, bool):
-        return "TRUE" if value else "FALSE"
-    if isinstance(value, dt.datetime) and value.time() == dt.time():
-        return value.date().isoformat()
-    if isinstance(value, float):
-        return formats.general(value)
-    return str(value)

@@ -5,6 +5,7 @@ A row begins with its number, and columns have their letters.
 
 import csv
 import io
+from array import array
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -12,6 +13,7 @@ from staging.llm._converter import markdown
 from staging.llm._converter.output import MAX_CHARS, Output
 
 WIDE_GAP = 12  # empty cells, above which a cell tells its own place
+_MAX_STRINGS = 48 * 1_048_576  # bytes
 _LIST = 100  # sheets that are named in front, and runs of hidden rows
 
 
@@ -23,6 +25,27 @@ class Title(NamedTuple):
 
     def __str__(self) -> str:
         return f"{markdown.one_line(self.name)!r}{' (hidden)' if self.hidden else ''}"
+
+
+class Strings:
+    """Holds the strings that cells share, packed.
+
+    Half a million strings as objects would take 50 MB more.
+    """
+
+    def __init__(self) -> None:
+        self._packed = bytearray()
+        self._ends = array("Q", [0])
+
+    def add(self, text: str) -> None:
+        """Add the next string."""
+        if len(self._packed) < _MAX_STRINGS:
+            self._packed += text.encode("utf-8", "replace")
+        self._ends.append(len(self._packed))
+
+    def __getitem__(self, index: int) -> str:
+        start, end = self._ends[index : index + 2] if index + 1 < len(self._ends) else (0, 0)
+        return self._packed[start:end].decode("utf-8", "replace")
 
 
 class SheetWriter:

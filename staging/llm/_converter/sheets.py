@@ -7,7 +7,6 @@ times its size). Comments, number formats, hidden sheets and formulas without a 
 themselves.
 """
 
-from array import array
 from collections.abc import Iterator
 from typing import IO
 from xml.etree.ElementTree import Element  # made by `package`
@@ -15,10 +14,9 @@ from xml.etree.ElementTree import Element  # made by `package`
 from staging.llm._converter import drawing, formats, markdown
 from staging.llm._converter.output import BROKEN, Output
 from staging.llm._converter.package import Package, Relation, attribute, relation_id
-from staging.llm._converter.rows import SheetWriter, Title, column, column_number
+from staging.llm._converter.rows import SheetWriter, Strings, Title, column, column_number
 
 MAX_TOLD = 500  # comments, links or merged areas that are listed of one sheet
-MAX_STRINGS = 48 * 1_048_576  # bytes of shared strings
 _BESIDE = {"s:cols", "s:mergeCells", "s:hyperlinks"}
 
 
@@ -40,7 +38,9 @@ class _Workbook:
         self._sheets = list(root.iter("s:sheet"))
         self._since_1904 = any(attribute(p, "date1904") in {"1", "true"} for p in root.iter("s:workbookPr"))
         self._formats = _number_formats(package.xml(self._part("styles", "xl/styles.xml")))
-        self._strings = _Strings(package, self._part("sharedStrings", "xl/sharedStrings.xml"))
+        self._strings = Strings()
+        for _, element in package.units(self._part("sharedStrings", "xl/sharedStrings.xml"), {"s:si"}):
+            self._strings.add(_string(element))
 
     def _part(self, kind: str, usual: str) -> str:
         return next((r.target for r in self._relations.values() if r.kind == kind), usual)
@@ -99,7 +99,7 @@ class _Workbook:
         if value is None or (value == "" and formula):
             return f"={formula}" if formula else ""
         if kind == "s":
-            return self._strings[value]
+            return self._strings[int(value)] if value.isdecimal() else ""
         if kind == "b":
             return "TRUE" if value == "1" else "FALSE"
         if kind != "n":
@@ -164,30 +164,6 @@ class _Workbook:
                 alts = [drawing.alt_text(p) for p in element.iter() if p.tag.rpartition(":")[2] == "cNvPr"]
                 yield markdown.picture(next(filter(None, alts), "picture"))
         yield from drawing.graphics(self._package, self._package.relations(relation.target), root)
-
-
-class _Strings:
-    """Holds the shared strings, packed.
-
-    Half a million strings as objects would take 50 MB more.
-    """
-
-    def __init__(self, package: Package, part: str) -> None:
-        self._packed = bytearray()
-        self._ends = array("Q")
-        if part not in package:
-            return
-        for _, element in package.units(part, {"s:si"}):
-            if len(self._packed) < MAX_STRINGS:
-                self._packed += _string(element).encode("utf-8", "replace")
-            self._ends.append(len(self._packed))
-
-    def __getitem__(self, index: str) -> str:
-        if not index.isdecimal() or int(index) >= len(self._ends):
-            return ""
-        at = int(index)
-        start = self._ends[at - 1] if at else 0
-        return self._packed[start : self._ends[at]].decode("utf-8", "replace")
 
 
 def _string(element: Element) -> str:

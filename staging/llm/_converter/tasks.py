@@ -41,7 +41,7 @@ TASKS: Mapping[str, Task] = {
     "encoding": Task(module="detection", reader="tell_encoding", libraries=("charset_normalizer",), memory=80 * MB),
     "docx": Task(module="word", libraries=(_ZIP, *_PAGES), memory=80 * MB),
     "xlsx": Task(module="sheets", libraries=(_ZIP,), memory=80 * MB),
-    "binary_sheets": Task(module="old_sheets", reader="read_binary", libraries=("python_calamine",), memory=80 * MB),
+    "binary_sheets": Task(module="binary_sheets", libraries=(_ZIP,), memory=80 * MB),
     "old_sheets": Task(module="old_sheets", libraries=("xlrd",), memory=80 * MB),
     "pptx": Task(module="slides", libraries=(_ZIP,), memory=80 * MB),
     "odf": Task(module="odf", libraries=(_ZIP,), memory=80 * MB),
