@@ -6,6 +6,7 @@ import datetime as dt
 import io
 import re
 import struct
+from pathlib import Path
 
 import pytest
 from llm_stage import docx, stage_of, xlsx, zipped
@@ -248,6 +249,20 @@ def test_a_workbook_is_what_its_program_shows(what):
     fill, lines = BOOKS[what]
     found = reading("xlsx", book(fill))
     assert [line for line in lines if line not in found.text] == [], found.text
+
+
+OLD_BOOK = Path(__file__).parent / "files" / "workbook.xls"  # as LibreOffice writes it
+
+
+def test_an_old_workbook_is_what_its_program_shows():
+    found = reading("old_sheets", OLD_BOOK.read_bytes())
+    assert found.remarks == "2 sheets; 1 hidden sheet"
+    assert found.text.splitlines()[2:] == [
+        "[sheet 'Data']", ",A,B,C,D,E,F,G,H", "1,merged title", "2,25.6%,2024-02-29,#N/A", "3,site", "4,hiddenrow",
+        '5,,TRUE,"1,234,567.89 €",0.256', "6,noted", "7,13:45:00,30:00:00", "8,(5),0.333333333333333",
+        "[hidden rows: 4]", "[hidden columns: C]", "[comment A6: check this]", "[link A3: https://example.com/x]",
+        "[merged: A1:C1]", "", "[sheet 'Secret' (hidden)]", ",A,B,C,D,E,F,G,H", "1,x",
+    ]  # fmt: skip
 
 
 def wide(text: str) -> bytes:
