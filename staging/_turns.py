@@ -9,8 +9,8 @@ to nothing since the last check lends its turn to a line that holds fewer. It st
 when its bytes come. A line never borrows from itself: a stage has no more downloads under way than its own limit says.
 
 A download has some time to be answered before its turn is lent. The more turns its line holds, and the more downloads
-of its server have lent theirs already, the shorter that time is. When a server has made many lend their turns, those
-that want something from it wait, and are passed over.
+of its server have lent theirs already, the shorter that time is. A line whose downloads have lent their turns gets no
+new ones until some of those go on or end: it is passed over, so that no stage takes all that may stay connected.
 """
 
 import math
@@ -28,7 +28,7 @@ SETTLING = 0.25  # seconds that a download keeps its turn if it is alone: to con
 PATIENCE = 0.01  # seconds between two checks
 SLOW = 512  # bytes between two checks: with less (50 KB/s), a turn is lent
 MAX_LENT = 256  # downloads that stay connected without a turn: each has a descriptor
-MAX_LENT_OF_SERVER = 64  # of one server, so that there are some for the others
+MAX_LENT_OF_LINE = 2  # with more, a line gets no new turns
 
 
 class Turns:
@@ -131,7 +131,7 @@ class Turns:
         for line in self._lines:
             if line.held < most:
                 for turn in line.waiting:
-                    if turn.lent or self._lent_of[turn.server] < MAX_LENT_OF_SERVER:
+                    if turn.lent or line.lent < MAX_LENT_OF_LINE:
                         return turn
         return None
 
@@ -158,6 +158,7 @@ class Turns:
     def _take_back(self, turn: "Turn") -> None:
         if turn.lent:
             turn.lent = False
+            turn.line.lent -= 1
             self._lent.remove(turn)
             self._lent_of[turn.server] -= 1
 
@@ -174,6 +175,7 @@ class Turns:
             if borrower is not None:
                 del self._held[turn]
                 turn.line.held -= 1
+                turn.line.lent += 1
                 turn.lent = True
                 self._lent.add(turn)
                 self._lent_of[turn.server] += 1
@@ -187,12 +189,12 @@ class Line:
         turns: what they wait for.
     """
 
-    __slots__ = ("held", "turns", "waiting")
+    __slots__ = ("held", "lent", "turns", "waiting")
 
     def __init__(self, turns: Turns) -> None:
         self.turns = turns
         self.waiting: deque[Turn] = deque()
-        self.held = 0
+        self.held = self.lent = 0
 
 
 class Turn:

@@ -183,30 +183,39 @@ async def test_the_more_a_stage_holds_the_sooner_it_lends(monkeypatch):
             assert (line.held, turns.running) == (7, 9)
 
 
-async def test_who_asks_a_silent_server_is_passed_over(monkeypatch):
-    """One in ten servers without an answer does not hold up those who ask the others."""
+async def test_a_stage_whose_downloads_are_silent_is_passed_over(monkeypatch):
+    """However many silent links it has, few stay connected: others need descriptors too, and lend their turns."""
     monkeypatch.setattr(turns_module, "SETTLING", 0)
-    monkeypatch.setattr(turns_module, "MAX_LENT_OF_SERVER", 3)
-    turns, silent = Turns(2), []
+    turns, silent, line = Turns(2), [], None
     async with anyio.create_task_group() as group:
 
         async def ask():
-            async with Turn(Line(turns), Reservation(), "silent") as turn:
-                silent.append(turn)
+            async with Turn(line, Reservation()):
+                silent.append(1)
                 await anyio.sleep_forever()
 
+        line = Line(turns)
         for _ in range(20):
             group.start_soon(ask)
         with anyio.fail_after(5):
             for _ in range(10):
-                async with Turn(Line(turns), Reservation(), "other"):
+                async with Turn(Line(turns), Reservation()):
                     await anyio.lowlevel.checkpoint()
-            while len(silent) < 5:  # noqa: ASYNC110  # three have lent theirs, two hold one
-                await anyio.sleep(0.01)
-            async with Turn(Line(turns), Reservation(), "other"):
-                assert len(silent) == 5
+        assert (len(silent), line.held, line.lent) == (3, 1, 2)
         group.cancel_scope.cancel()
-    assert (turns.running, turns.waiting, turns._lent_of.total()) == (0, 0, 0)
+    assert (turns.running, turns.waiting, line.held, line.lent, turns._lent_of.total()) == (0, 0, 0, 0, 0)
+
+
+async def test_the_more_of_a_server_is_silent_the_sooner_a_download_from_it_lends(monkeypatch):
+    """A server without answers costs each that asks it a turn, and all of them together not much more."""
+    monkeypatch.setattr(turns_module, "SETTLING", 400)
+    turns = Turns(1)
+    turns._lent_of["silent"] = 7
+    await Turn(Line(turns), Reservation(), "silent").__aenter__()
+    monkeypatch.setattr(turns, "_now", lambda now=turns._now: now() + 55)  # more than an eighth
+    with anyio.fail_after(5):
+        async with Turn(Line(turns), Reservation(), "other"):
+            assert turns.running == 2
 
 
 async def test_a_download_that_receives_keeps_its_turn(monkeypatch):
