@@ -377,6 +377,7 @@ FORMATS = (
     (b"\x89HDF\r\n\x1a\n\0" + PAD, "application/x-hdf5"),
     (b"CDF\1\0\0\0\0" + PAD, "application/x-netcdf"),
     (b"\x93NUMPY\1\0" + PAD, "application/x-npy"),
+    (b"MATLAB 5.0 MAT-file, Platform: GLNX86".ljust(124) + b"\0\1IM" + PAD, "application/x-matlab-data"),
     (b"\x80\4\x95\x10\0\0\0\0\0\0\0]" + PAD, "application/x-python-pickle"),
     (b"\0\1\0\0Standard Jet DB\0" + PAD, "application/x-msaccess"),
     (b"d8:announce19:http://t.example/an4:infod6:lengthi1e6:pieces2:\0\1ee", "application/x-bittorrent"),  # BEP 3

@@ -243,6 +243,8 @@ UNWRITTEN = (
     (b"\xff\x1f\0\xe8\xf1\x07\xfc", "audio/vnd.dts"),
     (b"DTSHDHDR" + bytes(9), "audio/vnd.dts"),
     (b"ADIF\0\x10" + bytes(9), "audio/aac"),
+    (b"MATLAB 5.0 MAT-file, Platform: GLNX86, Created on: today".ljust(124) + b"\0\1IM", "application/x-matlab-data"),
+    (b"MATLAB 5.0 MAT-file is a format of old\n", "text/plain"),
     (b"ADIF is an old header", "text/plain"),
     (zipped(("mimetype", ODF + "graphics")), ODF + "graphics"),
 )  # fmt: skip
@@ -432,6 +434,19 @@ def test_a_tail_is_wanted_of_a_long_zip_only_and_half_a_directory_is_enough():
     assert observe(big[:HEAD_BYTES], big[-TAIL_BYTES:]) == OPC + "presentationml.presentation"
     assert [wants_tail(head) for head in (big, big[:HEAD_BYTES])] == [True, True]
     assert [wants_tail(head) for head in (big[: HEAD_BYTES - 1], b"PK" * HEAD_BYTES)] == [False, False]
+
+
+def test_a_streamed_package_of_many_members_is_told_by_its_first_ones():
+    """The list of its members is longer than the tail, and the first member is a folder."""
+    classes = [(f"org/example/a/long/name/of/a/package/Class{number}.class", b"") for number in range(300)]
+    program = ("META-INF/MANIFEST.MF", "Manifest-Version: 1.0\n")
+    assert seen(zipped(("META-INF/", b""), program, *classes, stream=True)) == "application/java-archive"
+    assert seen(zipped(("META-INF/", b""), program, *classes)) == "application/java-archive"
+    inner = zipped(program)
+    assert seen(zipped(("a.jar", inner), *classes, stream=True, method=zipfile.ZIP_STORED)) == "application/zip"
+    assert (
+        seen(zipped(("a/", b""), ("b", inner), *classes, stream=True, method=zipfile.ZIP_STORED)) == "application/zip"
+    )
 
 
 def test_a_broken_central_directory_is_no_error():

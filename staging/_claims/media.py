@@ -73,8 +73,9 @@ _READABLE = frozenset(
 )  # fmt: skip
 # These begin with a header in words, or a long name.
 _WORDY = frozenset(
-    {"application/x-tar", "application/x-bittorrent", "application/x-cpio", "image/vnd.radiance",
-     "image/x-portable-bitmap", "image/x-portable-graymap", "image/x-portable-pixmap", "image/x-portable-anymap"}
+    {"application/x-tar", "application/x-bittorrent", "application/x-cpio", "application/x-matlab-data",
+     "image/vnd.radiance", "image/x-portable-bitmap", "image/x-portable-graymap", "image/x-portable-pixmap",
+     "image/x-portable-anymap"}
 )  # fmt: skip
 _NEAR = 64  # bytes in which all others have a binary data byte; a log may have one later
 # A zip, an OLE file, a tag before sound, a film; and what an Apple disk image may begin with.

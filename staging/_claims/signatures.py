@@ -184,6 +184,7 @@ SIGNATURES: tuple[tuple[bytes, str | Judge], ...] = (
     (rb"\x89HDF\r\n\x1a\n", "application/x-hdf5"),
     (rb"CDF[\x01\x02\x05]", "application/x-netcdf"),
     (rb"\x93NUMPY[\x01-\x03]", "application/x-npy"),
+    (rb"MATLAB [57]\.[0-9] MAT-file", "application/x-matlab-data"),
     (rb"\x80[\x04\x05]\x95.{6}\0\0", "application/x-python-pickle"),
     (rb"\0\x01\0\0Standard (?:Jet|ACE) DB\0", "application/x-msaccess"),
     # BEP 3: a dictionary whose first key, in their order, is one of these

@@ -122,16 +122,17 @@ def _program(names: set[bytes], folded: set[bytes]) -> str:
 def _first_names(head: bytes) -> set[bytes]:
     """Return the members' names from the local headers.
 
-    It ends at the first member whose length is not known beforehand.
+    It ends at the first file whose length is not known beforehand.
     """
     names, at = set[bytes](), 0
-    while head.startswith(b"PK\3\4", at) and at + _LOCAL.size <= len(head):
+    while at >= 0 and head.startswith(b"PK\3\4", at) and at + _LOCAL.size <= len(head):
         flags, _, size, name, extra = _LOCAL.unpack_from(head, at)
         at += _LOCAL.size
-        names.add(head[at : at + name].replace(b"\\", b"/"))  # some writers on Windows keep their own separator
-        if flags & 8:
-            break
+        named = head[at : at + name].replace(b"\\", b"/")  # some writers on Windows keep their own separator
+        names.add(named)
         at += name + extra + size
+        if flags & 8:  # a folder has no data: behind it stands at most a descriptor (APPNOTE 4.3.9)
+            at = head.find(b"PK\3\4", at, at + 32) if named.endswith(b"/") else -1
     return names
 
 
