@@ -73,7 +73,8 @@ def detect(data: bytes) -> Encoding:
     if family:
         scores = {name: family[name](sample, name) for name in family}
         codec = _best(scores, codec)
-        rivals = [scores[name] for name in scores if name != codec and _differ(sample, codec, name)]
+        shown = sample.decode(codec, "replace")
+        rivals = [score for name, score in scores.items() if sample.decode(name, "replace") != shown]
         sure = scores[codec] > 0 and scores[codec] - max(rivals, default=0) >= (0.02 if codec in _CYRILLIC else 0.08)
         if best is None and scores[codec] < _PLAUSIBLE:
             return UNKNOWN
@@ -103,10 +104,6 @@ def _family(codec: str, high: int) -> dict[str, Callable[[bytes, str], float]]:
     if codec in _LATIN or codec == "cp1258":
         return dict.fromkeys(_LATIN, _share_of_letters)
     return {}
-
-
-def _differ(data: bytes, one: str, other: str) -> bool:
-    return data.decode(one, "replace") != data.decode(other, "replace")
 
 
 def _share_of_letters(data: bytes, page: str) -> float:

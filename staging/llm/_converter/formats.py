@@ -20,6 +20,7 @@ BUILT_IN = {
 }
 # fmt: on
 _LITERALS = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^\]-]*)[^\]]*\]|\[(?!h|m|s)[^\]]*\]', re.IGNORECASE)
+_SECTION = re.compile(r'(?:"[^"]*"|\\.|\[[^\]]*\]|[^;])+')  # a semicolon in quotes does not end it
 _DIGITS = re.compile(r"[#0?](?:[#0?,. ]*[#0?,.])?(?:[eE][+-][0#?]+)?|\.[0#?]+")
 _EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001  # dates have no zone
 _LAST_DAY = 2_958_466  # of the year 9999
@@ -31,7 +32,7 @@ def shown(value: float, code: str, *, since_1904: bool = False) -> str:
         return str(value)
     if not code or code == "@" or code.lower() == "general":
         return general(value)
-    sections = _sections(code)
+    sections = _SECTION.findall(code)[:3] or [code]  # of positive, negative and zero numbers
     section = _section(sections, value)
     bare = _LITERALS.sub("", section)
     if re.search(r"[ymdhs]", bare, re.IGNORECASE) and not re.search(
@@ -50,14 +51,6 @@ def general(value: float) -> str:
     if value == int(value) and abs(value) < 1e15:
         return str(int(value))
     return f"{value:.15g}"
-
-
-def _sections(code: str) -> list[str]:
-    """Return the formats of positive, negative and zero numbers.
-
-    A semicolon in quotes does not separate them.
-    """
-    return re.findall(r'(?:"[^"]*"|\\.|\[[^\]]*\]|[^;])+', code)[:3] or [code]
 
 
 def _section(sections: list[str], value: float) -> str:

@@ -38,11 +38,15 @@ class Numbering:
     def __init__(self, package: Package, folder: str) -> None:
         self._styles = {attribute(s, "styleId"): _style(s) for s in package.xml(f"{folder}/styles.xml").iter("w:style")}
         root = package.xml(f"{folder}/numbering.xml")
-        abstract = {attribute(a, "abstractNumId"): _levels(a) for a in root.findall("w:abstractNum")}
+        abstract = {
+            attribute(a, "abstractNumId"): dict(map(_level, a.findall("w:lvl"))) for a in root.findall("w:abstractNum")
+        }
         self._lists: dict[str, tuple[str, dict[int, _Level]]] = {}
         for number in root.findall("w:num"):
             of = attribute(number.find("w:abstractNumId"), "val")
-            self._lists[attribute(number, "numId")] = (of, {**abstract.get(of, {}), **_overrides(number)})
+            own = (below(override, "w:lvl") for override in number.findall("w:lvlOverride"))
+            levels = abstract.get(of, {}) | dict(_level(level) for level in own if level is not None)
+            self._lists[attribute(number, "numId")] = (of, levels)
         self._counters: defaultdict[str, list[int | None]] = defaultdict(lambda: [None] * LEVELS)
 
     def of(self, paragraph: Element) -> tuple[int, str, int]:
@@ -118,15 +122,6 @@ def _style(style: Element) -> _Style:
         depth = attribute(below(properties, "w:numPr", "w:ilvl"), "val")
         level = min(int(depth), LEVELS - 1) if depth.isdecimal() else 0
     return _Style(heading, number, level, attribute(style.find("w:basedOn"), "val"))
-
-
-def _levels(abstract: Element) -> dict[int, _Level]:
-    return dict(map(_level, abstract.findall("w:lvl")))
-
-
-def _overrides(number: Element) -> dict[int, _Level]:
-    overrides = (below(o, "w:lvl") for o in number.findall("w:lvlOverride"))
-    return dict(_level(element) for element in overrides if element is not None)
 
 
 def _level(element: Element) -> tuple[int, _Level]:

@@ -72,13 +72,11 @@ def _body(ole: Any) -> str:
         except ImportError:
             return decoded(html)[0]
     packed = stream(ole, f"__substg1.0_{_RTF}0102")
-    return _rtf_words(_unpacked(packed)) if packed and not words.strip() else words
-
-
-def _rtf_words(data: bytes) -> str:
+    if not packed or words.strip():
+        return words
     from staging.llm._converter import rtf  # noqa: PLC0415  # few mails have only this form
 
-    return rtf.words(data)
+    return rtf.words(_unpacked(packed))
 
 
 def _unpacked(packed: bytes) -> bytes:

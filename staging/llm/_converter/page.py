@@ -239,7 +239,9 @@ class _Writer:
     def leave(self, tag: str) -> None:
         """End an element."""
         if tag in _HEADINGS:
-            self._end_heading(int(tag[1]))
+            self._gap = False
+            self._done.append(markdown.heading(int(tag[1]), "".join(self._line)))
+            self._line.clear()
         elif tag == "a" and self._links:
             self._end_link(*self._links.pop())
         elif tag in {"del", "s", "strike", "rt"}:
@@ -292,12 +294,6 @@ class _Writer:
             block = text + ("\n" if self._quotes else "\n\n")
         self._mark = ""
         self._done.append(markdown.quote(block) if self._quotes else block)
-
-    def _end_heading(self, level: int) -> None:
-        text = "".join(self._line)
-        self._line.clear()
-        self._gap = False
-        self._done.append(markdown.heading(level, text))
 
     def _end_exact(self) -> None:
         self._exact -= 1

@@ -66,7 +66,9 @@ def _png(data: bytes) -> Iterator[bytes]:
         drawn = name in _PNG_DRAWS
         if end > len(data) or (not seen and name != b"IHDR"):
             refuse(BROKEN)
-        if (drawn or name[:1].isupper()) and zlib.crc32(data[place + 4 : end - 4]) != _sum(data, end):
+        if (drawn or name[:1].isupper()) and zlib.crc32(data[place + 4 : end - 4]) != int.from_bytes(
+            data[end - 4 : end], "big"
+        ):
             refuse(BROKEN)
         if name == b"IHDR":
             _check_png_header(data[place + 8 : end - 4])
@@ -76,11 +78,6 @@ def _png(data: bytes) -> Iterator[bytes]:
         place = end
     if b"IDAT" not in seen:
         refuse(BROKEN)
-
-
-def _sum(data: bytes, end: int) -> int:
-    (found,) = struct.unpack_from(">I", data, end - 4)
-    return int(found)
 
 
 def _check_png_header(header: bytes) -> None:

@@ -55,18 +55,15 @@ class _Document:
         """Write headers, body, notes, comments and footers once."""
         try:
             self._write_edges("header")
-            self._write_part(self._main)
+            blocks = _Blocks(self, self._package.relations(self._main))
+            for piece in blocks.written(self._package.units(self._main, _UNITS, {"w:tbl"})):
+                self._out.text(piece)
             for kind, tag in (("footnotes", "footnote"), ("endnotes", "endnote")):
                 self._write_notes(kind, tag)
             self._write_comments()
             self._write_edges("footer")
         finally:
             self._tell()  # also of a text that ended because it is too long
-
-    def _write_part(self, name: str) -> None:
-        blocks = _Blocks(self, self._package.relations(name))
-        for piece in blocks.written(self._package.units(name, _UNITS, {"w:tbl"})):
-            self._out.text(piece)
 
     def _write_edges(self, kind: str) -> None:
         """Write the headers or footers, each text once.
