@@ -280,10 +280,10 @@ class AttachmentStage(Scope):
 
         Args:
             sources: URLs (text or URL objects), also ``data:`` URLs; mappings and objects with a URL (attachments of
-                Discord's libraries, files of Slack, Telegram and Teams); messages, with what they forward; `Attachment`
-                values; bytes; objects with `read`, such as uploads and open files; a `Path`; iterables of any of these.
-                None is nothing. Text is something to download and never a path; ``{"url": ..., "type": "url"}`` is a
-                link. What has no file, such as the record of a deleted one, fails with ``invalid``.
+                Discord's libraries, files of Slack, Telegram and Teams); messages, with what they forward and reply to;
+                `Attachment` values; bytes; objects with `read`, such as uploads and open files; a `Path`; iterables of
+                any of these. None is nothing. Text is something to download and never a path; ``{"url": ..., "type":
+                "url"}`` is a link. What has no file, such as the record of a deleted one, fails with ``invalid``.
             timeout: seconds for all of it; what has arrived by then is staged, the rest fails with ``deadline``. None:
                 ``limits.batch_timeout``.
             accept: media types that are wanted, such as ``image/*``. What claims to be another (by its type, else by

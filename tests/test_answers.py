@@ -224,12 +224,12 @@ EXTENDED = b"HTTP/1.1 200 OK\r\nTransfer-Encoding: chunked\r\n\r\n5;" + b"x" * 4
 
 
 @pytest.mark.parametrize("raw", [
-    Raw(WHOLE, Drip(2, every=0.05)),
-    Raw(b"HTTP/1.1 102 Processing\r\n\r\n" * 7 + WHOLE, Drip(27, every=0.1)),
-    Raw(EXTENDED, Drip(4, every=0.05)),
+    Raw(WHOLE, Drip(2, every=0.07)),
+    Raw(b"HTTP/1.1 102 Processing\r\n\r\n" * 7 + WHOLE, Drip(27, every=0.15)),
+    Raw(EXTENDED, Drip(4, every=0.06)),
 ], ids=["head", "102", "extension"])  # fmt: skip
 async def test_stalled_means_that_no_byte_came(tmp_path, raw):
-    outcome = await outcome_of(tmp_path, raw, limits=Limits(retries=0, timeout=30, idle_timeout=0.4))
+    outcome = await outcome_of(tmp_path, raw, limits=Limits(retries=0, timeout=30, idle_timeout=0.8))
     assert outcome.downloaded, outcome
     assert outcome.size == 5
 
