@@ -54,6 +54,8 @@ AGREE = (
     ("application/x-iso9660-image", OCTETS), ("application/unknown", "image/png"), ("image/*", "application/pdf"),
     ("model/stl", PLAIN), ("application/x-plist", "text/xml"), ("application/vnd.ms-outlook", PLAIN),
     ("binary/octet-stream", "text/html"), ("application/x-httpd-php", "text/html"), ("text/x-typescript", "video/mp2t"),
+    ("application/netcdf", "application/x-hdf5"), ("application/x-matlab-data", "application/x-hdf5"),
+    ("application/java-archive", "application/vnd.android.package-archive"),
 )  # fmt: skip
 CONTRADICT = (
     ("image/png", "text/html"), ("image/png", PLAIN), ("image/png", OCTETS), ("image/jpeg", "image/png"),

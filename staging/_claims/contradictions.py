@@ -97,6 +97,9 @@ _HONEST: dict[str, frozenset[str]] = {
     "application/x-apple-diskimage": _PACKED, "application/x-bplist": frozenset({XML, JSON}),
     "video/mpeg": frozenset({"video/mp2t"}), "video/mp2t": frozenset({"video/mpeg"}),
     "text/x-typescript": frozenset({"video/mp2t"}),
+    "application/x-netcdf": frozenset({"application/x-hdf5"}),  # its version 4
+    "application/x-matlab-data": frozenset({"application/x-hdf5"}),
+    "application/java-archive": frozenset({"application/vnd.android.package-archive"}),
 }  # fmt: skip
 
 
