@@ -66,7 +66,7 @@ MESSENGER = {"mid": "m", "attachments": [{"type": "image", "payload": {"url": UR
      [(URL, "one.png", None, "file")]),
     ({"type": "image", "data": {"file": "1.image", "url": URL}}, [(URL, None, None, "image")]),
     ({"name": "a.png", "size": 12, "@microsoft.graph.downloadUrl": URL, "file": {"mimeType": "image/png"}},
-     [(URL, "a.png", "image/png", "image")]),
+     [(URL, "a.png", None, "image")]),
     ({"type": "file", "file": {"url": URL, "expiry_time": "x"}, "name": "a.png"}, [(URL, "a.png", None, "file")]),
     # parts of a model's message
     ({"type": "image", "source": {"type": "url", "url": URL}}, [(URL, None, None, "image")]),

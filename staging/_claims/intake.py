@@ -94,7 +94,7 @@ def _walk(source: Any, depth: int, *, trusted: bool, beside: bool = False) -> It
     """Yield each attachment, and whether it only stands beside a message."""
     if depth > _MAX_DEPTH:
         raise ValueError(f"attachments nested more than {_MAX_DEPTH} deep, or a list that contains itself")
-    if source is None or type(source).__name__ in _NOTHING or _is_left_empty(source):
+    if source is None or type(source).__name__ in _NOTHING:
         return
     found, parts = _taken(source, trusted=trusted)
     if found is not None:
@@ -109,8 +109,10 @@ def _taken(source: Any, *, trusted: bool) -> tuple[Attachment | None, Iterable[A
     """Return the one attachment that a source is, or what it contains."""
     try:
         found = source if isinstance(source, Attachment) else _single(source, trusted=trusted)
+        if found is not None and not found.url and _is_left_empty(source):
+            return None, ()
         parts = None if found else _parts(source)
-        return (found or claimed(source, ""), ()) if parts is None else (None, parts)
+        return (found or claimed(source), ()) if parts is None else (None, parts)
     except Exception:  # noqa: BLE001  # a foreign object may raise from anything, `__class__` even
         return Attachment("", source=Broken()), ()
 
@@ -141,7 +143,7 @@ def _single(source: Any, *, trusted: bool) -> Attachment | None:
     if found := of_claims(source):
         return found
     if reader_of(source) is None and (data := _bytes_in(source)) is not None:
-        return replace(claimed(source, ""), data=data)
+        return replace(claimed(source), data=data)
     if is_message(source) or isinstance(source, Mapping):
         return None
     return _of_path(source, trusted=trusted) if isinstance(source, os.PathLike) else _of_reader(source)
@@ -173,7 +175,7 @@ def _of_reader(source: Any) -> Attachment | None:
     """
     if reader_of(source) is None:
         return None
-    found, given = claimed(source, ""), read(source, "name")
+    found, given = claimed(source), read(source, "name")
     name = os.fsdecode(given) if found.name is None and isinstance(given, bytes | os.PathLike) else found.name
     if type(source).__module__ in {"gzip", "bz2", "lzma"}:  # it reads what is inside
         name = os.path.splitext(name or "")[0]  # noqa: PTH122

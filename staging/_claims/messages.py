@@ -99,8 +99,8 @@ def _files(message: Any) -> list[Any]:
     holders = [message, *unwrapped]
     files = [_several(read(message, "files"))] if isinstance(message, Mapping) else []
     attached = [part for holder in holders for part in _all(holder, *_ATTACHED) if not _is_preview(part)]
-    known = {bare_url(url) for part in attached if (url := url_of(part))}
     shown = [media for holder in holders for media in _media(read(holder, "components"), _COMPONENT_DEPTH)]
+    known = {bare_url(url) for part in attached if (url := url_of(part))} if shown else set()
     return [*files, *attached, *(each for each in shown if bare_url(url_of(each) or "") not in known)]
 
 

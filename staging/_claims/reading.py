@@ -91,13 +91,14 @@ def of_claims(source: Any) -> Attachment | None:
 
     It must have a URL or bytes, or be an embed.
     """
-    url = url_of(source)
+    claims, url = source, url_of(source)
     if _is_embed(source) or (url is None and _is_inline(source)):
-        return claimed(source, url or "", embed=True)
-    if url is None and isinstance(source, Mapping):
+        return _claimed(source, claims, url or "", embed=True)
+    if url is None or _is_matrix(url):
         claims = _unwrapped(source)
-        url = nested.data_url(claims, _media_type(claims)) or url_of(claims)
-    return None if url is None else claimed(source, url)
+        inline = nested.data_url(claims, _media_type(claims)) if isinstance(claims, Mapping) else None
+        url = url or inline or url_of(claims)
+    return None if url is None else _claimed(source, claims, url)
 
 
 def preview(source: Any) -> Attachment:
@@ -106,13 +107,18 @@ def preview(source: Any) -> Attachment:
     It is no download, whatever it shows.
     """
     url = read_text(source, "from_url", "title_link") or url_of(source) or ""  # Slack's `image_url` is a thumbnail
-    return claimed(source, url, embed=True)
+    return _claimed(source, source, url, embed=True)
 
 
-def claimed(source: Any, url: str, *, embed: bool = False) -> Attachment:
-    """Return an attachment with all that `source` claims, and with what it wraps."""
-    complete = embed or (url and url == read(source, "url") and not _is_matrix(url))
-    claims = source if complete else _unwrapped(source)
+def claimed(source: Any) -> Attachment:
+    """Return an attachment with all that `source` claims, and with what it wraps.
+
+    It has no URL.
+    """
+    return _claimed(source, _unwrapped(source), "")
+
+
+def _claimed(source: Any, claims: Any, url: str, *, embed: bool = False) -> Attachment:
     return _attachment(
         source,
         url,
