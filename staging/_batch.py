@@ -51,7 +51,7 @@ class _Fetch:
 
     def __init__(self) -> None:
         self.running = False
-        self.ended = anyio.Event()
+        self.ended: anyio.Event | None = None  # made by the first that waits
         self.result: _Result | None = None
 
 
@@ -209,9 +209,10 @@ class Batch:
             wanted = accepted.admits(replace(known.result, attachment=attachment))
             return known.result if wanted else "type"  # the file stays: another call wanted it
         key = request, accepted.types if accepted is not None else None
-        fetch = fetches.setdefault(key, _Fetch())
+        fetch = fetches.get(key) or fetches.setdefault(key, _Fetch())
         while fetch.result is None:
             if fetch.running:
+                fetch.ended = fetch.ended or anyio.Event()
                 await fetch.ended.wait()
                 continue
             fetch.running = True
@@ -228,8 +229,9 @@ class Batch:
                     raise  # the clock's cancellation, which ends in the worker
             finally:
                 fetch.running = False
-                ended, fetch.ended = fetch.ended, anyio.Event()
-                ended.set()
+                if fetch.ended is not None:
+                    fetch.ended.set()
+                    fetch.ended = None
         return fetch.result
 
     async def _fetch(self, attachment: Attachment, clock: Clock) -> StagedFile | Literal["type"]:

@@ -12,6 +12,7 @@ import array
 import inspect
 import io
 import os
+import re
 from collections.abc import Awaitable, Callable, Hashable
 from typing import Any
 
@@ -32,6 +33,7 @@ from staging._text import is_data_url
 from staging._threads import in_thread
 from staging._turns import Turn
 
+_NO_NETWORK = re.compile(r"\s*\Z|data:", re.IGNORECASE)
 _LONG = 100_000  # characters of a URL; to hash many megabytes takes milliseconds
 _PIECE = 8 * 1_048_576  # bytes that are copied at once
 
@@ -41,7 +43,7 @@ def is_local(attachment: Attachment) -> bool:
 
     Its bytes are here already, or come from an object of the caller's.
     """
-    return not attachment.url.strip() or attachment.data is not None or is_data_url(attachment.url)
+    return attachment.data is not None or _NO_NETWORK.match(attachment.url) is not None
 
 
 def identity(attachment: Attachment) -> Hashable:

@@ -87,12 +87,9 @@ class Attachment(metaclass=Readable):
     source: Any = field(default=None, repr=False, compare=False)
 
     def __post_init__(self) -> None:
-        claims: tuple[tuple[str, Any], ...] = (  # a caller may ignore annotations
-            ("name", self.name), ("media_type", self.media_type), ("description", self.description),
-        )  # fmt: skip
-        for name, claim in (("url", self.url), *claims):
-            if not isinstance(claim, str) and (claim is not None or name == "url"):
-                raise TypeError(f"{name} must be text, not {_shown(claim)}")
+        claims: tuple[Any, ...] = self.url, self.name, self.media_type, self.description  # whatever a caller gives
+        if claims[0] is None or not {*map(type, claims)} <= _MAYBE_TEXT:
+            _require_texts(claims)
         if self.kind not in _KINDS:
             raise ValueError(f"kind must be one of {', '.join(_KINDS)}, not {_shown(self.kind)}")
         if self.size is not None:
@@ -117,6 +114,7 @@ class Attachment(metaclass=Readable):
         return f"Attachment({bare_url(self.url)!r}{claims}{data})"
 
 
+_MAYBE_TEXT = frozenset({str, type(None)})  # what nearly all are; a kind of text is looked at closely
 _NO_HEADERS: Mapping[str, str] = _ReadOnly()
 
 
@@ -149,6 +147,12 @@ def _checked_data(data: Any) -> bytes:
 def is_size(value: Any) -> bool:
     """Tell whether this is a size in bytes that a file can have."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE
+
+
+def _require_texts(claims: tuple[Any, ...]) -> None:
+    for name, claim in zip(("url", "name", "media_type", "description"), claims, strict=True):
+        if not isinstance(claim, str) and (claim is not None or name == "url"):
+            raise TypeError(f"{name} must be text, not {_shown(claim)}")
 
 
 def _require_size(value: Any) -> None:

@@ -102,5 +102,7 @@ def is_transport_stream(head: bytes) -> bool:
 
     A packet has 188 bytes (ISO 13818-1, 2.4.3.2), 192 with a time code in front, or 204 with check bytes behind.
     """
+    if b"G" not in {head[:1], head[4:5]}:
+        return False
     packets = (head[offset::size] for size, offset in ((188, 0), (192, 4), (204, 0)))
     return any(len(syncs) >= 3 and not syncs.strip(b"G") for syncs in packets)

@@ -195,6 +195,8 @@ def _is_stl(head: bytes, *, cut: bool) -> bool:
     """
     count = int.from_bytes(head[80:84], "little")
     seen = (len(head) - 84) // _TRIANGLE
-    ends = head[84 + 48 : 84 + _TRIANGLE * seen : _TRIANGLE] + head[84 + 49 : 84 + _TRIANGLE * seen : _TRIANGLE]
     fits = count > seen if cut else count == seen and len(head) == 84 + _TRIANGLE * count
-    return count > 0 and fits and seen > 0 and not any(ends) and any(head[84 : 84 + 48])
+    if not (fits and seen > 0) or any(head[84 + 48 : 84 + 50]):
+        return False
+    ends = head[84 + 48 : 84 + _TRIANGLE * seen : _TRIANGLE] + head[84 + 49 : 84 + _TRIANGLE * seen : _TRIANGLE]
+    return not any(ends) and any(head[84 : 84 + 48])
