@@ -4,7 +4,8 @@
 
 `FOLDER` holds the documents, such as the unpacked sources of packages whose tests bring some. Word recall is the share
 of the reference's words that the tool gives, each as often as there. The references are pdftotext for PDF, LibreOffice
-for slides, sheets and old documents, and pandoc for the rest; pandoc also counts headings, rows of tables and links.
+for slides, sheets and old documents, Python for mails, and pandoc for the rest; pandoc also counts headings, rows of
+tables and links.
 ``--python`` names an interpreter that has markitdown and kreuzberg, which are measured beside the readers of this
 project. Each reading is a process of its own, so that its memory can be told.
 """
@@ -12,6 +13,7 @@ project. Each reading is a process of its own, so that its memory can be told.
 # ruff: noqa: T201  # a command that prints
 
 import argparse
+import email.policy
 import json
 import re
 import statistics
@@ -88,6 +90,12 @@ def reference(path: Path, kind: str) -> tuple[str, str]:
         if kind in PANDOC:
             plain = output_of("pandoc", "-f", PANDOC[kind], "-t", "plain", "--wrap=none", path)
             return plain, output_of("pandoc", "-f", PANDOC[kind], "-t", "gfm", "--wrap=none", path)
+        if kind == "eml":
+            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+            plain = (
+                part.get_payload(decode=True) or b"" for part in mail.walk() if part.get_content_type() == "text/plain"
+            )
+            return "\n".join(part.decode("utf-8", "replace") for part in plain), ""
         if kind in {"pptx", "odp", "ppt"}:
             with tempfile.TemporaryDirectory() as folder:
                 office(folder, "pdf", path)
@@ -96,7 +104,7 @@ def reference(path: Path, kind: str) -> tuple[str, str]:
             with tempfile.TemporaryDirectory() as folder:
                 office(folder, "txt:Text (encoded):UTF8" if kind == "doc" else CSV, path)
                 return "\n".join(p.read_text("utf-8", "replace") for p in sorted(Path(folder).iterdir())), ""
-    except (OSError, subprocess.SubprocessError):
+    except (OSError, subprocess.SubprocessError, ValueError, LookupError):
         pass
     return "", ""
 
