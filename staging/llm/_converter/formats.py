@@ -23,6 +23,7 @@ _LITERALS = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^\]-]*)[^\]]*\]|\[(?!h|m|s
 _SECTION = re.compile(r'(?:"[^"]*"|\\.|\[[^\]]*\]|[^;])+')  # a semicolon in quotes does not end it
 _DIGITS = re.compile(r"[#0?](?:[#0?,. ]*[#0?,.])?(?:[eE][+-][0#?]+)?|\.[0#?]+")
 _EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001  # dates have no zone
+_MANY = 1e15  # what has more digits is not exact
 _LAST_DAY = 2_958_466  # of the year 9999
 
 
@@ -68,6 +69,8 @@ def _number(value: float, section: str) -> str:
         text = literal.replace("General", general(value)).replace("@", general(value))
     elif "/" in literal[digits.end() : digits.end() + 2]:
         text = general(value)  # a fraction
+    elif re.search("[0#?]", literal[digits.end() :]) and "." not in literal and value < _MANY:
+        text = _spread(str(round(value)), literal)
     else:
         percent = literal.count("%")
         text = literal[: digits.start()] + _placed(value * 100**percent, digits[0]) + literal[digits.end() :]
@@ -80,6 +83,19 @@ _UNESCAPED = {0xE000 + n: chr(n) for n in range(128)}
 def _escaped(text: str) -> str:
     """Hide a literal's signs from the search for digits."""
     return "".join(chr(0xE000 + ord(c)) if c < "\x7f" else c for c in text)
+
+
+def _spread(number: str, pattern: str) -> str:
+    """Return digits in their places between other signs, such as 000-00-0000."""
+    left, found = list(number), []
+    for at in range(len(pattern) - 1, -1, -1):
+        if pattern[at] not in "0#?":
+            found.append(pattern[at])
+        else:
+            found.append(left.pop() if left else "0" * (pattern[at] == "0"))
+            if not re.search("[0#?]", pattern[:at]):
+                found += reversed(left)
+    return "".join(reversed(found))
 
 
 def _placed(value: float, pattern: str) -> str:
@@ -98,6 +114,7 @@ def _placed(value: float, pattern: str) -> str:
         text = f"{kept}.{end}" if end else kept
     zeros = whole.count("0")
     head, _, rest = text.partition(".")
+    head = head if zeros or head != "0" else ""
     return head.zfill(zeros) + (f".{rest}" if rest else "")
 
 

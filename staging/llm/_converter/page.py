@@ -350,7 +350,7 @@ class _Table:
         self.rows: list[list[str]] = []
         self.has_table = False
         self.open_cells = 0
-        self.span = (1, 1)  # columns and rows of the open cell
+        self.span: tuple[int, int] = (1, 1)  # columns and rows of the open cell
         self._ends: dict[int, int] = {}  # by column, the row in which its last cell ends
 
     def add(self, text: str) -> None:
