@@ -16,6 +16,7 @@ from typing import Any
 
 import anyio
 import anyio.lowlevel
+import httpx
 import hypothesis
 import pytest
 import trio
@@ -41,6 +42,10 @@ if sys.dont_write_bytecode:  # set in many containers: each of the hundreds of i
     os.environ.pop("PYTHONDONTWRITEBYTECODE", None)
 
 PROXIES = ("HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "all_proxy")
+
+
+# asyncio's debug mode checks much, and notes the stack of each callback besides: that alone takes a fifth of the time
+asyncio.format_helpers.extract_stack = lambda *_, **__: []  # type: ignore[attr-defined]
 
 
 def _eager_loop() -> asyncio.AbstractEventLoop:
@@ -163,6 +168,14 @@ def own_temporary_directory(tmp_path_factory: pytest.TempPathFactory) -> Iterato
         for name in PROXIES:  # a failure's line would name it
             patch.delenv(name, raising=False)
         patch.setattr(tempfile, "tempdir", place)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def authorities_are_read_once() -> Iterator[None]:
+    """Let all clients of httpx share what they trust: to read it takes 40 ms, and most tests have a client."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr("httpx._transports.default.create_ssl_context", functools.cache(httpx.create_ssl_context))
         yield
 
 
