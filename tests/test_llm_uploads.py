@@ -313,7 +313,7 @@ def test_a_large_file_is_not_held_in_memory(provider, tmp_path):
         assert sum(api.sizes) > megabytes << 20
         blocks, grown = map(int, done.stdout.split())
         assert blocks == 2
-        assert grown < 32
+        assert grown < 40  # what the SDK itself takes; the file is larger
 
 
 async def test_a_scope_lives_once(tmp_path):
