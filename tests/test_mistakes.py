@@ -93,7 +93,7 @@ async def test_an_area_is_no_stage(tmp_path):
         for name in ("download", "context", "files"):
             with pytest.raises(AttributeError, match=f"an area has no '{name}'; a stage has: `async with area.stage"):
                 getattr(area, name)
-        with pytest.raises(AttributeError, match="an area has no 'context'"):
+        with pytest.raises(TypeError, match="stage must be an open AttachmentStage; this is <StagingArea"):
             await llm.prompt(area)
         with pytest.raises(AttributeError, match=r"^an area has no 'fliles'$"):
             getattr(area, "fliles")  # noqa: B009  # as above
