@@ -450,8 +450,8 @@ LIFE = [
     Sabotage(
         "an ending has a task of its own",
         "_threads.py",
-        "    return await _outlast_on_asyncio(function, args, seconds)",
-        "    return await function(*args)",
+        "        return await _outlast_on_asyncio(loop, function, args, loop.time() + seconds)",
+        "        return await function(*args)",
         SCOPE,
     ),
     Sabotage(
@@ -486,10 +486,17 @@ LIFE = [
         "tests/test_threads.py",
     ),
     Sabotage(
-        "a trip whose first task is cancelled departs all the same",
+        "a trip takes along what comes while it is under way",
         "_threads.py",
-        "        finally:\n            try:\n                _threads.start(lambda: self._work(wake))",
-        "        except BaseException:\n            raise\n        else:\n            try:\n                _threads.start(lambda: self._work(wake))",
+        "            while self._waiting and len(done) < _JOBS:  # those too that come meanwhile",
+        "            for _ in range(len(self._waiting)):",
+        "tests/test_threads.py",
+    ),
+    Sabotage(
+        "what came too late for a trip has the next one",
+        "_threads.py",
+        "            if self._waiting:\n                self._depart(0)\n",
+        "",
         "tests/test_threads.py",
     ),
     Sabotage(
@@ -603,6 +610,41 @@ LIFE = [
         "",
         FAIR,
     ),
+    Sabotage(
+        "a download that the clock has ended is a failure of its own, and its worker goes on",
+        "_batch.py",
+        "            with clock.wind():",
+        "            with clock.scope:",
+        "tests/test_clock.py",
+    ),
+    Sabotage(
+        "what a clock ends is the outcome of all that wait for it",
+        "_batch.py",
+        "                failed = clock.error or error",
+        "                failed = error",
+        "tests/test_clock.py",
+    ),
+    Sabotage(
+        "a clock that is not started ends nothing",
+        "_clock.py",
+        "        self._end = self._since = _NEVER\n        if",
+        "        if",
+        "tests/test_clock.py",
+    ),
+    Sabotage(
+        "the wait for our own disk is not the peer's silence",
+        "_clock.py",
+        "        self._waits_for_disk = True\n",
+        "",
+        "tests/test_clock.py tests/test_faults_disk.py",
+    ),
+    Sabotage(
+        "who is evicted ends at once",
+        "_clock.py",
+        "            self._cancel(self._reservation.refused)",
+        "            pass",
+        f"tests/test_clock.py {FAIR}",
+    ),
     Sabotage("the last progress is told", "_batch.py", "                    progress.flush()\n", "", FAIR),
     Sabotage(
         "refresh counts in the deadline",
@@ -621,17 +663,17 @@ LIFE = [
     Sabotage(
         "lines are served in turn",
         "_turns.py",
-        "        self._lines.remove(line)\n        if line.waiting:\n            self._lines.append(line)\n        self._lent",
-        "        if not line.waiting:\n            self._lines.remove(line)\n        self._lent",
+        "        self._lines.remove(line)\n        if line.waiting:\n            self._lines.append(line)\n        turn.waits",
+        "        if not line.waiting:\n            self._lines.remove(line)\n        turn.waits",
         FAIR,
     ),
     Sabotage("a slow download lends its turn", "_turns.py", "            self._lend()\n", "            pass\n", FAIR),
-    Sabotage("a line does not borrow from itself", "_turns.py", "if line.held < turn.line.held)", "if True)", FAIR),
+    Sabotage("a line does not borrow from itself", "_turns.py", "self._next(turn.line.held)", "self._next()", FAIR),
     Sabotage(
         "silent links reserve nothing",
         "_budget.py",
         "        self._make_room(max(size - self.held, 0 if self.held else 1), known=size > 0)",
-        "        self._make_room(max(size - self.held, 0 if self.held else 1), known=size > 0)\n        self._move(max(0, size - self.held))",
+        "        self._make_room(max(size - self.held, 0 if self.held else 1), known=size > 0)\n        self.settle(max(size, self.held))",
         FAIR,
     ),
     Sabotage(
@@ -644,8 +686,8 @@ LIFE = [
     Sabotage(
         "a finished download keeps its bytes",
         "_budget.py",
-        "        self.settle(size)\n        self._stop()",
-        "        self.settle(size)",
+        "        self.settle(size)\n        for budget in self._budgets:\n            budget.running.discard(self)\n",
+        "        self.settle(size)\n",
         FAIR,
     ),
     Sabotage(
