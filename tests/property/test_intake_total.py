@@ -23,7 +23,9 @@ KEYS = (
     "file_access", "format_type", "attachments", "message_snapshots", "snapshots", "message", "message_id", "chat",
     "photo", "document", "files", "data", "resolved", "application_id", "fallback", "read", "file",
     "embeds", "stickers", "sticker_items", "components", "items", "children", "accessory", "media", "messages",
-    "referenced_message", "reference", "reply_to_message", "from_url",
+    "referenced_message", "reference", "reply_to_message", "from_url", "event", "result", "role", "update_id",
+    "NumMedia", "MediaUrl0", "payload", "source", "body", "inline_data", "blob", "uri", "text", "attachment", "blocks",
+    "msgtype", "info", "closed", "stream", "path", "format", "title_link", "title_link_download", "lists", "key",
 )  # fmt: skip
 
 
