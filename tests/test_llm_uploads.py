@@ -53,14 +53,14 @@ def read_already(monkeypatch, request):
 
     async def gather(stage, given):
         stage.context()
-        made = [
-            {"png": llm.ImagePart, "pdf": llm.DocumentPart}[outcome.name[-3:]](
-                number=number, outcome=outcome, name=outcome.name, media_type=outcome.media_type,
-                data=outcome.path.read_bytes(), **({"width": 8, "height": 6} if outcome.name.endswith("png") else {}),
-            )
-            for number, outcome in enumerate(stage.outcomes, 1)
-            if outcome.downloaded and outcome.name.endswith(("png", "pdf"))
-        ]  # fmt: skip
+        made = []
+        for number, outcome in enumerate(stage.outcomes, 1):
+            if outcome.downloaded and outcome.name.endswith(("png", "pdf")):
+                common = {"number": number, "outcome": outcome, "name": outcome.name, "media_type": outcome.media_type}
+                if outcome.name.endswith("png"):
+                    made.append(llm.ImagePart(**common, data=outcome.path.read_bytes(), width=8, height=6))
+                else:  # it goes from the disk
+                    made.append(llm.DocumentPart(**common, data=b""))
         shown = {part.number for part in made}
         unread = [
             llm.Unread(number=number, outcome=outcome, reason="it is not read here")
@@ -241,9 +241,8 @@ async def test_what_is_too_slow_is_a_line_and_a_sweep_finds_it_when_it_has_arriv
             assert (api.files, ledgers(tmp_path)) == ({}, [])
 
 
-async def test_a_file_that_was_deleted_meanwhile_is_a_line(tmp_path, monkeypatch):
+async def test_a_file_that_was_deleted_meanwhile_is_a_line(tmp_path):
     """What goes as it is is read when it is sent."""
-    monkeypatch.setattr(uploads, "gather", partial(_on_disk, uploads.gather))
     with files_api() as (address, api):
         stage = stage_in(tmp_path, ("d.pdf", DOC), ("e.pdf", DOC))
         stage.outcomes[0].path.unlink()
@@ -256,16 +255,6 @@ async def test_a_file_that_was_deleted_meanwhile_is_a_line(tmp_path, monkeypatch
                 assert [part.data for part in scope.parts] == [b""]
             assert (api.files, scope.leftovers, ledgers(tmp_path)) == ({}, (), [])
             assert api.requests == ["upload", "delete"]
-
-
-async def _on_disk(gather, stage, given):
-    assert given.on_disk
-    outcomes = stage.outcomes
-    made = [
-        llm.DocumentPart(number=n, outcome=each, name=each.name, media_type=each.media_type, data=b"")
-        for n, each in enumerate(outcomes, 1)
-    ]
-    return llm.Parts(made, unread=(), outcomes=outcomes)
 
 
 HELD = """
@@ -295,9 +284,10 @@ anyio.run(main, Path(sys.argv[2]), *sys.argv[3:5], int(sys.argv[5]))
 """
 
 
-@pytest.mark.parametrize("provider", PROVIDERS)
+@pytest.mark.parametrize("provider", PROVIDERS if "STAGING_LARGE" in os.environ else ["openai", "google"])
 def test_a_large_file_is_not_held_in_memory(provider, tmp_path):
-    megabytes = int(os.environ.get("STAGING_LARGE", "48"))
+    """Anthropic's SDK is made as OpenAI's is."""
+    megabytes = int(os.environ.get("STAGING_LARGE", "80"))
     with files_api() as (address, api):
         line = [
             sys.executable,
@@ -313,7 +303,7 @@ def test_a_large_file_is_not_held_in_memory(provider, tmp_path):
         assert sum(api.sizes) > megabytes << 20
         blocks, grown = map(int, done.stdout.split())
         assert blocks == 2
-        assert grown < 40  # what the SDK itself takes; the file is larger
+        assert grown < 50  # four pieces of 8 MB, where the SDK makes them
 
 
 async def test_a_scope_lives_once(tmp_path):
@@ -342,7 +332,7 @@ async def test_nothing_is_sent_that_cannot_be_written_down(tmp_path, monkeypatch
 
 
 async def _scope(client, root, number):
-    stage = stage_in(root / str(number), *((f"{n}.png", PNG) for n in range(3)))
+    stage = stage_in(root / str(number), ("0.png", PNG), ("1.pdf", DOC), ("2.png", PNG))
     async with llm.uploaded(stage, client):
         await anyio.sleep(0.02)
 
