@@ -116,7 +116,9 @@ def run_on(loop_name: str, function: Callable[[], Awaitable[None]]) -> None:
         await _settle()
         assert _other_tasks() == [], "the test left tasks behind"
 
-    anyio.run(watched, **{**LOOPS, **ASYNCIO_LOOPS}[loop_name])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(sys, "tracebacklimit", 0, raising=False)  # the same for futures; pytest shows its own tracebacks
+        anyio.run(watched, **{**LOOPS, **ASYNCIO_LOOPS}[loop_name])
 
 
 async def _settle() -> None:

@@ -216,7 +216,7 @@ async def test_S11_retry_after_that_says_nothing_means_our_own_back_off(tmp_path
 
 async def test_S11_retry_after_is_waited_for_within_the_deadline(tmp_path):
     async with FakeCDN() as cdn, a_stage(tmp_path, cdn, limits=Limits(retries=1, timeout=20)) as stage:
-        for number, value in enumerate(["1", email.utils.formatdate(time.time() + 2, usegmt=True)]):
+        for number, value in enumerate(["1", email.utils.formatdate(time.time() + 3, usegmt=True)]):
             began = time.monotonic()
             replies = Reply(b"", status=503, headers={"Retry-After": value}), Reply(b"good")
             [staged] = await stage.download(cdn.script(f"/{number}", *replies))
