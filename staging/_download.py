@@ -129,17 +129,13 @@ class _Transfer:
         self._attachment = attachment
         self._target = target
         self._terms = terms
-        self._limits = terms.limits
         self._turn = turn
-        self._reservation = turn.reservation
         self._progress = progress
         # taken now, so that equal names are numbered in the order of input, whichever arrives first
         self._name = display_name(attachment)
         self._claimed = terms.workspace.claim(self._name)
         self._version = Version()
         self._retry_after: bytes | None = None
-        self._disposition: bytes | None = None
-        self._codings: tuple[str, ...] = ()
 
     # ── one attempt ──────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -163,7 +159,7 @@ class _Transfer:
             seen.add(target)
             own_origin = own_origin and target.origin == self._target.origin
         staged = await self._on_disk(self._complete, unwritten)
-        self._reservation.finish(staged.size)
+        self._turn.reservation.finish(staged.size)
         return staged
 
     async def _redirected(self, current: Target, response: Response, followed: int) -> Target:
@@ -208,13 +204,13 @@ class _Transfer:
         if self.part.size:
             await self._restart()
         length = response.length
-        self._version = Version(response.field(b"etag"), length)
-        self._disposition = response.field(b"content-disposition")
-        self._codings = codings(response.field(b"content-encoding"))
-        if self._codings and is_coded_file(self._received_name() or self._name, self._codings):
-            self._codings = ()
-        if self._codings and (self._attachment.size is None or length not in {None, self._attachment.size}):
-            raise coded(self._codings)
+        applied = codings(response.field(b"content-encoding"))
+        version = Version(response.field(b"etag"), length, response.field(b"content-disposition"), applied)
+        self._version = version
+        if applied and is_coded_file(self._received_name() or self._name, applied):
+            self._version = version._replace(codings=())
+        elif applied and (self._attachment.size is None or length not in {None, self._attachment.size}):
+            raise coded(applied)
         self._admit(length or 0)
 
     async def _judge_partial(self, response: Response) -> None:
@@ -235,7 +231,7 @@ class _Transfer:
     async def _restart(self) -> None:
         """Forget what has come, and begin at the first byte."""
         await self._on_disk(self.part.restart)
-        self._reservation.settle(0)
+        self._turn.reservation.settle(0)
         self.clock.await_peer()
         self._version = Version()
 
@@ -245,9 +241,9 @@ class _Transfer:
         Raises:
             RejectedError: ``too_large`` or ``budget``.
         """
-        if size > self._limits.max_bytes:
-            raise too_large(self._limits.max_bytes, size)
-        self._reservation.admit(size)
+        if size > self._terms.limits.max_bytes:
+            raise too_large(self._terms.limits.max_bytes, size)
+        self._turn.reservation.admit(size)
 
     # ── receiving ────────────────────────────────────────────────────────────────────────────────────────────────────
 
@@ -281,9 +277,9 @@ class _Transfer:
 
     def _count(self, size: int) -> None:
         length = self._version.length
-        if length is None and size > self._limits.max_bytes:
-            raise too_large(self._limits.max_bytes)
-        self._reservation.cover(size)
+        if length is None and size > self._terms.limits.max_bytes:
+            raise too_large(self._terms.limits.max_bytes)
+        self._turn.reservation.cover(size)
         self._progress(size, length)
 
     def _check_size(self, size: int) -> None:
@@ -294,8 +290,8 @@ class _Transfer:
         """
         claimed = self._attachment.size
         expected = self._version.length if self._version.length is not None else claimed
-        if self._codings and size != claimed:
-            raise coded(self._codings)
+        if self._version.codings and size != claimed:
+            raise coded(self._version.codings)
         if expected is not None and size != expected:
             detail = f"size mismatch: {size:,} bytes arrived where {expected:,} were declared"
             raise DownloadError("size_mismatch", detail, size=size, limit=expected)
@@ -307,9 +303,9 @@ class _Transfer:
 
     def _received_name(self) -> str | None:
         """Return the server's name for an attachment without one (RFC 6266)."""
-        if self._attachment.name or self._disposition is None:
+        if self._attachment.name or self._version.disposition is None:
             return None
-        received = disposition_filename(self._disposition)
+        received = disposition_filename(self._version.disposition)
         return safe_name(received) if received else None
 
     def _complete(self, unwritten: memoryview) -> StagedFile:
@@ -341,7 +337,7 @@ class _Transfer:
         Raises:
             DownloadError: `error`, if there is to be none.
         """
-        if not error.retryable or self.attempts > self._limits.retries:
+        if not error.retryable or self.attempts > self._terms.limits.retries:
             raise error
         if self.part.size and not self._version.resumable:
             await self._restart()

@@ -43,10 +43,14 @@ class Version(NamedTuple):
     Args:
         etag: the validator of the version.
         length: bytes of the whole.
+        disposition: the Content-Disposition field, which may hold a name.
+        codings: what was applied to the bytes, and is no part of the file.
     """
 
     etag: bytes | None = None
     length: int | None = None
+    disposition: bytes | None = None
+    codings: tuple[str, ...] = ()
 
     @property
     def resumable(self) -> bool:

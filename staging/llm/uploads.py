@@ -17,7 +17,7 @@ from dataclasses import replace
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Literal
 
 import anyio
 
@@ -122,8 +122,7 @@ class Uploads:
         self._stage, self._api, self._given, self._expires_after = stage, api, given, expires_after
         self._copies: list[Copy] = []
         self._ledger: Ledger | None = None
-        self._stopping = False
-        self._entered = False
+        self._state: Literal["new", "open", "ending"] = "new"
         self._sent: anyio.Event | None = None  # while something is sent, to be waited for
         self._one_ending = anyio.Lock()
         self._inside = ExitStack()
@@ -136,9 +135,9 @@ class Uploads:
             WorkspaceError: if the list of what is sent cannot be written. Nothing was sent.
             RuntimeError: if it was entered before, or the client's library does not run on this event loop.
         """
-        if self._entered:
+        if self._state != "new":
             raise RuntimeError("uploads live once: call llm.uploaded again for each use")
-        self._entered = True
+        self._state = "open"
         _require_loop(self._api)
         begun = anyio.current_time()
         parts = await gather(self._stage, self._given)
@@ -182,7 +181,7 @@ class Uploads:
             ) from error
 
     def _stop(self) -> None:
-        self._stopping = True
+        self._state = "ending"
 
     async def _send(self, deadline: float) -> None:
         self._sent = anyio.Event()
@@ -197,7 +196,7 @@ class Uploads:
 
         async def send(copy: Copy) -> None:
             async with places:
-                if copy.part is not None and not self._stopping:
+                if copy.part is not None and self._state != "ending":
                     await self._send_one(copy, copy.part)
 
         with anyio.CancelScope(deadline=deadline):
@@ -213,7 +212,7 @@ class Uploads:
         for attempt in range(_ATTEMPTS):
             if attempt:
                 await anyio.sleep(0.2 * 4 ** (attempt - 1))
-                if self._stopping:
+                if self._state == "ending":
                     return
                 copy = await self._again(part)  # the first is looked for at the end
             try:
@@ -277,7 +276,7 @@ class Uploads:
 
     async def _end(self) -> None:
         """Delete every copy, out of reach of any cancellation."""
-        self._stopping = True
+        self._state = "ending"
         if self._ledger is not None:
             await outlast(self._ending, seconds=_EXIT_SECONDS + 5)
 
