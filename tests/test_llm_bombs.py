@@ -82,6 +82,7 @@ TEXT_BOMBS = {
     "pdf that is its own page": lambda: pdf("x", kids=b"2 0 R"),
     "pdf with a form in itself": form_loop,
     "pdf deflated twice": lambda: pdf(contents=[flate(b" " * 200_000_000, 2)]),
+    "html of 400,000 paragraphs": lambda: b"<!doctype html>" + b"<p>some <b>words</b> and more</p>" * 400_000,
     "html of open comments": lambda: b"<!doctype html>" + b"<!--" * 2_500_000,
     "html of one open attribute": lambda: b"<!doctype html><a " + b'a="' * 3_000_000,
 }
@@ -91,6 +92,7 @@ REFUSED = {
     "docx of a billion laughs": output.ENTITIES,
     "docx with an external entity": output.ENTITIES,
     "xlsx of 190 MB": output.RATIO,
+    "html of 400,000 paragraphs": output.MEMORY,
 }
 
 SCALED_BOMBS = {

@@ -66,9 +66,12 @@ def fragment(data: bytes | str) -> str:
 
 class _Page:
     def __init__(self, text: str) -> None:
-        from selectolax.lexbor import LexborHTMLParser  # noqa: PLC0415  # it is there only with the extra
+        from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # noqa: PLC0415  # only with the extra
 
-        self._tree: Any = LexborHTMLParser(text)
+        try:
+            self._tree: Any = LexborHTMLParser(text)
+        except SelectolaxError:  # any page can be parsed, if there is memory
+            raise MemoryError from None
         self._hidden = self._hiding_selectors()
         self._counts: Counter[str] = Counter()
 

@@ -54,7 +54,7 @@ TASKS: Mapping[str, Task] = {
     "mail": Task(module="mail", libraries=("email.parser", *_PAGES), memory=80 * MB),
     "notebook": Task(module="notebook", memory=80 * MB),
     "archive": Task(module="archive", libraries=(_ZIP, *_PAGES), memory=80 * MB),
-    "html": Task(module="page", libraries=_PAGES, memory=72 * MB),
+    "html": Task(module="page", libraries=_PAGES, memory=128 * MB),
     "picture": Task(module="pictures", libraries=_PILLOW, memory=460 * MB),
     "heif": Task(module="pictures", libraries=(*_PILLOW, "pillow_heif"), memory=460 * MB),
     "pdf_facts": Task(module="pdf_pictures", reader="read_facts", libraries=("pypdfium2",), memory=200 * MB),
