@@ -19,7 +19,6 @@ from staging._disk.sweep import sweep_until
 from staging._errors import Reason, WorkspaceError
 from staging._models import Limits, require_number, to_bytes
 from staging._net.client import AsyncClient, require_client, through
-from staging._net.http1 import load_h11
 from staging._net.policy import UrlPolicy
 from staging._net.transport import Send, Transport
 from staging._text import one_line
@@ -175,6 +174,5 @@ async def open_resources(options: Options) -> Resources:
 
 
 def _prepare(options: Options) -> tuple[Path, int | None]:
-    load_h11()
     group = group_number(options.group)  # a directory service may be asked for it
     return prepare_root(options.temp_dir, group=group), group

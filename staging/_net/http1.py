@@ -7,6 +7,7 @@ nothing else. What follows depends on the framing (RFC 9112 section 6.3). `Chunk
 It is as strict as the RFC, and ends a body whose framing outweighs its data.
 """
 
+import errno
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
@@ -69,17 +70,18 @@ class Request(NamedTuple):
 
 
 def load_h11() -> None:
-    """Load the library that reads unusual heads, when there are descriptors to be had.
+    """Load the library that reads unusual heads, which is a sixth of `import staging`.
 
-    It is a tenth of `import staging`. When the first unusual head comes, the process may be full.
+    It blocks.
 
     Raises:
-        WorkspaceError: ``storage``, if the process is full already.
+        WorkspaceError: ``storage``, if the process can open no further file.
     """
     try:
         import h11  # noqa: F401, PLC0415  # see above
     except (ImportError, OSError) as error:
-        raise WorkspaceError("storage", "no further file can be opened just now", retryable=True) from error
+        detail = "no further file can be opened just now"
+        raise WorkspaceError("storage", detail, errno.EMFILE, retryable=True) from error
 
 
 def request_bytes(request: Request) -> bytes:
@@ -188,7 +190,7 @@ class HeadReader:
         """Return the head as h11 reads it, or None for an informational one."""
         if not _STATUS_LINE.match(head):
             raise self._fault("the status line is malformed")
-        import h11  # noqa: PLC0415  # `load_h11` has loaded it
+        import h11  # noqa: PLC0415  # `load_h11` has done that in a thread
 
         http = h11.Connection(h11.CLIENT, max_incomplete_event_size=MAX_HEAD)
         http.send(h11.Request(method="GET", target="/", headers=[("Host", "-")]))  # to put it where we are

@@ -10,6 +10,7 @@ be cancelled, which closes the connection.
 """
 
 import ssl
+import sys
 import time
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
@@ -17,10 +18,11 @@ from typing import Final, Protocol
 from staging._errors import DownloadError, WorkspaceError
 from staging._net.body import FramedResponse
 from staging._net.dial import Resolver, dial
-from staging._net.http1 import Head, HeadReader, Request, ordinary_head, request_bytes
+from staging._net.http1 import Head, HeadReader, Request, load_h11, ordinary_head, request_bytes
 from staging._net.policy import UrlPolicy
 from staging._net.stream import CHUNK, Stream, broken
 from staging._net.urls import Origin
+from staging._threads import in_thread
 
 IDLE_SECONDS: Final = 30.0  # shorter than any CDN's keep-alive, so that reuse seldom meets a closed connection
 MAX_IDLE: Final = 32
@@ -104,6 +106,9 @@ class Transport:
             try:
                 await stream.send(data)
                 head = await answer(stream, request.on_step, used=used)
+            except WorkspaceError:  # an OSError, but not the connection's
+                stream.close()
+                raise
             except (StaleError, OSError) as stale:
                 stream.close()
                 if not used:
@@ -185,6 +190,7 @@ async def answer(stream: Stream, on_step: Callable[[str], None], *, used: bool) 
 
     Raises:
         DownloadError: ``interrupted`` or ``protocol``.
+        WorkspaceError: ``storage``, if the process is full.
         OSError: if the connection broke before the first byte of a response.
         StaleError: if it ended before that, or a used one begins with what must be the late rest of the exchange
             before.
@@ -197,6 +203,8 @@ async def answer(stream: Stream, on_step: Callable[[str], None], *, used: bool) 
         raise StaleError
     if (head := ordinary_head(data)) is not None:
         return head
+    if "h11" not in sys.modules:
+        await in_thread(load_h11)
     reader = HeadReader(stream.origin)
     while (head := reader.feed(data)) is None:
         on_step("")
