@@ -178,6 +178,26 @@ async def test_tiny_chunks_are_taken_a_few_at_a_time():
         assert 1 <= await response.readinto(memoryview(bytearray(4096))) <= LINES_PER_TURN
 
 
+async def test_what_came_before_a_broken_connection_is_kept():
+    """A server that sends head and half a body at once, and resets the connection, can be asked for the rest."""
+
+    class Reset(Stream):
+        def read_now(self, view):
+            raise ConnectionResetError
+
+    ours, theirs = socket.socketpair()
+    with theirs, closing(Reset(ours, Origin("http", "peer.test", 80))) as stream:
+        ours.setblocking(False)
+        theirs.sendall(OK + FIVE + b"\r\nhel")
+        head = await answer(stream, lambda step: None, used=False)
+        response = FramedResponse(stream, head, lambda stream, reusable: None, lambda step: None)
+        view = memoryview(bytearray(64))
+        assert await response.readinto(view) == 3
+        with pytest.raises(DownloadError) as broken:
+            await response.readinto(view)
+    assert (bytes(view[:3]), broken.value.reason) == (b"hel", "interrupted")
+
+
 # ── the head ─────────────────────────────────────────────────────────────────────────────────────────────────────────
 
 

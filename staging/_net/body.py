@@ -27,7 +27,7 @@ class FramedResponse:
     """A `Response` whose body ends exactly where its framing says."""
 
     __slots__ = (
-        "_chunks", "_complete", "_head", "_kept", "_left", "_on_step", "_release", "_stream",
+        "_chunks", "_complete", "_error", "_head", "_kept", "_left", "_on_step", "_release", "_stream",
         "length", "status",
     )  # fmt: skip
 
@@ -42,6 +42,7 @@ class FramedResponse:
         self._left = head.length
         self._chunks = Chunks(stream.origin, head.rest) if head.chunked else None
         self._complete = head.length == 0
+        self._error: OSError | None = None  # met behind bytes that had come before it
 
     @property
     def fields(self) -> Mapping[bytes, bytes]:
@@ -55,6 +56,8 @@ class FramedResponse:
         if self._complete or (stream := self._stream) is None:
             return 0
         try:
+            if self._error is not None:
+                raise self._error
             return await (self._read(stream, view) if self._chunks is None else self._unchunk(stream, view))
         except OSError as error:
             raise broken(stream.origin, error) from error
@@ -67,7 +70,10 @@ class FramedResponse:
             view[:count] = self._kept[:count]
             self._kept = self._kept[count:]
             if count < len(view):
-                count += stream.read_now(view[count:]) or 0  # nothing yet, or the end: the next call sees it again
+                try:
+                    count += stream.read_now(view[count:]) or 0  # nothing yet, or the end: the next call sees it again
+                except OSError as error:  # the kernel tells it once, and what has come would be lost
+                    self._error = error
         elif (now := stream.read_now(view)) is not None:
             count = now
             await checkpoint()  # a fast peer does not keep the loop to itself
