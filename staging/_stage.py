@@ -76,10 +76,7 @@ class _Alone:
 
 
 class _Holdings:
-    """What a stage owns.
-
-    That is its workspace, the bytes that are counted for it and, without an area, its resources.
-    """
+    """What a stage owns, with the bytes that are counted for it."""
 
     def __init__(self, alone: _Alone | None) -> None:
         self.alone = alone
@@ -88,7 +85,7 @@ class _Holdings:
         self._over = False
         self._making = threading.Lock()
         self._removing = threading.Lock()
-        self._reservations: list[Reservation] = []
+        self.reservations: list[Reservation] = []  # of what is staged
 
     def make(self, root: Path, group: int | None) -> None:
         """Make the workspace.
@@ -120,21 +117,14 @@ class _Holdings:
             return self.removal
 
     def let_go(self) -> None:
-        """Leave the rest of the workspace to the next sweep.
-
-        Never waits.
-        """
+        """Leave the rest of the workspace to the next sweep, without waiting."""
         if self.workspace is not None:
             self.workspace.let_go()
 
-    def hold(self, reservation: Reservation) -> None:
-        """Keep bytes counted until the stage ends."""
-        self._reservations.append(reservation)
-
     def refund(self) -> None:
         """Give back all bytes that are counted."""
-        while self._reservations:
-            self._reservations.pop().refund()
+        while self.reservations:
+            self.reservations.pop().refund()
 
     def drop(self) -> None:
         self.refund()
@@ -231,7 +221,7 @@ class AttachmentStage(Scope):
             ledger=self._ledger,
             observer=self._observer,
             refresh=self._refresh,
-            hold=self._mine.hold,
+            hold=self._mine.reservations.append,
         )
 
     async def _leave(self, calls: tuple[Call, ...]) -> None:
