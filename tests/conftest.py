@@ -75,7 +75,7 @@ def pytest_cmdline_main(config: pytest.Config) -> None:
         return  # a worker has no workers of its own
     whole = config.args_source is pytest.Config.ArgsSource.TESTPATHS and not config.option.collectonly
     if whole and config.pluginmanager.hasplugin("xdist") and config.option.numprocesses is None:
-        config.option.numprocesses = 1 + (os.cpu_count() or 1)  # one more, since some tests wait for time to pass
+        config.option.numprocesses = 2 + (os.cpu_count() or 1)  # two more, since some tests wait for time to pass
         config.option.dist = "worksteal"
 
 
