@@ -209,7 +209,7 @@ class Batch:
             wanted = accepted.admits(replace(known.result, attachment=attachment))
             return known.result if wanted else "type"  # the file stays: another call wanted it
         key = request, accepted.types if accepted is not None else None
-        fetch = fetches.get(key) or fetches.setdefault(key, _Fetch())
+        fetch = fetches.setdefault(key, _Fetch())
         while fetch.result is None:
             if fetch.running:
                 fetch.ended = fetch.ended or anyio.Event()

@@ -31,11 +31,6 @@ class Budget:
         self.used = 0
         self.running: set[Reservation] = set()  # downloads under way that have bytes here
 
-    @property
-    def left(self) -> float:
-        """Bytes that are not used."""
-        return self.limit - self.used
-
     def __repr__(self) -> str:
         return f"<Budget of {self.owner}: {format_size(self.used)} of {format_size(self.limit)} used>"
 

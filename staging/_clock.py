@@ -40,12 +40,12 @@ class Clock:
         self._end = self._since = _NEVER
         self._step = ""
         self._waits_for_disk = False
-        self.wind()
+        self.error: StagingError | None = None
+        self.scope: anyio.CancelScope  # made by `wind`
 
     def wind(self) -> "anyio.CancelScope":
         """Make the clock ready for use, and return its scope."""
-        self.error: StagingError | None = None
-        self.scope = anyio.CancelScope()
+        self.error, self.scope = None, anyio.CancelScope()
         return self.scope
 
     def start(self, reservation: Reservation) -> None:

@@ -98,18 +98,25 @@ async def test_the_queue_takes_along_what_is_ready_and_keeps_the_order(monkeypat
     assert await disk.run(int) == 0
 
 
-async def test_a_trip_takes_along_what_comes_while_it_is_under_way(monkeypatch):
-    trips, done, begun, release = [], [], threading.Event(), threading.Event()
-    start = threads_module._threads.start
-    disk = DiskQueue()
+async def held(disk, group):
+    """Let a job hold the queue's thread, and return the event that lets it go."""
+    begun, release = threading.Event(), threading.Event()
 
     def hold():
         begun.set()
         release.wait(10)
 
+    group.start_soon(disk.run, hold)
+    await anyio.to_thread.run_sync(begun.wait)
+    return release
+
+
+async def test_a_trip_takes_along_what_comes_while_it_is_under_way(monkeypatch):
+    trips, done = [], []
+    start = threads_module._threads.start
+    disk = DiskQueue()
     async with anyio.create_task_group() as group:
-        group.start_soon(disk.run, hold)
-        await anyio.to_thread.run_sync(begun.wait)
+        release = await held(disk, group)
         monkeypatch.setattr(threads_module._threads, "start", lambda work: (trips.append(1), start(work)))
         for number in range(5):
             group.start_soon(disk.run, done.append, number)
@@ -121,15 +128,9 @@ async def test_a_trip_takes_along_what_comes_while_it_is_under_way(monkeypatch):
 
 async def test_a_trip_ends_although_jobs_keep_coming(monkeypatch):
     monkeypatch.setattr(threads_module, "_JOBS", 3)
-    disk, done, begun, release = DiskQueue(), [], threading.Event(), threading.Event()
-
-    def hold():
-        begun.set()
-        release.wait(10)
-
+    disk, done = DiskQueue(), []
     async with anyio.create_task_group() as group:
-        group.start_soon(disk.run, hold)
-        await anyio.to_thread.run_sync(begun.wait)
+        release = await held(disk, group)
         for number in range(20):
             group.start_soon(disk.run, done.append, number)
         await anyio.wait_all_tasks_blocked()
@@ -138,15 +139,9 @@ async def test_a_trip_ends_although_jobs_keep_coming(monkeypatch):
 
 
 async def test_a_job_of_a_cancelled_task_that_has_not_begun_never_begins_and_the_others_are_not_held_up():
-    disk, begun, release, done = DiskQueue(), threading.Event(), threading.Event(), []
-
-    def hold():
-        begun.set()
-        release.wait(10)
-
+    disk, done = DiskQueue(), []
     async with anyio.create_task_group() as group:
-        group.start_soon(disk.run, hold)
-        await anyio.to_thread.run_sync(begun.wait)
+        release = await held(disk, group)
         async with anyio.create_task_group() as cancelled:
             cancelled.start_soon(disk.run, done.append, "cancelled")
             await anyio.lowlevel.checkpoint()

@@ -243,7 +243,7 @@ async def _outcome(attachment, terms, turn):
     clock, outcome = Clock(LIMITS), None
     async with anyio.create_task_group() as group:
         group.start_soon(watch, [clock], LIMITS)
-        with clock.scope:
+        with clock.wind():
             try:
                 outcome = await download(attachment, target(POLICY, URL), terms, turn, clock, progress=lambda *_: None)
             except StagingError as error:
@@ -739,6 +739,7 @@ def test_an_honest_response_is_staged_whole_however_it_is_torn(fuzz):
 def test_a_resumed_file_is_one_version_or_none(fuzz):
     @QUIET
     @given(**resumed)
+    @example((b"old." * 100, b"new!" * 100), [(0, [], 150, "fin", ""), (0, [], 20_000, "fin", "")])  # one is resumed
     def law(versions, attempts):
         fuzz.resumed(versions, attempts)
 

@@ -3,19 +3,15 @@
 The honest ones are alone at first, so that their waits can be compared. Writes its figures as JSON at the end.
 """
 
-import json
-import logging
 import ssl
 import statistics
-import sys
 import time
 import traceback
 from collections import Counter
-from pathlib import Path
 
 import anyio
 from cdn import Chooser, policy_of, right_bodies
-from meter import Meter
+from meter import Meter, run_worker
 
 from staging import Limits, StagedFile, StagingArea
 
@@ -131,13 +127,5 @@ def figures(waits):
     return {"messages": len(waits), **found, "worst": max(waits)}
 
 
-def main():
-    root, ports, trust, seconds, backend, into = sys.argv[1:]
-    logging.getLogger("staging").setLevel(logging.CRITICAL)
-    hostile = Hostile(Path(root), json.loads(ports), trust, float(seconds), backend)
-    anyio.run(hostile.run, backend=backend)
-    Path(into).write_text(json.dumps(hostile.report()))
-
-
 if __name__ == "__main__":
-    main()
+    run_worker(Hostile)

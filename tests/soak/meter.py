@@ -6,10 +6,14 @@ library has given out, and the number of Python's own blocks. Only if one of the
 
 import ctypes
 import gc
+import json
+import logging
 import os
 import sys
 import time
 from pathlib import Path
+
+import anyio
 
 COLUMNS = {  # what is sampled -> its unit
     "memory_mb": "MB resident",
@@ -83,3 +87,12 @@ def slope_per_hour(points):
     mean_x, mean_y = (sum(point[axis] for point in points) / max(count, 1) for axis in (0, 1))
     spread = sum((x - mean_x) ** 2 for x, _ in points)
     return 3600 * sum((x - mean_x) * (y - mean_y) for x, y in points) / spread if spread else 0.0
+
+
+def run_worker(kind):
+    """Run a worker of this kind as its command line says, and write its report."""
+    root, ports, trust, seconds, backend, into = sys.argv[1:]
+    logging.getLogger("staging").setLevel(logging.CRITICAL)
+    worker = kind(Path(root), json.loads(ports), trust, float(seconds), backend)
+    anyio.run(worker.run, backend=backend)
+    Path(into).write_text(json.dumps(worker.report()))

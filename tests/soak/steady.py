@@ -5,18 +5,14 @@ while other processes on the same root are killed. Writes its figures as JSON at
 """
 
 import asyncio
-import json
-import logging
 import ssl
-import sys
 import time
 import traceback
 from collections import Counter
-from pathlib import Path
 
 import anyio
 from cdn import BUSY, FAULTS, LIMITS, Chooser, policy_of, right_bodies
-from meter import Meter
+from meter import Meter, run_worker
 
 from staging import AttachmentStage, StagedFile, StagingArea
 
@@ -165,13 +161,5 @@ NAMES = (
 )  # fmt: skip
 
 
-def main():
-    root, ports, trust, seconds, backend, into = sys.argv[1:]
-    logging.getLogger("staging").setLevel(logging.CRITICAL)
-    steady = Steady(Path(root), json.loads(ports), trust, float(seconds), backend)
-    anyio.run(steady.run, backend=backend)
-    Path(into).write_text(json.dumps(steady.report()))
-
-
 if __name__ == "__main__":
-    main()
+    run_worker(Steady)
