@@ -18,7 +18,12 @@ def read(source: IO[bytes], out: Output) -> None:
     chapters = chapters or sorted(name for name in package.names if name.lower().endswith(_PAGES[:3]))
     if not chapters:
         out.refuse(BROKEN)
-    if _is_locked(package, chapters):
+    locked = {
+        posixpath.normpath(unquote(attribute(e, "URI")))
+        for e in package.xml("META-INF/encryption.xml").iter()
+        if e.tag.endswith("CipherReference")
+    }
+    if locked & set(chapters):  # if nothing but its fonts is encrypted, it can be read (EPUB 3.3, 4.2.6.3.2)
         out.refuse(ENCRYPTED)
     out.remark(f"{len(chapters):,} part{'s' * (len(chapters) != 1)}")
     if about:
@@ -48,16 +53,3 @@ def _spine(package: Package) -> tuple[list[str], str]:
         f"{kind}: {' '.join((e.text or '').split())}" for kind in ("title", "creator") for e in root.iter(f"dc:{kind}")
     ]
     return names, ", ".join(about)
-
-
-def _is_locked(package: Package, chapters: list[str]) -> bool:
-    """Tell whether the chapters are encrypted.
-
-    A book with nothing encrypted but its fonts can be read (EPUB 3.3, 4.2.6.3.2).
-    """
-    locked = {
-        posixpath.normpath(unquote(attribute(e, "URI")))
-        for e in package.xml("META-INF/encryption.xml").iter()
-        if e.tag.endswith("CipherReference")
-    }
-    return bool(locked & set(chapters))

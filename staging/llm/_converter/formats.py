@@ -34,13 +34,14 @@ def shown(value: float, code: str, *, since_1904: bool = False) -> str:
     if not code or code == "@" or code.lower() == "general":
         return general(value)
     sections = _SECTION.findall(code)[:3] or [code]  # of positive, negative and zero numbers
-    section = _section(sections, value)
+    place = 1 if value < 0 else 2 if value == 0 else 0
+    section = sections[place] if place < len(sections) else sections[0]
     bare = _LITERALS.sub("", section)
     if re.search(r"[ymdhs]", bare, re.IGNORECASE) and not re.search(
         r"[0#?](?!.*[ymdhs])", re.sub(r"s\.0+", "s", bare.lower())
     ):
         return _moment(value, bare.lower(), since_1904=since_1904)
-    negative = value < 0 and (len(sections) == 1 or section is sections[0])
+    negative = value < 0 and section is sections[0]
     return ("-" if negative else "") + _number(abs(value), section)
 
 
@@ -54,16 +55,8 @@ def general(value: float) -> str:
     return f"{value:.15g}"
 
 
-def _section(sections: list[str], value: float) -> str:
-    if value < 0 and len(sections) > 1:
-        return sections[1]
-    if value == 0 and len(sections) > 2:
-        return sections[2]
-    return sections[0]
-
-
 def _number(value: float, section: str) -> str:
-    literal = _LITERALS.sub(lambda found: _escaped(found[1] or found[2] or found[3] or ""), section)
+    literal = _LITERALS.sub(lambda found: (found[1] or found[2] or found[3] or "").translate(_ESCAPED), section)
     digits = _DIGITS.search(literal)
     if digits is None:
         text = literal.replace("General", general(value)).replace("@", general(value))
@@ -77,12 +70,8 @@ def _number(value: float, section: str) -> str:
     return text.translate(_UNESCAPED).strip()
 
 
-_UNESCAPED = {0xE000 + n: chr(n) for n in range(128)}
-
-
-def _escaped(text: str) -> str:
-    """Hide a literal's signs from the search for digits."""
-    return "".join(chr(0xE000 + ord(c)) if c < "\x7f" else c for c in text)
+_ESCAPED = {n: 0xE000 + n for n in range(128)}  # hides a literal's signs from the search for digits
+_UNESCAPED = {hidden: sign for sign, hidden in _ESCAPED.items()}
 
 
 def _spread(number: str, pattern: str) -> str:

@@ -41,29 +41,13 @@ def _property(element: Element, name: str, default: str) -> str:
     return default
 
 
-def _nary(element: Element) -> str:
-    sub, sup = _part(element, "sub"), _part(element, "sup")
-    sign = _property(element, "chr", "∫")
-    return sign + (f"_{{{sub}}}" if sub else "") + (f"^{{{sup}}}" if sup else "") + " " + _part(element, "e")
-
-
-def _delimited(element: Element) -> str:
-    inside = [_any(child) for child in element if child.tag == "m:e"]
-    return (
-        _property(element, "begChr", "(")
-        + _property(element, "sepChr", "|").join(inside)
-        + _property(element, "endChr", ")")
-    )
+def _entries(element: Element) -> list[str]:
+    return [_any(child) for child in element if child.tag == "m:e"]
 
 
 def _root(element: Element) -> str:
     degree = _part(element, "deg")
     return f"\\sqrt{f'[{degree}]' if degree else ''}{{{_part(element, 'e')}}}"
-
-
-def _matrix(element: Element) -> str:
-    lines = [" & ".join(_any(e) for e in row if e.tag == "m:e") for row in element if row.tag == "m:mr"]
-    return "\\begin{matrix}" + " \\\\ ".join(lines) + "\\end{matrix}"
 
 
 def _scripts(base: str, sub: str = "", sup: str = "") -> str:
@@ -77,13 +61,17 @@ _OMML: dict[str, Callable[[Element], str]] = {
     "sSubSup": lambda e: _scripts(_part(e, "e"), _part(e, "sub"), _part(e, "sup")),
     "sPre": lambda e: _scripts("{}", _part(e, "sub"), _part(e, "sup")) + _part(e, "e"),
     "rad": _root,
-    "nary": _nary,
-    "d": _delimited,
-    "m": _matrix,
+    "nary": lambda e: _scripts(_property(e, "chr", "∫"), _part(e, "sub"), _part(e, "sup")) + " " + _part(e, "e"),
+    "d": lambda e: (
+        _property(e, "begChr", "(") + _property(e, "sepChr", "|").join(_entries(e)) + _property(e, "endChr", ")")
+    ),
+    "m": lambda e: (
+        "\\begin{matrix}" + " \\\\ ".join(" & ".join(_entries(row)) for row in e if row.tag == "m:mr") + "\\end{matrix}"
+    ),
     "limLow": lambda e: _scripts(_part(e, "e"), sub=_part(e, "lim")),
     "limUpp": lambda e: _scripts(_part(e, "e"), sup=_part(e, "lim")),
     "func": lambda e: _part(e, "fName") + " " + _part(e, "e"),
-    "eqArr": lambda e: " \\\\ ".join(_any(child) for child in e if child.tag == "m:e"),
+    "eqArr": lambda e: " \\\\ ".join(_entries(e)),
     "acc": lambda e: _part(e, "e") + _property(e, "chr", "\u0302"),
     "bar": lambda e: f"\\overline{{{_part(e, 'e')}}}",
 }

@@ -3,6 +3,7 @@
 The result has the header fields, the text and the list of attached files.
 """
 
+import contextlib
 import email
 import email.errors
 import email.header
@@ -55,18 +56,13 @@ def _body(message: email.message.Message, attached: list[str], depth: int) -> It
             yield from _body(inner, attached, depth + 1)
     elif kind in {"text/plain", "text/html", "text/enriched"} and message.get_content_disposition() != "attachment":
         words = _text(message)
-        yield (page.fragment(words) if kind == "text/html" and _pages_can_be_read() else words) + "\n"
+        if kind == "text/html":
+            with contextlib.suppress(ImportError):  # without the extra, a page is shown as it is written
+                words = page.fragment(words)
+        yield words + "\n"
     else:
         size = len(message.get_payload(decode=True) or b"")
         attached.append(f"{_name(message) or 'without a name'} ({kind}, {size:,} bytes)")
-
-
-def _pages_can_be_read() -> bool:
-    try:
-        page.fragment("")
-    except ImportError:
-        return False
-    return True
 
 
 def _best(message: email.message.Message) -> email.message.Message:
@@ -78,15 +74,12 @@ def _best(message: email.message.Message) -> email.message.Message:
     kinds = {part.get_content_type(): part for part in reversed(parts)}
     plain, rich = kinds.get("text/plain"), kinds.get("text/html")
     rich = rich or next((part for part in parts if part.is_multipart()), None)
-    if plain is not None and rich is not None and _says_little(plain, rich):
-        return rich
+    if plain is not None and rich is not None:
+        words = len(_text(plain).split())
+        other = len(re.sub(r"<style.*?</style>|<[^>]*>", " ", _text(rich), flags=re.DOTALL | re.IGNORECASE).split())
+        if words == 0 or (words < 20 and (other > 4 * words or rich.is_multipart())):
+            return rich
     return plain or rich or (parts[-1] if parts else email.message.Message())
-
-
-def _says_little(plain: email.message.Message, rich: email.message.Message) -> bool:
-    words = len(_text(plain).split())
-    other = len(re.sub(r"<style.*?</style>|<[^>]*>", " ", _text(rich), flags=re.DOTALL | re.IGNORECASE).split())
-    return words == 0 or (words < 20 and (other > 4 * words or rich.is_multipart()))
 
 
 def _parts(message: email.message.Message) -> list[email.message.Message]:
