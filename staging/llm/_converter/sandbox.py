@@ -99,34 +99,23 @@ class Sandbox:
         os.environ.clear()
         if not self._libc:
             return
-        self._drop_capabilities()
+        machine = os.uname().machine
+        if machine in _CAPSET:
+            header, nothing = struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24)
+            self._libc.syscall(ctypes.c_long(_CAPSET[machine]), header, nothing)
         self._prctl(_PR_SET_NO_NEW_PRIVS, 1)
         self._prctl(_PR_SET_DUMPABLE, 0)
         if self._ruleset >= 0:
             self._libc.syscall(ctypes.c_long(_RESTRICT_SELF), ctypes.c_int(self._ruleset), ctypes.c_uint32(0))
             os.close(self._ruleset)
-        self._filter()
+        if code := program(machine, os.getpid()):  # the kernel reads its length and its place from struct sock_fprog
+            held = ctypes.create_string_buffer(code, len(code))
+            wanted = ctypes.create_string_buffer(struct.pack("HP", len(code) // 8, ctypes.addressof(held)))
+            self._prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(wanted))
 
     def _prctl(self, option: int, value: int, more: int = 0) -> None:
         unsigned = ctypes.c_ulong
         self._libc.prctl(ctypes.c_int(option), unsigned(value), unsigned(more), unsigned(0), unsigned(0))
-
-    def _drop_capabilities(self) -> None:
-        number = _CAPSET.get(os.uname().machine)
-        if number is not None:
-            header, nothing = struct.pack("Ii", _CAPABILITY_VERSION, 0), bytes(24)
-            self._libc.syscall(ctypes.c_long(number), header, nothing)
-
-    def _filter(self) -> None:
-        """Install the seccomp program.
-
-        The kernel reads its length and its place from struct sock_fprog.
-        """
-        code = program(os.uname().machine, os.getpid())
-        if code:
-            held = ctypes.create_string_buffer(code, len(code))
-            wanted = ctypes.create_string_buffer(struct.pack("HP", len(code) // 8, ctypes.addressof(held)))
-            self._prctl(_PR_SET_SECCOMP, _SECCOMP_MODE_FILTER, ctypes.addressof(wanted))
 
     def _landlock(self, folders: list[str]) -> int:
         """Return a Landlock rule set that allows only the libraries.

@@ -5,7 +5,6 @@ They become a program for the kernel (seccomp(2), SECCOMP_MODE_FILTER).
 
 import errno
 import struct
-from collections.abc import Iterator
 
 _LOAD, _EQUAL, _AT_LEAST, _ANY_OF, _RETURN = 0x20, 0x15, 0x35, 0x45, 0x06  # classic BPF: LD W ABS, JMP, RET
 _NUMBER, _ARCH, _FIRST = 0, 4, 16  # offsets in struct seccomp_data; the low half of an argument is at its offset
@@ -69,34 +68,30 @@ def program(machine: str, pid: int) -> bytes:
     """
     if machine not in _ARCHES:
         return b""
-    return b"".join(_steps(_ARCHES[machine], dict(_BY_ARCH[machine]), pid))
+    calls = _BY_ARCH[machine] | _EVERYWHERE
+    allow, deny = _step(_RETURN, _ALLOW), _step(_RETURN, _ERROR | errno.EPERM)
+    first = _step(_LOAD, _FIRST)
+    steps = [
+        _step(_LOAD, _ARCH),
+        _step(_EQUAL, _ARCHES[machine], yes=1),
+        _step(_RETURN, _KILL),  # the calls of another architecture have other numbers
+        _step(_LOAD, _NUMBER),
+        _step(_AT_LEAST, _X32, no=1),
+        deny,
+        # its flags are in memory; the C library then uses clone
+        *_if_call(_CLONE3, _step(_RETURN, _ERROR | errno.ENOSYS)),
+        *_if_call(calls.pop("tgkill"), first, _step(_EQUAL, pid, no=1), allow, deny),  # abort(3)
+        # getrlimit(2) of the C library
+        *_if_call(calls.pop("prlimit64"), first, _step(_EQUAL, 0, no=1), allow, deny),
+        *_if_call(calls.pop("clone"), first, _step(_ANY_OF, _CLONE_THREAD, no=1), allow, deny),
+    ]
+    for number in sorted(calls.values()):
+        steps += _if_call(number, deny)
+    return b"".join([*steps, allow])
 
 
-def _steps(arch: int, calls: dict[str, int], pid: int) -> Iterator[bytes]:
-    denied, absent = _ERROR | errno.EPERM, _ERROR | errno.ENOSYS
-    yield _step(_LOAD, _ARCH)
-    yield _step(_EQUAL, arch, yes=1)
-    yield _step(_RETURN, _KILL)  # the calls of another architecture have other numbers
-    yield _step(_LOAD, _NUMBER)
-    yield _step(_AT_LEAST, _X32, no=1)
-    yield _step(_RETURN, denied)
-    yield from _if_call(_CLONE3, _step(_RETURN, absent))  # its flags are in memory; the C library then uses clone
-    own = _step(_LOAD, _FIRST), _step(_EQUAL, pid, no=1), _step(_RETURN, _ALLOW), _step(_RETURN, denied)
-    yield from _if_call(calls.pop("tgkill"), *own)  # abort(3)
-    own = _step(_LOAD, _FIRST), _step(_EQUAL, 0, no=1), _step(_RETURN, _ALLOW), _step(_RETURN, denied)
-    yield from _if_call(calls.pop("prlimit64"), *own)  # getrlimit(2) of the C library
-    thread = (
-        _step(_LOAD, _FIRST), _step(_ANY_OF, _CLONE_THREAD, no=1), _step(_RETURN, _ALLOW), _step(_RETURN, denied),
-    )  # fmt: skip
-    yield from _if_call(calls.pop("clone"), *thread)
-    for number in sorted((calls | _EVERYWHERE).values()):
-        yield from _if_call(number, _step(_RETURN, denied))
-    yield _step(_RETURN, _ALLOW)
-
-
-def _if_call(number: int, *steps: bytes) -> Iterator[bytes]:
-    yield _step(_EQUAL, number, no=len(steps))
-    yield from steps
+def _if_call(number: int, *steps: bytes) -> tuple[bytes, ...]:
+    return _step(_EQUAL, number, no=len(steps)), *steps
 
 
 def _step(code: int, value: int, yes: int = 0, no: int = 0) -> bytes:

@@ -71,18 +71,14 @@ def _png(data: bytes) -> Iterator[bytes]:
         ):
             refuse(BROKEN)
         if name == b"IHDR":
-            _check_png_header(data[place + 8 : end - 4])
+            width, height, depth, colours, *methods = struct.unpack(">2I5B", data[place + 8 : end - 4])
+            if not (width and height and depth in _PNG_DEPTHS.get(colours, ()) and methods in ([0, 0, 0], [0, 0, 1])):
+                refuse(BROKEN)
         if drawn:
             yield data[place:end]
         seen.add(name)
         place = end
     if b"IDAT" not in seen:
-        refuse(BROKEN)
-
-
-def _check_png_header(header: bytes) -> None:
-    width, height, depth, colours, packing, filtering, interlacing = struct.unpack(">2I5B", header)
-    if not width or not height or depth not in _PNG_DEPTHS.get(colours, ()) or packing or filtering or interlacing > 1:
         refuse(BROKEN)
 
 
@@ -118,19 +114,14 @@ def _jpeg(data: bytes) -> Iterator[bytes]:
                 refuse(BROKEN)
             frames += 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}
             if marker == 0xDA:
-                end = _end_of_scan(data, end)
+                found = _JPEG_SCAN_END.search(data, end)  # the marker after the coded data
+                end = found.start() if found else refuse(BROKEN)
             if marker not in _JPEG_DROPS or data[place + 4 : place + 16] == _JPEG_ICC:
                 yield data[place:end]
             place = end
     if not frames:
         refuse(BROKEN)
     yield b"\xff\xd9"
-
-
-def _end_of_scan(data: bytes, place: int) -> int:
-    """Return the place of the marker that ends the coded data."""
-    found = _JPEG_SCAN_END.search(data, place)
-    return found.start() if found else refuse(BROKEN)
 
 
 def jpeg_orientation(data: bytes) -> int:
@@ -212,15 +203,8 @@ def _webp(data: bytes) -> Iterator[bytes]:
     end = 8 + int.from_bytes(data[4:8], "little")
     if end > len(data):
         refuse(BROKEN)
-    kept = list(_webp_chunks(data, end))
-    if not any(chunk[:4] in {b"VP8 ", b"VP8L", b"ANMF"} for chunk in kept):
-        refuse(BROKEN)
-    yield b"RIFF" + struct.pack("<I", 4 + sum(map(len, kept))) + b"WEBP"
-    yield from kept
-
-
-def _webp_chunks(data: bytes, end: int) -> Iterator[bytes]:
     place = 12
+    kept: list[bytes] = []
     while place + 8 <= end:
         name, length = struct.unpack_from("<4sI", data, place)
         after = place + 8 + length
@@ -230,8 +214,12 @@ def _webp_chunks(data: bytes, end: int) -> Iterator[bytes]:
         if name == b"VP8X":
             chunk = chunk[:8] + bytes([chunk[8] & ~_WEBP_FLAGS]) + chunk[9:]
         if name in {b"VP8X", b"VP8 ", b"VP8L", b"ALPH", b"ANIM", b"ANMF"}:
-            yield chunk
+            kept.append(chunk)
         place = after + length % 2
+    if not any(chunk[:4] in {b"VP8 ", b"VP8L", b"ANMF"} for chunk in kept):
+        refuse(BROKEN)
+    yield b"RIFF" + struct.pack("<I", 4 + sum(map(len, kept))) + b"WEBP"
+    yield from kept
 
 
 def webp_moves(data: bytes) -> bool:

@@ -183,21 +183,14 @@ def decide(source: Readable, declared: str = "") -> Encoding | None:
         if not label and b"\x1b$" in head and not count.high:
             return None  # ISO 2022: seven bits, with escapes between alphabets
         return Encoding("utf-8", count.remark)
-    if label and label != "utf-8" and _decodes(source, label):
-        return Encoding(label)
+    if label and label != "utf-8":
+        characters = bad = 0
+        for piece in text_pieces(source, label):
+            characters += len(piece)
+            bad += piece.count("\ufffd")
+        if bad * 50 <= characters:  # a few bad bytes are damage, many are another encoding
+            return Encoding(label)
     return None
-
-
-def _decodes(source: Readable, codec: str) -> bool:
-    """Tell whether the bytes are in the encoding that a label names.
-
-    A few bad bytes are damage. Many are another encoding.
-    """
-    characters = bad = 0
-    for piece in text_pieces(source, codec):
-        characters += len(piece)
-        bad += piece.count("\ufffd")
-    return bad * 50 <= characters
 
 
 def _wide_codec(head: bytes) -> str | None:
@@ -217,18 +210,11 @@ def _wide_codec(head: bytes) -> str | None:
             continue  # one character says nothing
         if all(zeros[at] > 0.7 for at in full) and all(zeros[at] < 0.2 for at in empty) and _is_prose(head, codec):
             return codec
-    if _is_ascii_with_nul(head):
+    # in UTF-16, one byte of two tells the alphabet, and is no printable sign in most: this is ASCII, such as a log
+    others = head.translate(None, b"\0")
+    if others.isascii() and len(others.translate(None, _PRINTABLE)) * 8 <= len(others):
         return None
     return next((codec for codec in ("utf-16-le", "utf-16-be") if _has_wide_lines(head, codec)), None)
-
-
-def _is_ascii_with_nul(head: bytes) -> bool:
-    """Tell whether it is ASCII, perhaps with NUL in it, such as a log.
-
-    In UTF-16, one byte of two tells the alphabet, and is no printable sign in most of them.
-    """
-    others = head.translate(None, b"\0")
-    return others.isascii() and len(others.translate(None, _PRINTABLE)) * 8 <= len(others)
 
 
 _PRINTABLE = bytes((*range(0x20, 0x7F), *b"\t\n\r\x1b\b"))
