@@ -21,6 +21,7 @@ SOUNDS = frozenset({MP3, AAC, AC3, FLAC, APE, TTA})
 
 _CHAIN = 3  # frames in a row, where the first byte may be anything
 _SYNC = re.compile(rb"\xff(?=[\xe2-\xe7\xf0-\xff][^\xff])")
+_AC3_FRAME = re.compile(rb"\x0b\x77(?=..(.)(.))", re.DOTALL)  # ETSI TS 102 366, 4.3: sample rate, version
 _TRIES = 400  # limits the time for a hostile tail, which is full of sync words
 _MARKS = {b"fLaC": FLAC, b"MAC ": APE, b"TTA1": TTA}
 
@@ -32,8 +33,10 @@ def sound_of_frames(head: bytes) -> str | None:
     """
     if head.startswith(b"\xff"):
         return MP3 if _frames(head, 0, _mpeg_frame) >= 2 else AAC if _frames(head, 0, _adts_frame) >= 2 else None
-    if head.startswith(b"\x0b\x77"):
-        return AC3 if _is_ac3(head) else None
+    if head.startswith(b"\x0b\x77"):  # a second frame must have the sample rate and the version of the first
+        seconds = _AC3_FRAME.finditer(head, 128, 4005)
+        found = any(second[1][0] & 0xC0 == head[4] & 0xC0 != 0xC0 and second[2] == head[5:6] for second in seconds)
+        return AC3 if found else None
     start = len(head) - len(head.lstrip(b"\0"))
     return MP3 if start and _frames(head, start, _mpeg_frame) >= _CHAIN else None
 
@@ -51,15 +54,9 @@ def sound_behind_id3(head: bytes, tail: bytes) -> str:
         footer = 10 if head[start + 5] & 0x10 else 0
         start += 10 + (high << 21 | middle << 14 | low << 7 | lowest) + footer
     sound = head[start:]
-    if len(sound) < 4:
-        return _sound_in(tail) if tail else MP3
-    if known := _MARKS.get(sound[:4]):
-        return known
-    return sound_of_frames(sound.lstrip(b"\0")) or MP3
-
-
-def _sound_in(tail: bytes) -> str:
-    """Return the type of the frames within a piece that begins anywhere."""
+    if len(sound) >= 4:
+        return _MARKS.get(sound[:4]) or sound_of_frames(sound.lstrip(b"\0")) or MP3
+    # the tail begins anywhere, also within a frame
     places = [match.start() for match in islice(_SYNC.finditer(tail), _TRIES)]
     for at in places:
         if _frames(tail, at, _mpeg_frame) >= _CHAIN:
@@ -127,19 +124,6 @@ def _adts_frame(header: bytes) -> tuple[int, bytes]:
     return size if size >= 7 else 0, bytes((header[1], header[2], header[3] & 0xF0))
 
 
-def _is_ac3(head: bytes) -> bool:
-    """Tell whether a second AC-3 frame follows.
-
-    It must have the sample rate and the version of the first (ETSI TS 102 366, 4.3).
-    """
-    at = head.find(b"\x0b\x77", 128)
-    while 0 <= at < 4000:
-        if head[at + 4 : at + 5] and (head[at + 4] ^ head[4]) & 0xC0 == 0 and head[at + 5 : at + 6] == head[5:6]:
-            return head[4] & 0xC0 != 0xC0
-        at = head.find(b"\x0b\x77", at + 1)
-    return False
-
-
 def _is_flac_frame(header: bytes) -> bool:
     """Tell whether a FLAC frame begins here.
 
@@ -152,16 +136,14 @@ def _is_flac_frame(header: bytes) -> bool:
         return False
     number = next((n for n, (mask, lead) in _LEADS.items() if header[4] & mask == lead), 16)  # bytes, as in UTF-8
     size = 4 + number + {6: 1, 7: 2}.get(block, 0) + {12: 1, 13: 2, 14: 2}.get(rate, 0)
-    return size < len(header) and _crc8(header[:size]) == header[size]
+    if size >= len(header):
+        return False
+    crc = 0
+    for octet in header[: size + 1]:
+        crc ^= octet
+        for _ in range(8):
+            crc = crc << 1 ^ 0x107 if crc & 0x80 else crc << 1
+    return crc == 0  # since the last octet was the header's own CRC
 
 
 _LEADS = {1: (0x80, 0), 2: (0xE0, 0xC0), 3: (0xF0, 0xE0), 4: (0xF8, 0xF0), 5: (0xFC, 0xF8), 6: (0xFE, 0xFC)}
-
-
-def _crc8(data: bytes) -> int:
-    crc = 0
-    for octet in data:
-        crc ^= octet
-        for _ in range(8):
-            crc = (crc << 1 ^ 0x07 if crc & 0x80 else crc << 1) & 0xFF
-    return crc

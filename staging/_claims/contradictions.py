@@ -124,7 +124,13 @@ def contradicts(claimed: str | None, observed: str, name: str = "") -> bool:
         return not (seen == OCTETS and claim not in _SURE) and not (seen in {OCTETS, PLAIN} and claim in _ALSO_TEXT)
     if seen in {OCTETS, PLAIN}:
         return False
-    return _is_unlike(claim, seen)
+    # the claim is of a type without a signature, and the file is of a recognised one
+    readable = claim.startswith(("text/", "message/")) or claim in _TEXTUAL
+    if seen == HTML:
+        return not readable or claim in _DATA
+    if readable or claim.endswith(("+xml", "+json")):
+        return seen in _RECOGNISED
+    return seen not in _WRAPPERS and _family(claim) != _family(seen)
 
 
 def refuted_claim(claimed: str | None, observed: str, name: str = "") -> str | None:
@@ -213,19 +219,6 @@ _WITHOUT_MACROS = {  # LibreOffice writes such files: the name allows macros, an
     "application/vnd.ms-excel.sheet.macroenabled.12": XLSX,
     "application/vnd.ms-powerpoint.presentation.macroenabled.12": PPTX,
 }
-
-
-def _is_unlike(claim: str, seen: str) -> bool:
-    """Tell whether a claim does not fit the recognised format.
-
-    The claim is of a type that has no signature.
-    """
-    readable = claim.startswith(("text/", "message/")) or claim in _TEXTUAL
-    if seen == HTML:
-        return not readable or claim in _DATA
-    if readable or claim.endswith(("+xml", "+json")):
-        return seen in _RECOGNISED
-    return seen not in _WRAPPERS and _family(claim) != _family(seen)
 
 
 def _family(media_type: str) -> str:

@@ -52,23 +52,15 @@ def decode(url: str, limit: int) -> bytes:
     if least > limit:
         raise too_large(limit, least)
     data = unquote_to_bytes(body.encode("utf-8", "replace"))
-    if coded:
-        data = _base64(data)
+    if coded:  # white space may stand anywhere, and padding may be left out
+        data = data.translate(None, _SPACE).rstrip(b"=")
+        try:
+            data = base64.b64decode(data + b"=" * (-len(data) % 4), validate=True)
+        except binascii.Error:
+            raise RejectedError("invalid", "the data: URL is not the base64 that it says it is") from None
     if len(data) > limit:
         raise too_large(limit, len(data))
     return data
-
-
-def _base64(text: bytes) -> bytes:
-    """Decode base64 as browsers do.
-
-    White space may stand anywhere, and padding may be left out.
-    """
-    text = text.translate(None, _SPACE).rstrip(b"=")
-    try:
-        return base64.b64decode(text + b"=" * (-len(text) % 4), validate=True)
-    except binascii.Error:
-        raise RejectedError("invalid", "the data: URL is not the base64 that it says it is") from None
 
 
 def _without_base64(url: str) -> str:

@@ -127,7 +127,12 @@ def _plain(value: str) -> str | None:
         return _words(value)
     octets = value.encode("latin-1")
     decoded = _decode("utf_8", unquote_to_bytes(octets))
-    return _guess(octets) if decoded is None else _repaired(decoded)
+    if decoded is None:
+        return _guess(octets)
+    for codec in ("latin-1", "cp1252"):  # the server may have read UTF-8 as one of these, and encoded it once more
+        with suppress(UnicodeError):
+            return decoded.encode(codec).decode()
+    return decoded
 
 
 def _extended(parameter: _Parameter, *, odd: bool = False) -> str | None:
@@ -241,17 +246,6 @@ def _guess(octets: bytes) -> str:
     if text is not None:
         return text
     return octets.decode("gb18030") if _CHINESE.fullmatch(octets) else _western(octets)
-
-
-def _repaired(text: str) -> str:
-    """Return text as it was before a second encoding.
-
-    The server read UTF-8 as ISO-8859-1 or windows-1252, and encoded it once more.
-    """
-    for codec in ("latin-1", "cp1252"):
-        with suppress(UnicodeError):
-            return text if text.isascii() else text.encode(codec).decode()
-    return text
 
 
 def _western(octets: bytes) -> str:

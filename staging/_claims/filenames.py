@@ -62,7 +62,10 @@ def _clean(claim: str) -> str:
         component = component[:_HEAD] + component[-_TAIL:]
     text = normalize("NFC", component)
     if not text.isprintable():
-        text = "".join(map(_printable, text))
+        text = "".join(
+            char if char.isprintable() else " " if char.isspace() else "" if category(char) in {"Cc", "Cf"} else "_"
+            for char in text
+        )
     # Once more: what vanished may have stood between a letter and its accent.
     text = normalize("NFC", _FORBIDDEN.sub("_", text)).lstrip(" .-~").rstrip(" .")
     name = "_" + text if _DEVICE.match(text) else text
@@ -70,14 +73,6 @@ def _clean(claim: str) -> str:
         return name
     stem, extension = _split_extension(name)
     return _shorten(stem, MAX_NAME_BYTES - len(extension.encode())).rstrip(" .") + extension
-
-
-def _printable(char: str) -> str:
-    if char.isprintable():
-        return char
-    if char.isspace():
-        return " "
-    return "" if category(char) in {"Cc", "Cf"} else "_"
 
 
 def _split_extension(name: str) -> tuple[str, str]:
@@ -101,18 +96,15 @@ def _shorten(text: str, room: int) -> str:
     """
     longest = len(text.encode()[:room].decode(errors="ignore"))
     end = longest
-    while 0 < end < len(text) and _is_joined(text, end):
+    while 0 < end < len(text):  # as long as the character behind belongs to the one before it
+        if text[end] in _REGIONAL:
+            joined = (end - len(text[:end].rstrip(_REGIONAL))) % 2 == 1
+        else:
+            joined = category(text[end]).startswith("M") or _JOINED.match(text, end) is not None
+        if not joined:
+            break
         end -= 1
     return text[: end or longest]  # one letter with fifty accents has to be cut too
-
-
-def _is_joined(text: str, index: int) -> bool:
-    """Tell whether the character at `index` belongs to the one before it."""
-    char = text[index]
-    if char in _REGIONAL:
-        before = text[:index]
-        return (len(before) - len(before.rstrip(_REGIONAL))) % 2 == 1
-    return category(char).startswith("M") or _JOINED.match(char) is not None
 
 
 def with_extension(name: str, media_type: str) -> str:

@@ -109,20 +109,15 @@ def _taken(source: Any, *, trusted: bool) -> tuple[Attachment | None, Iterable[A
     """Return the one attachment that a source is, or what it contains."""
     try:
         found = source if isinstance(source, Attachment) else _single(source, trusted=trusted)
-        if found is not None and not found.url and _is_left_empty(source):
-            return None, ()
+        if found is not None and not found.url:
+            # of a field in which no file was chosen, browsers send an empty name (HTML, constructing the entry list)
+            named = _is(source, (str, Mapping)) or read(source, "filename") != ""
+            if not named and reader_of(source) is not None:
+                return None, ()
         parts = None if found else _parts(source)
         return (found or claimed(source), ()) if parts is None else (None, parts)
     except Exception:  # noqa: BLE001  # a foreign object may raise from anything, `__class__` even
         return Attachment("", source=Broken()), ()
-
-
-def _is_left_empty(source: Any) -> bool:
-    """Tell whether this is the upload of a form field in which no file was chosen.
-
-    Browsers send such a field with an empty name (HTML, constructing the entry list).
-    """
-    return not _is(source, (str, Mapping)) and read(source, "filename") == "" and reader_of(source) is not None
 
 
 def _is(source: Any, kinds: Any) -> bool:
@@ -220,22 +215,14 @@ def _parts(source: Any) -> Iterable[Any] | None:
     parts = message_parts(source)
     if parts is not None:
         return parts
-    return _uploads(source) if isinstance(source, Mapping) else items(source) if _is_list(source) else None
-
-
-def _uploads(form: Mapping[Any, Any]) -> list[Any] | None:
-    """Return the uploads of a form, or None if there are none.
-
-    Its other fields are text. A field may have several files, which each framework tells by a method of its own.
-    """
-    methods = (getattr(form, key, None) for key in ("multi_items", "lists", "items"))
+    if not isinstance(source, Mapping):
+        return items(source) if _is_list(source) else None
+    # a form: a field may have several files, which each framework tells by a method of its own
+    methods = (getattr(source, key, None) for key in ("multi_items", "lists", "items"))
     pairs: Any = next(method for method in methods if callable(method))()
     values = [each for _, value in pairs for each in (value if isinstance(value, list) else [value])]
-    return [each for each in values if _has_bytes(each)] or None
-
-
-def _has_bytes(value: Any) -> bool:
-    return not _is(value, (str, Mapping)) and (reader_of(value) is not None or _bytes_in(value) is not None)
+    files = [each for each in values if not _is(each, (str, Mapping))]  # its other fields are text
+    return [each for each in files if reader_of(each) is not None or _bytes_in(each) is not None] or None
 
 
 # ── what there is no file of ─────────────────────────────────────────────────────────────────────────────────────────
@@ -249,49 +236,40 @@ def unusable(attachment: Attachment) -> RejectedError | None:
     """
     source = attachment.source
     if attachment.url.strip():
-        return _encrypted(attachment) or _unsendable(attachment)
+        if attachment.url.startswith("mxc:"):
+            keys = [read(each, "key") for each in (source, read(source, "file"))]  # in an encrypted room of Matrix
+            if any(isinstance(key, Mapping) for key in keys):
+                hint = "decrypt it with its key, and give the bytes"
+                return RejectedError("invalid", "the file is encrypted", hint=hint)
+        try:
+            if not attachment.headers and isinstance(source, Mapping):
+                headers_of(source)
+        except (TypeError, ValueError) as error:
+            return RejectedError("invalid", f"unusable metadata: {error}")
+        return None
     if attachment.kind == "embed" or attachment.data is not None or _is(source, (*_BYTES, os.PathLike)):
         return None
     try:
         return _unreadable(source)
     except Exception:  # noqa: BLE001  # a foreign object may raise anything
-        return _absent(Broken())
+        return _unreadable(Broken())
 
 
 def _unreadable(source: Any) -> RejectedError | None:
+    """Return why a source without a URL cannot be read, or None if it can.
+
+    The words fit the platform that the source is from.
+    """
     if isinstance(source, io.TextIOBase):
         hint = "open it in binary mode: open(path, 'rb')"
         return RejectedError("invalid", "the file is open as text, not as bytes", hint=hint)
     if read(source, "closed") is True:
         return RejectedError("invalid", "the file is closed", hint="give it while it is open")
-    return _absent(source) if isinstance(source, Mapping | str) or reader_of(source) is None else None
-
-
-def _encrypted(attachment: Attachment) -> RejectedError | None:
-    """Return why a file of an encrypted room of Matrix is of no use."""
-    keys = (read(each, "key") for each in (attachment.source, read(attachment.source, "file")))
-    if attachment.url.startswith("mxc:") and any(isinstance(key, Mapping) for key in keys):
-        return RejectedError("invalid", "the file is encrypted", hint="decrypt it with its key, and give the bytes")
-    return None
-
-
-def _unsendable(attachment: Attachment) -> RejectedError | None:
-    try:
-        if not attachment.headers and isinstance(attachment.source, Mapping):
-            headers_of(attachment.source)
-    except (TypeError, ValueError) as error:
-        return RejectedError("invalid", f"unusable metadata: {error}")
-    return None
-
-
-def _absent(source: Any) -> RejectedError:
-    """Return the error for a source that has no file.
-
-    Its words fit the platform that the source is from.
-    """
-    if isinstance(source, Broken):
-        return RejectedError("invalid", "its description cannot be read")
+    if not isinstance(source, Mapping | str) and reader_of(source) is not None:
+        return None
     state = next((why for key in ("mode", "file_access") if (why := _GONE.get(read_text(source, key) or ""))), None)
+    if isinstance(source, Broken):
+        state = "its description cannot be read"
     if state:
         return RejectedError("invalid", state)
     if read_text(source, "file_id") and not (read_text(source, "type") or "").startswith("input_"):  # OpenAI's
@@ -317,12 +295,5 @@ def _described(source: Any) -> str:
     name = one_line(f"this {type(source).__qualname__}", limit=80)
     if not _is(source, Mapping):
         return name
-    keys = ", ".join(repr(bare_url(key)) for key in _keys(source))
+    keys = ", ".join(repr(bare_url(key)) for key in items(source) if isinstance(key, str))
     return one_line(f"{name} with {f'the keys {keys}' if keys else 'no keys'}", limit=200)
-
-
-def _keys(source: Mapping[Any, Any]) -> list[str]:
-    try:
-        return [key for key in source if isinstance(key, str)]
-    except Exception:  # noqa: BLE001  # a foreign mapping may raise anything
-        return []

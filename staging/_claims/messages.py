@@ -48,30 +48,21 @@ def is_message(source: Any) -> bool:
 
 def message_parts(source: Any) -> Iterable[Any] | None:
     """Return what a message, an interaction or an event holds, or None if it is none of them."""
-    resolved = _resolved(source)
-    if resolved is None:
-        resolved = _inside(source)
-    if resolved is not None:
-        return resolved
+    data = read(source, "data")
+    holder = read(data, "resolved") if isinstance(data, Mapping) else read(source, "resolved")
+    several = [read(holder, key) for key in ("attachments", "messages")]  # that an interaction is about
+    if any(isinstance(each, Mapping | list | tuple) for each in several):
+        return [_several(each) for each in several]
+    if isinstance(read(source, "application_id"), str | int) and not is_message(source):
+        return []  # an interaction about none
+    inside = _inside(source)
+    if inside is not None:
+        return inside
     if is_message(source):
         return [*_files(source), Beside(_beside(source))]
     if isinstance(read(source, "message_id"), int) and read(source, "chat") is not None:
         return [_telegram_file(source), Beside([_telegram_file(read(source, "reply_to_message"))])]
     return None
-
-
-def _resolved(source: Any) -> Iterable[Any] | None:
-    """Return the attachments and messages that an interaction is about.
-
-    It is None if this is no interaction.
-    """
-    data = read(source, "data")
-    holder = read(data, "resolved") if isinstance(data, Mapping) else read(source, "resolved")
-    several = [read(holder, key) for key in ("attachments", "messages")]
-    if any(isinstance(each, Mapping | list | tuple) for each in several):
-        return [_several(each) for each in several]
-    is_interaction = isinstance(read(source, "application_id"), str | int) and not is_message(source)
-    return [] if is_interaction else None
 
 
 def _inside(source: Any) -> Iterable[Any] | None:

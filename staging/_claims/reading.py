@@ -92,7 +92,11 @@ def of_claims(source: Any) -> Attachment | None:
     It must have a URL or bytes, or be an embed.
     """
     claims, url = source, url_of(source)
-    if _is_embed(source) or (url is None and _is_inline(source)):
+    embed = _claimed_kind(source) == "embed" if isinstance(source, Mapping) else type(source).__name__ == "Embed"
+    if url is None and read_text(source, "contentType", "content_type") is not None:
+        # a part of a message may carry its own contents, as a card of Teams does
+        embed = embed or (read(source, "content") is not None and not callable(read(source, "read")))
+    if embed:
         return _claimed(source, claims, url or "", embed=True)
     if url is None or _is_matrix(url):
         claims = _unwrapped(source)
@@ -119,6 +123,10 @@ def claimed(source: Any) -> Attachment:
 
 
 def _claimed(source: Any, claims: Any, url: str, *, embed: bool = False) -> Attachment:
+    try:
+        headers = headers_of(source)
+    except (TypeError, ValueError):  # `unusable` says so
+        headers = _NO_HEADERS
     return _attachment(
         source,
         url,
@@ -127,7 +135,7 @@ def _claimed(source: Any, claims: Any, url: str, *, embed: bool = False) -> Atta
         kind="embed" if embed else _claimed_kind(source),
         size=next((int(size) for key in _SIZE_KEYS if is_size(size := read(claims, key))), None),
         description=read_text(source, *_DESCRIPTION_KEYS),
-        headers=_usable_headers(source),
+        headers=headers,
     )
 
 
@@ -188,40 +196,15 @@ def _urls(source: Any) -> Iterator[Any]:
         yield read(source, "title_link")  # Rocket.Chat's, which lacks the server
     path = read_text(source, "file_path")  # Telegram's own is relative; some client libraries make a URL of it
     yield path if path and path.lower().startswith(("https://", "http://")) else None
-    yield _sticker_url(source)
-
-
-def _sticker_url(source: Any) -> str | None:
-    """Return where a sticker that came without a URL lies."""
-    form, number = read(source, "format_type"), read(source, "id")
+    form, number = read(source, "format_type"), read(source, "id")  # a sticker may come without a URL
     number = str(int(number)) if is_size(number) else _plain(number)
-    if not isinstance(form, int) or not number or not _SNOWFLAKE.fullmatch(number):
-        return None
-    base, extension = _STICKER_FORMATS.get(form, (_STICKERS[0], "png"))
-    return f"{base}{number}.{extension}"
+    if isinstance(form, int) and number and _SNOWFLAKE.fullmatch(number):
+        base, extension = _STICKER_FORMATS.get(form, (_STICKERS[0], "png"))
+        yield f"{base}{number}.{extension}"
 
 
 def _is_matrix(url: str) -> bool:
     return url.startswith("mxc:")
-
-
-def _is_embed(source: Any) -> bool:
-    """Tell whether this is an embed.
-
-    Of an object the class decides, of a payload the `type`.
-    """
-    if isinstance(source, Mapping):
-        return _claimed_kind(source) == "embed"
-    return type(source).__name__ == "Embed"
-
-
-def _is_inline(source: Any) -> bool:
-    """Tell whether this part of a message carries its own contents.
-
-    A card of Teams is such a part.
-    """
-    named = read_text(source, "contentType", "content_type") is not None
-    return named and read(source, "content") is not None and not callable(read(source, "read"))
 
 
 # ── what it is said to be ────────────────────────────────────────────────────────────────────────────────────────────
@@ -277,13 +260,6 @@ def headers_of(source: Any) -> Mapping[str, str]:
 
 
 _NO_HEADERS = checked_headers({})
-
-
-def _usable_headers(source: Any) -> Mapping[str, str]:
-    try:
-        return headers_of(source)
-    except (TypeError, ValueError):  # `unusable` says so
-        return {}
 
 
 def _claimed_kind(source: Any) -> Kind | None:

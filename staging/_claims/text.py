@@ -118,14 +118,11 @@ def is_json(text: bytes, *, cut: bool) -> bool:
     try:
         _, end = _json_value(decoded)
     except json.JSONDecodeError as error:
-        return cut and _runs_off(decoded, error.pos)
+        at = error.pos
+        if not cut or at >= len(decoded) - 8:
+            return cut
+        # inside a string, the reader also stopped only because the text is cut
+        return decoded[:at].rstrip().endswith(("[", "{", ",", ":")) and bool(_OPEN_STRING.fullmatch(decoded, at))
     except (ValueError, RecursionError):  # a number of thousands of digits, thousands of brackets
         return False
     return not decoded[end:].strip()
-
-
-def _runs_off(text: str, at: int) -> bool:
-    """Tell whether the reader stopped only because the text is cut."""
-    if at >= len(text) - 8:
-        return True
-    return text[:at].rstrip().endswith(("[", "{", ",", ":")) and _OPEN_STRING.fullmatch(text, at) is not None
