@@ -100,34 +100,27 @@ def _family(codec: str, high: int) -> dict[str, Callable[[bytes, str], float]]:
     if codec in _COMMON_LEADS and high < _LITTLE:
         return dict.fromkeys(_COMMON_LEADS, _share_of_common)
     if codec in _CYRILLIC:
-        return dict.fromkeys(_CYRILLIC, _share_of_words)
+        return dict.fromkeys(_CYRILLIC, _share_of_letters)
     if codec in _LATIN or codec == "cp1258":
         return dict.fromkeys(_LATIN, _share_of_letters)
     return {}
 
 
 def _share_of_letters(data: bytes, page: str) -> float:
-    """Return how many characters above ASCII fit one language.
-
-    It is a share, and that of the language that fits best.
-    """
-    text = data.decode(page, "replace")
-    high = [text[at].lower() for at in range(len(text)) if text[at] > "\x7f" and not _upper_in_word(text, at)]
-    marks = sum(c in _MARKS_OF_TEXT for c in high)
-    languages = _LATIN[page].split()
-    letters = max(sum(c in language for c in high) for language in languages)
-    return (letters + 0.8 * marks) / max(1, sum(c > "\x7f" for c in text))
-
-
-def _share_of_words(data: bytes, page: str) -> float:
     """Return the share of characters above ASCII that are letters in their place.
 
-    A capital within a word is not in its place.
+    A capital within a word is not in its place. Latin letters are those of the language that fits best.
     """
     text = data.decode(page, "replace")
     high = [at for at in range(len(text)) if text[at] > "\x7f"]
-    good = sum("\u0400" <= text[at] <= "\u0491" for at in high) - 3 * sum(_upper_in_word(text, at) for at in high)
-    return good / max(1, len(high)) - sum(text[at] in "ЂЃѓЉЊЌЋЏђљњќћџЎўЈҐ" for at in high) / (2 * max(1, len(high)))
+    placed = [text[at].lower() for at in high if not (text[at].isupper() and at > 0 and text[at - 1].islower())]
+    count = max(1, len(high))
+    if page in _CYRILLIC:
+        good = sum("\u0400" <= text[at] <= "\u0491" for at in high) - 3 * (len(high) - len(placed))
+        return good / count - sum(text[at] in "ЂЃѓЉЊЌЋЏђљњќћџЎўЈҐ" for at in high) / (2 * count)
+    marks = sum(c in _MARKS_OF_TEXT for c in placed)
+    letters = max(sum(c in language for c in placed) for language in _LATIN[page].split())
+    return (letters + 0.8 * marks) / count
 
 
 def _share_of_common(data: bytes, codec: str) -> float:
@@ -155,10 +148,6 @@ def _is_hebrew(data: bytes) -> bool:
 
 
 _FINAL_WITHIN = re.compile("[ךםןףץ](?=[א-ת])")
-
-
-def _upper_in_word(text: str, at: int) -> bool:
-    return text[at].isupper() and at > 0 and text[at - 1].islower()
 
 
 def _sample(data: bytes) -> bytes:

@@ -35,8 +35,8 @@ def link(text: str, target: str) -> str:
 
 
 def picture(alt: str) -> str:
-    """Return the place of a picture with its alternative text."""
-    return f"![{one_line(alt)}]"
+    """Return the place of a picture with its alternative text, or nothing if it has none."""
+    return f"![{one_line(alt)}]" if alt else ""
 
 
 def quote(text: str) -> str:

@@ -60,31 +60,27 @@ class _Document:
     def __init__(self, package: Package) -> None:
         self._package = package
         self._styles = package.xml("styles.xml")
-        self._hidden: set[str] = set()
-        self._numbered: set[str] = set()
-        self._hidden_pages: set[str] = set()
-        for name in ("styles.xml", "content.xml"):
-            self._read_styles(name)
         self.notes: list[str] = []
         self.counts: Counter[str] = Counter()
         self._page = 0
-
-    def _read_styles(self, name: str) -> None:
-        for _, style in self._package.units(name, {"style:style", "text:list-style"}, {"office:body"}):
-            if style.tag == "office:body":
-                return
-            named = attribute(style, "name")
-            if style.tag == "text:list-style":
-                if any(level.tag == "text:list-level-style-number" for level in style):
+        self._hidden: set[str] = set()  # names of styles, as in the next two
+        self._numbered: set[str] = set()
+        self._hidden_pages: set[str] = set()
+        for name in ("styles.xml", "content.xml"):
+            for _, style in package.units(name, {"style:style", "text:list-style"}, {"office:body"}):
+                if style.tag == "office:body":
+                    break
+                named = attribute(style, "name")
+                if any(child.tag == "text:list-level-style-number" for child in style):
                     self._numbered.add(named)
-            elif any(attribute(child, "display") == "none" for child in style if child.tag == "style:text-properties"):
-                self._hidden.add(named)
-            elif any(
-                attribute(child, "visibility") == "hidden" or attribute(child, "display") == "false"
-                for child in style
-                if child.tag in {"style:drawing-page-properties", "style:table-properties"}
-            ):
-                self._hidden_pages.add(named)
+                elif any(attribute(child, "display") == "none" for child in style.findall("style:text-properties")):
+                    self._hidden.add(named)
+                elif any(
+                    attribute(child, "visibility") == "hidden" or attribute(child, "display") == "false"
+                    for child in style
+                    if child.tag in {"style:drawing-page-properties", "style:table-properties"}
+                ):
+                    self._hidden_pages.add(named)
 
     def is_hidden(self, element: Element) -> bool:
         """Tell whether a slide or sheet is hidden from its reader."""
@@ -246,7 +242,7 @@ class _Document:
         words = markdown.one_line(" ".join("".join(self.block(e)) for e in element if e.tag.startswith("text:")))
         return f"[comment{' by ' + author if author else ''}: {words}]"
 
-    def _frame(self, element: Element, boxes: list[str] | None = None) -> str:
+    def _frame(self, element: Element, boxes: list[str] | None = None) -> str:  # noqa: PLR0911  # for each kind, one
         """Return the text of a picture, an equation or a text box.
 
         The words of a text box come after their paragraph.
@@ -260,25 +256,19 @@ class _Document:
                 boxes.append(words)
                 return ""
             if child.tag == "draw:object":
-                return self._object(child, title)
+                root = self._package.xml(attribute(child, "href").lstrip("./") + "/content.xml")
+                if root.tag.rpartition(":")[2] == "math":
+                    return equation(root)
+                if (table := next(root.iter("table:table"), None)) is not None:
+                    return "[chart]\n" + "".join(markdown.rows(self._table(table)))
+                self.counts["embedded object"] += 1
+                return f"[embedded object{': ' + title if title else ''}]"
             if child.tag == "draw:image":
                 self.counts["picture"] += 1
                 return markdown.picture(title or "picture")
             if child.tag == "table:table":
                 return "".join(markdown.rows(self._table(child)))
-        return markdown.picture(title) if title else ""
-
-    def _object(self, element: Element, title: str) -> str:
-        part = attribute(element, "href").lstrip("./") + "/content.xml"
-        if part in self._package:
-            root = self._package.xml(part)
-            if root.tag.rpartition(":")[2] == "math":
-                return equation(root)
-            tables = [t for t in root.iter("table:table") if "chart:" not in t.tag]
-            if tables:
-                return "[chart]\n" + "".join(markdown.rows(self._table(tables[0])))
-        self.counts["embedded object"] += 1
-        return f"[embedded object{': ' + title if title else ''}]"
+        return markdown.picture(title)
 
 
 _USUAL_NAME = re.compile(r"(?:page|slide|seite|dia)\s*\d+", re.IGNORECASE)

@@ -72,7 +72,12 @@ class _Page:
             self._tree: Any = LexborHTMLParser(text)
         except SelectolaxError:  # any page can be parsed, if there is memory
             raise MemoryError from None
-        self._hidden = self._hiding_selectors()
+        self._hidden = {  # classes and identifiers that the page's own style sheets hide, on every screen
+            part.strip()
+            for style in self._tree.css("style")
+            for rule in _HIDING_RULE.finditer(_MEDIA_RULES.sub("", style.text()[:200_000]))
+            for part in rule[1].split(",")
+        }
         self._counts: Counter[str] = Counter()
 
     def title(self) -> str:
@@ -89,28 +94,16 @@ class _Page:
         if n := self._counts["picture"]:
             yield f"{n:,} picture{'s' * (n != 1)} not shown"
 
-    def _hiding_selectors(self) -> set[str]:
-        """Return the classes and identifiers that style sheets hide.
-
-        They are those of the page itself, and hide on every screen.
-        """
-        found: set[str] = set()
-        for style in self._tree.css("style"):
-            for rule in _HIDING_RULE.finditer(_MEDIA_RULES.sub("", style.text()[:200_000])):
-                found.update(part.strip() for part in rule[1].split(","))
-        return found
-
     def _is_hidden(self, tag: str, attributes: dict[str, str | None]) -> bool:
         closed = tag == "dialog" and "open" not in attributes
         if closed or "hidden" in attributes or (tag == "input" and attributes.get("type") == "hidden"):
             return True
         style = attributes.get("style") or ""
-        if style and (_HIDING.search(style) or _is_invisible(style)):
+        colors = {name.lower()[:5]: value.strip().lower() for name, value in _COLORS.findall(style)}
+        if _HIDING.search(style) or (len(colors) == 2 and colors["color"] == colors["backg"]):
             return True
-        if not self._hidden:
-            return False
         marks = [f".{name}" for name in (attributes.get("class") or "").split()] + [f"#{attributes.get('id')}"]
-        return any(mark in self._hidden or tag + mark in self._hidden for mark in marks)
+        return not self._hidden.isdisjoint([*marks, *(tag + mark for mark in marks)])
 
     def blocks(self) -> Iterator[str]:
         """Yield the page's blocks as they are found."""
@@ -158,11 +151,6 @@ class _Page:
             return False
         writer.enter(tag, attributes)
         return True
-
-
-def _is_invisible(style: str) -> bool:
-    colors = {name.lower()[:5]: value.strip().lower() for name, value in _COLORS.findall(style)}
-    return len(colors) == 2 and colors["color"] == colors["backg"]
 
 
 class _Writer:
@@ -214,13 +202,16 @@ class _Writer:
 
     def enter(self, tag: str, attributes: dict[str, str | None]) -> None:  # noqa: C901  # one line for each kind
         """Begin an element."""
-        if tag in _HEADINGS or tag not in _INLINE:
+        if tag not in _INLINE:
             self._flush()
         if tag in {"ul", "menu", "ol", "dir"}:
             start = attributes.get("start") or "1"
             self._lists.append((int(start) if start.lstrip("-").isdecimal() else 1) if tag == "ol" else 0)
         elif tag == "li":
-            self._mark = self._next_mark()
+            self._mark = "-"
+            if self._lists and self._lists[-1]:
+                self._mark = f"{self._lists[-1]}."
+                self._lists[-1] += 1
         elif tag == "a":
             self._links.append((attributes.get("href") or "", len(self._line)))
         elif tag == "pre":
@@ -232,12 +223,10 @@ class _Writer:
         elif tag in {"del", "s", "strike"}:
             self.words(" ~~" if self._gap else "~~")
             self._gap = False
-        elif tag in {"sup", "sub"}:
-            self._line.append("^" if tag == "sup" else "_")
+        elif tag in _OPENING:
+            self._line.append(_OPENING[tag])
         elif tag == "dd":
             self._mark = self._mark or ": "
-        elif tag == "rt":
-            self._line.append("(")
 
     def leave(self, tag: str) -> None:
         """End an element."""
@@ -247,8 +236,8 @@ class _Writer:
             self._line.clear()
         elif tag == "a" and self._links:
             self._end_link(*self._links.pop())
-        elif tag in {"del", "s", "strike", "rt"}:
-            self._line.append(")" if tag == "rt" else "~~")
+        elif tag in _CLOSING:
+            self._line.append(_CLOSING[tag])
         elif tag == "pre" and self._exact:
             self._end_exact()
         elif tag not in _INLINE:
@@ -270,12 +259,6 @@ class _Writer:
         while self._tables:
             self._leave_table("td")
             self._leave_table("table")
-
-    def _next_mark(self) -> str:
-        if not self._lists or not self._lists[-1]:
-            return "-"
-        self._lists[-1] += 1
-        return f"{self._lists[-1] - 1}."
 
     def _flush(self) -> None:
         if self._exact:
@@ -387,11 +370,13 @@ def _span(attributes: dict[str, str | None], name: str) -> int:
 
 
 _HEADINGS = {f"h{n}" for n in range(1, 7)}
+_OPENING = {"sup": "^", "sub": "_", "rt": "("}
+_CLOSING = {"del": "~~", "s": "~~", "strike": "~~", "rt": ")"}
 
 
-def _picture(_: Any, attributes: dict[str, str | None]) -> str:
-    alt = markdown.one_line(attributes.get("alt") or attributes.get("title") or "")
-    return markdown.picture(alt) if alt else ""
+def _entry(text: str) -> str:
+    """Return what stands in a field of a form."""
+    return f" [{text}] " if text else ""
 
 
 def _input(_: Any, attributes: dict[str, str | None]) -> str:
@@ -400,8 +385,7 @@ def _input(_: Any, attributes: dict[str, str | None]) -> str:
         return " ☒ " if "checked" in attributes else " ☐ "
     if kind == "password":
         return ""
-    value = markdown.one_line(attributes.get("value") or attributes.get("alt") or "")
-    return f" [{value}] " if value else ""
+    return _entry(markdown.one_line(attributes.get("value") or attributes.get("alt") or ""))
 
 
 def _select(node: Any, _: dict[str, str | None]) -> str:
@@ -410,19 +394,10 @@ def _select(node: Any, _: dict[str, str | None]) -> str:
     return f" [{', '.join(markdown.one_line(option.text()) for option in chosen)}] " if chosen else ""
 
 
-def _typed(node: Any, _: dict[str, str | None]) -> str:
-    text = (node.text() or "").strip()
-    return f" [{text}] " if text else ""
-
-
 def _frame(node: Any, attributes: dict[str, str | None]) -> str:
     inside = fragment(attributes["srcdoc"] or "") if attributes.get("srcdoc") and node.parent is not None else ""
     source = markdown.one_line(attributes.get("src") or "")
     return inside or (f"[frame: {source}]" if source and source != "about:blank" else "")
-
-
-def _math(node: Any, _: dict[str, str | None]) -> str:
-    return equation(_element(node, 0))
 
 
 def _element(node: Any, depth: int) -> Element:
@@ -439,7 +414,9 @@ def _element(node: Any, depth: int) -> Element:
 
 
 _LEAVES: dict[str, Any] = {
-    "img": _picture, "input": _input, "select": _select, "textarea": _typed, "iframe": _frame, "math": _math,
+    "img": lambda _, a: markdown.picture(markdown.one_line(a.get("alt") or a.get("title") or "")),
+    "input": _input, "select": _select, "textarea": lambda node, _: _entry((node.text() or "").strip()),
+    "iframe": _frame, "math": lambda node, _: equation(_element(node, 0)),
     "br": lambda *_: "\n", "hr": lambda *_: "\n", "canvas": lambda *_: "", "video": lambda *_: "",
     "audio": lambda *_: "",
 }  # fmt: skip
