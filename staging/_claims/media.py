@@ -37,7 +37,7 @@ from staging._claims.containers import FILMS, TS, is_transport_stream
 from staging._claims.images import PICTURES
 from staging._claims.kinds import HTML, JSON, OCTETS, PDF, PLAIN, SVG, XML, ZIP
 from staging._claims.ole import DOCUMENTS as OLE_DOCUMENTS
-from staging._claims.signatures import PROGRAMS, SIGNATURES
+from staging._claims.signatures import PROGRAMS, SIGNATURES, Judge, may_begin
 from staging._claims.text import SPACE, as_utf8, codec_of_mark, codec_of_width, decode, is_binary, is_json, markup
 from staging._claims.zipped import DOCUMENTS as ZIP_DOCUMENTS
 
@@ -137,20 +137,23 @@ def text_charset(head: bytes) -> str | None:
 
 
 def _signed(head: bytes, tail: bytes) -> str | None:
-    match = _signature().match(head)
+    expression, types = _signatures(head[:1])
+    match = expression.match(head)
     if match is None:
         return None
-    signed = SIGNATURES[(match.lastindex or 1) - 1][1]
+    signed = types[(match.lastindex or 1) - 1]
     return signed if isinstance(signed, str) else signed(head, tail)
 
 
 @functools.cache
-def _signature() -> re.Pattern[bytes]:
-    """Return all signatures as one expression.
+def _signatures(first: bytes) -> tuple[re.Pattern[bytes], list[str | Judge]]:
+    """Return the signatures that a file with this first byte may have, as one expression, and their types.
 
-    To compile it takes some milliseconds, in the thread of the first file.
+    To compile all of them takes as long as to stage thirty small files. Each first byte has a few.
     """
-    return re.compile(b"|".join(b"(?:%b)()" % pattern for pattern, _ in SIGNATURES), re.DOTALL)
+    rows = [(pattern, signed) for pattern, signed in SIGNATURES if may_begin(pattern, first)]
+    expression = re.compile(b"|".join(b"(?:%b)()" % pattern for pattern, _ in rows), re.DOTALL)
+    return expression, [signed for _, signed in rows]
 
 
 def _readable(text: bytes, *, cut: bool) -> str:

@@ -7,6 +7,7 @@ https://www.iana.org/assignments/media-types. Where no name is registered, it is
 own program uses.
 """
 
+import re
 from collections.abc import Callable
 
 from staging._claims.audio import sound_behind_id3
@@ -211,3 +212,23 @@ SIGNATURES: tuple[tuple[bytes, str | Judge], ...] = (
     (rb"Kaydara FBX Binary  \0", "application/vnd.autodesk.fbx"),
 )
 # fmt: on
+
+_GROUP = re.compile(rb"\(\?:[^()]*\)")
+_FIRST = re.compile(rb"(?:\\x(..)|(\\[0n])|(\\[^a-z0-9]|[^.\[\\]))(?![?*{])")
+
+
+def may_begin(pattern: bytes, first: bytes) -> bool:
+    """Tell whether a row of the table may match a file with this first byte.
+
+    It looks at the first literal of each alternative. Where there is none, every byte may be the first.
+    """
+    while pattern != (flat := _GROUP.sub(b".", pattern)):
+        pattern = flat
+    for alternative in pattern.split(b"|"):
+        literal = _FIRST.match(alternative)
+        if literal is None:
+            return True
+        code, control, plain = literal.groups(b"")
+        if first == (bytes.fromhex(code.decode()) or {b"\\0": b"\0", b"\\n": b"\n"}.get(control, plain[-1:])):
+            return True
+    return False

@@ -1,11 +1,15 @@
 """The law of the observed type: total, closed, and blind to what lies behind the head."""
 
-from hypothesis import given
+import re
+
+import pytest
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from staging._claims.contradictions import contradicts
 from staging._claims.kinds import kind_of, kind_of_name, media_type_of_name
 from staging._claims.media import HEAD_BYTES, OBSERVABLE, observe, text_charset, wants_tail
+from staging._claims.signatures import SIGNATURES, may_begin
 
 MARKS = st.sampled_from([
     b"", b"\x89PNG\r\n\x1a\n", b"GIF89a", b"BM", b"ID3\3", b"\xff\xfb\x90\0", b"\xff\xfe", b"\xfe\xff", b"\xff\xfe\0\0",
@@ -65,3 +69,15 @@ def test_a_verdict_on_any_claim(claim, observed):
         assert kind_of(claim) in {"image", "video", "audio", "file"}
         assert kind_of_name(claim) in {None, "image", "video", "audio", "file"}
         assert media_type_of_name(claim) is None or "/" in media_type_of_name(claim)
+
+
+@pytest.mark.parametrize("pattern", [pattern for pattern, _ in SIGNATURES])
+@settings(max_examples=10)
+@given(data=st.data())
+def test_a_signature_is_looked_for_behind_each_first_byte_that_it_may_have(pattern, data):
+    head = data.draw(st.from_regex(re.compile(rb"\A(?:%b)" % pattern, re.DOTALL)))
+    assert may_begin(pattern, head[:1])
+
+
+def test_few_signatures_are_looked_for_behind_one_first_byte():
+    assert max(sum(may_begin(pattern, bytes([first])) for pattern, _ in SIGNATURES) for first in range(256)) < 40
