@@ -76,7 +76,8 @@ class FramedResponse:
                     self._error = error
         elif (now := stream.read_now(view)) is not None:
             count = now
-            await checkpoint()  # a fast peer does not keep the loop to itself
+            if count != self._left:  # the reader of a whole body has nothing left to do here
+                await checkpoint()  # a fast peer does not keep the loop to itself
         else:
             count = await stream.readinto(view)
         if self._left is None:
