@@ -156,6 +156,12 @@ def eat():
         kept.append(bytearray(1_000_000))
 
 
+def gorge(out):
+    """Find something, and then take all the memory there is."""
+    out.text("found ")
+    eat()
+
+
 def raw(said):
     os.write(1, bytes(said))
     os._exit(0)
@@ -187,6 +193,8 @@ def read(source, out, *, act, **options):
         "raw": lambda: raw(options["said"]),
         "spill": lambda: spill(out),
         "eat": eat,
+        "gorge": lambda: gorge(out),
+        "end": lambda: signal.raise_signal(options["by"]),
         "thread": lambda: thread(out),
         "echo": lambda: echo(source, out),
     }

@@ -61,17 +61,43 @@ def overstuffed(part: str, size: int) -> bytes:
     return buffer.getvalue()
 
 
+def form_page(drawn: bytes) -> list[bytes]:
+    """Return the first four objects of a PDF whose page draws the form that is the fifth."""
+    return [
+        b"<</Type/Catalog/Pages 2 0 R>>",
+        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
+        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R/Resources<</XObject<</X 5 0 R>>>>>>",
+        b"<</Length %d>>stream\n%b\nendstream" % (len(drawn), drawn),
+    ]
+
+
 def form_loop() -> bytes:
     """Return a page that draws a form that draws itself twice."""
     form = b"/X Do /X Do"
     return pdf_of([
-        b"<</Type/Catalog/Pages 2 0 R>>",
-        b"<</Type/Pages/Count 1/Kids[3 0 R]>>",
-        b"<</Type/Page/Parent 2 0 R/MediaBox[0 0 9 9]/Contents 4 0 R/Resources<</XObject<</X 5 0 R>>>>>>",
-        b"<</Length 5>>stream\n/X Do\nendstream",
+        *form_page(b"/X Do"),
         b"<</Type/XObject/Subtype/Form/BBox[0 0 9 9]/Resources<</XObject<</X 5 0 R>>>>/Length %d>>stream\n%b\nendstream"
         % (len(form), form),
     ])  # fmt: skip
+
+
+def deflated(piece: bytes, times: int) -> bytes:
+    """Return a content stream of `times` pieces, deflated twice; the pieces are packed once."""
+    packer = zlib.compressobj(9)
+    first, other = (packer.compress(piece) + packer.flush(zlib.Z_FULL_FLUSH) for _ in range(2))
+    checksum = functools.reduce(lambda known, _: zlib.adler32(piece, known), range(times), 1)
+    data = zlib.compress(first + other * (times - 1) + packer.flush()[:-4] + struct.pack(">I", checksum), 9)
+    return b"<</Filter[/FlateDecode/FlateDecode]/Length %d>>stream\n%b\nendstream" % (len(data), data)
+
+
+def form_laughs() -> bytes:
+    """Return a page of a form that draws another ten times, nine deep."""
+    form, drawn = b"<</Type/XObject/Subtype/Form/BBox[0 0 9 9]", b"/X Do " * 10
+    forms = [
+        b"%b/Resources<</XObject<</X %d 0 R>>>>/Length 60>>stream\n%b\nendstream" % (form, number, drawn)
+        for number in range(6, 14)
+    ]
+    return pdf_of([*form_page(b"/X Do"), *forms, b"%b/Length 3>>stream\nq Q\nendstream" % form])
 
 
 TEXT_BOMBS = {
@@ -82,6 +108,9 @@ TEXT_BOMBS = {
     "pdf that is its own page": lambda: pdf("x", kids=b"2 0 R"),
     "pdf with a form in itself": form_loop,
     "pdf deflated twice": lambda: pdf(contents=[flate(b" " * 200_000_000, 2)]),
+    "pdf of 1 GB": lambda: pdf(contents=[deflated(b" " * MB, 1024)]),
+    "pdf of endless operators": lambda: pdf(contents=[deflated(b"0 0 m 1 1 l S " * 70_000, 40)]),
+    "pdf of a billion forms": form_laughs,
     "html of 400,000 paragraphs": lambda: b"<!doctype html>" + b"<p>some <b>words</b> and more</p>" * 400_000,
     "html of open comments": lambda: b"<!doctype html>" + b"<!--" * 2_500_000,
     "html of one open attribute": lambda: b"<!doctype html><a " + b'a="' * 3_000_000,
@@ -178,6 +207,24 @@ async def test_every_bomb_is_one_line_and_its_neighbour_is_whole(tmp_path):
         f"[Contents of attachment 3, {names[2]!r}, not shown: it is damaged or of a kind that cannot be read]",
     ]
     assert "```text\ngood\n```" in prompt
+
+
+@pytest.mark.parametrize("name", ["pdf of 1 GB", "pdf of endless operators", "pdf of a billion forms"])
+async def test_a_pdf_that_needs_too_much_memory_says_so(name, tmp_path):
+    """PDFium ends the process when an allocation is refused; that is no fault of the converter."""
+    stage = stage_of(tmp_path, (name, made(name)))
+    prompt = await llm.prompt(stage)
+    assert f"[Contents of attachment 1, {name!r}, not shown: it needs too much memory]" in prompt
+    (block,) = await llm.openai_blocks(stage, limits=llm.COMPATIBLE)
+    assert "needs too much memory" in block["text"]
+
+
+async def test_pages_before_the_one_that_needs_too_much_memory_are_kept(tmp_path):
+    text = b"BT /F1 12 Tf 50 700 Td (The first page) Tj ET"
+    pages = [b"<</Length %d>>stream\n%b\nendstream" % (len(text), text), deflated(b" " * MB, 1024)]
+    prompt = await llm.prompt(stage_of(tmp_path, ("two.pdf", pdf(contents=pages))))
+    assert "(the text of a PDF; 2 pages; not read to its end):" in prompt
+    assert "[page 1]\nThe first page\n[… the rest was not read, after 128 MB of memory …]" in prompt
 
 
 async def test_a_line_of_10_mb_is_shown_by_its_ends(tmp_path):

@@ -21,6 +21,7 @@ from llm_stage import docx, stage_of, staged_file
 
 from staging import llm
 from staging.llm import _forks, _process
+from staging.llm._converter import tasks
 from staging.llm._files import UnreadableError, staged
 
 pytestmark = pytest.mark.skipif(sys.platform != "linux", reason="the walls are Linux's")
@@ -172,10 +173,14 @@ ENDS = [
     ("raw", {"said": list(b"x\0\0\0\5hello")}, "broke the converter"),
     ("spill", {}, "expands to far more"),
     ("eat", {}, "too much memory"),
+    ("end", {"by": signal.SIGABRT}, "too much memory"),
+    ("end", {"by": signal.SIGSEGV}, "broke the converter"),
+    ("end", {"by": signal.SIGKILL}, "was killed, perhaps because the machine has no memory left"),
 ]
 
 
-async def test_every_end_of_a_converter_is_a_reason(way, tmp_path):
+async def test_every_end_of_a_converter_is_a_reason(way, tmp_path, monkeypatch):
+    monkeypatch.setitem(tasks.TASKS, "hostile", tasks.Task(module="hostile"))
     async with _process.converters():
         for act, options, reason in ENDS:
             with pytest.raises(UnreadableError, match=reason):
@@ -194,6 +199,11 @@ def test_what_was_found_before_the_kernel_ended_it_is_kept(tmp_path, monkeypatch
     text, answer = anyio.run(said, tmp_path, "stick")
     assert text == "found \n[… the rest was not read, after 7 seconds of processor time …]\n"
     assert answer.remarks == ("not read to its end",)
+
+
+async def test_what_was_found_before_the_memory_ended_is_kept(way, tmp_path):
+    text, _ = await said(tmp_path, "gorge")
+    assert text == "found \n[… the rest was not read, after 40 MB of memory …]\n"
 
 
 async def test_one_that_hangs_is_gone_at_the_deadline(way, tmp_path, monkeypatch):

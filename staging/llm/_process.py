@@ -22,7 +22,8 @@ import anyio.lowlevel
 
 from staging._threads import in_thread, outlast
 from staging.llm._converter.bounds import CPU_SECONDS
-from staging.llm._converter.output import CANNOT_FORK
+from staging.llm._converter.output import CANNOT_FORK, MEMORY, REASONS
+from staging.llm._converter.tasks import memory_of
 from staging.llm._files import UnreadableError, error_code
 from staging.llm._forks import run_forked, server_of_loop
 from staging.llm._frames import BROKE, Frames
@@ -78,7 +79,7 @@ async def convert(
                 status = await _run(source, frames, task, options)
             except OSError as error:
                 raise UnreadableError(_not_run(error)) from None
-            _judge(status, frames)
+            _judge(status, frames, task)
             return Answer(tuple(frames.remarks), tuple(frames.data))
     _stop(frames, f"{DEADLINE:g} seconds")
     return Answer(tuple(frames.remarks))
@@ -167,13 +168,18 @@ def _environment() -> dict[str, str]:
     return {**needed, "PYTHONPATH": os.pathsep.join(filter(None, map(os.path.abspath, sys.path)))}
 
 
-def _judge(status: int, frames: Frames) -> None:
+def _judge(status: int, frames: Frames, task: str) -> None:
     if frames.refusal:
         raise UnreadableError(frames.refusal)
     if status >= CANNOT_FORK:
         raise UnreadableError(_not_run(OSError(status - CANNOT_FORK, "")))
     if status == -getattr(signal, "SIGXCPU", 0):
         _stop(frames, f"{CPU_SECONDS} seconds of processor time")
+    elif status == -signal.SIGABRT:  # PDFium, and any library in C++, aborts when an allocation is refused
+        if not frames.cut(memory_of(task)):
+            raise UnreadableError(REASONS[MEMORY])
+    elif status == -getattr(signal, "SIGKILL", 0):  # by none of our bounds
+        raise UnreadableError("the converter was killed, perhaps because the machine has no memory left")
     elif status != 0:
         raise UnreadableError(BROKE)
     else:

@@ -105,7 +105,7 @@ class Output:
         if now > self._began + MUCH_TIME:
             raise FullError(f"{CPU_SECONDS} seconds of processor time")
         if now > self._flushed + _OFTEN:
-            self._out.flush()  # a library may still spend all the time there is in one call
+            self.flush()  # a library may still spend all the time there is in one call
             self._flushed = now
         text = text.replace("\0", "")
         text = text.lstrip("\n") if self.blank or len(self._ends) > 1 else text
@@ -120,6 +120,10 @@ class Output:
         self._left -= len(text)
         if self._left < 0:
             raise FullError(f"{MAX_CHARS:,} characters")
+
+    def flush(self) -> None:
+        """Give the parent what there is, before a step that may end this process."""
+        self._out.flush()
 
     def check(self) -> None:
         """Refuse a file whose reader found nothing."""

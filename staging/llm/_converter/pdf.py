@@ -49,6 +49,7 @@ def read(source: IO[bytes], out: Output) -> None:
     out.remark(f"{count:,} page{'s' * (count != 1)}")  # before the first of them, should it be the last
     try:
         for number in range(1, count + 1):
+            out.flush()  # PDFium ends the process at once when a page needs more memory than there is
             words, is_scan = _page(document, number)
             pages.add(number, is_scan=is_scan, has_words=bool(words))
             unreadable += words == UNREADABLE

@@ -63,6 +63,11 @@ TASKS: Mapping[str, Task] = {
 }
 
 
+def memory_of(task: str) -> str:
+    """Return the memory that a task may take, in words."""
+    return f"{TASKS[task].memory // MB} MB of memory"
+
+
 def load(task: str) -> Callable[..., None]:
     """Return the task's reader.
 
@@ -103,7 +108,7 @@ def run(
     except RefusedError as error:
         out.end(error.args[0])
     except MemoryError:
-        out.end(MEMORY)
+        out.end(MEMORY) if out.blank else out.cut(memory_of(task))
     except Exception:  # noqa: BLE001  # damaged input raises anything; the parent reports one reason
         out.end(BROKEN)
     pipe.flush()
