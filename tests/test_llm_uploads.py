@@ -541,7 +541,7 @@ def test_what_is_no_ledger_of_ours_is_not_touched(tmp_path):
 
 def test_a_ledger_whose_owner_lives_is_not_handed_out(tmp_path):
     ledger = Ledger(str(tmp_path))
-    ledger.open("openai", {"a": ""})
+    ledger.open("openai", ["a"])
     assert orphans(str(tmp_path), "openai") == []
     ledger.close(keep=True)
     (orphan,) = orphans(str(tmp_path), "openai")

@@ -1,6 +1,6 @@
 """Call the providers' Files APIs through the caller's own client.
 
-There are three small classes with the same four methods.
+There are three small classes with the same methods.
 
 No SDK is imported. A client is recognised by the methods that it has. Its errors are recognised by the status that they
 carry. Retries are ours, since a request that an SDK repeats by itself may store the file twice.
@@ -18,15 +18,7 @@ import anyio
 from staging._text import one_line
 from staging.llm._values import ImagePart, MediaPart
 from staging.llm.limits import ANTHROPIC, GEMINI, OPENAI, ProviderLimits
-from staging.llm.shapes import (
-    ANTHROPIC_SHAPE,
-    GEMINI_NAMES,
-    GEMINI_SHAPE,
-    RESPONSES_SHAPE,
-    Block,
-    Shape,
-    anthropic_media,
-)
+from staging.llm.shapes import ANTHROPIC_SHAPE, GEMINI_NAMES, GEMINI_SHAPE, RESPONSES_SHAPE, Shape
 
 _POLL = 0.5  # seconds between two looks at a file that the provider still processes
 
@@ -37,11 +29,11 @@ class Stored:
 
     Attributes:
         identity: by which it is deleted.
-        uri: by which a message refers to it.
+        reference: by which a message refers to it.
     """
 
     identity: str
-    uri: str = ""
+    reference: str = ""
 
 
 class FilesApi(ABC):
@@ -71,10 +63,6 @@ class FilesApi(ABC):
     def listed(self) -> AsyncIterator[tuple[str, str]]:
         """Yield name and id of every file of the account."""
 
-    @abstractmethod
-    def block(self, part: MediaPart, stored: Stored) -> Block:
-        """Return the block that refers to a copy."""
-
     async def ready(self, stored: Stored) -> None:
         """Wait until a message may refer to the copy.
 
@@ -102,7 +90,7 @@ class _Anthropic(FilesApi):
     async def send(self, name: str, part: MediaPart, content: BinaryIO, expires_after: int) -> Stored:
         expiry = {"expires_in_seconds": expires_after} if _takes(self._files.upload, "expires_in_seconds") else {}
         made = await self._files.upload(file=(name, content, part.media_type), **expiry)
-        return Stored(made.id)
+        return Stored(made.id, made.id)
 
     async def delete(self, identity: str) -> None:
         await self._files.delete(identity)
@@ -110,9 +98,6 @@ class _Anthropic(FilesApi):
     async def listed(self) -> AsyncIterator[tuple[str, str]]:
         async for file in self._files.list(limit=1000):
             yield file.filename, file.id
-
-    def block(self, part: MediaPart, stored: Stored) -> Block:
-        return anthropic_media(part, {"type": "file", "file_id": stored.identity})
 
 
 class _OpenAI(FilesApi):
@@ -131,7 +116,7 @@ class _OpenAI(FilesApi):
         expiry = {"expires_after": {"anchor": "created_at", "seconds": expires_after}}
         expiry = expiry if _takes(self._files.create, "expires_after") else {}
         made = await self._files.create(file=(name, content, part.media_type), purpose=purpose, **expiry)
-        return Stored(made.id)
+        return Stored(made.id, made.id)
 
     async def delete(self, identity: str) -> None:
         await self._files.delete(identity)
@@ -139,11 +124,6 @@ class _OpenAI(FilesApi):
     async def listed(self) -> AsyncIterator[tuple[str, str]]:
         async for file in self._files.list(order="desc"):
             yield file.filename, file.id
-
-    def block(self, part: MediaPart, stored: Stored) -> Block:
-        if isinstance(part, ImagePart):
-            return {"type": "input_image", "detail": "auto", "file_id": stored.identity}
-        return {"type": "input_file", "file_id": stored.identity}
 
 
 class _Google(FilesApi):
@@ -197,9 +177,6 @@ class _Google(FilesApi):
         This API then answers 403, "or it may not exist".
         """
         return status_of(error) in {403, 404}
-
-    def block(self, part: MediaPart, stored: Stored) -> Block:
-        return {"file_data": {"mime_type": GEMINI_NAMES.get(part.media_type, part.media_type), "file_uri": stored.uri}}
 
 
 def status_of(error: Exception) -> int | None:

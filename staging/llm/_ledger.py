@@ -19,7 +19,7 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -52,7 +52,7 @@ class Ledger:
         self._path = str(Path(root) / f"staging-uploads-{secrets.token_hex(8)}")
         self._descriptor = -1
 
-    def open(self, provider: str, names: Mapping[str, str]) -> None:
+    def open(self, provider: str, names: Sequence[str]) -> None:
         """Make the file, with the names of what is about to be sent.
 
         Raises:

@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from typing import Any
 
 from staging._context import claim_lines
-from staging._models import Outcome
+from staging._models import StagedFile
 from staging._text import format_size, one_line, quoted
 from staging._threads import in_thread
 from staging.llm._budget import Count
@@ -39,15 +39,15 @@ class Shape:
     """The form of a provider's blocks.
 
     Attributes:
-        text: makes a block of text.
-        media: makes a block of a part and its base64, which stands behind `prefix`.
-        prefix: what stands before base64 of a media type. None means that the provider's SDK takes bytes.
+        text: what a block of text has beside the text.
+        media: makes a block of a part: of its base64 behind `prefix`; or without that, of what refers to a copy.
+        prefix: what stands before base64, with braces for the media type. None means that the SDK takes bytes.
         holds: the kinds of parts that there is a block for, beside pictures and PDFs.
     """
 
-    text: Callable[[str], Block]
-    media: Callable[[MediaPart, str], Block]
-    prefix: Callable[[str], str] | None
+    text: Mapping[str, str]
+    media: Callable[[MediaPart, str, str], Block]
+    prefix: str | None
     holds: tuple[type[MediaPart], ...] = ()
 
 
@@ -175,44 +175,28 @@ def fitting(limits: ProviderLimits, shape: Shape) -> ProviderLimits:
 
 
 async def blocks_of(stage: Stage | Parts, given: Given, shape: Shape) -> list[Block]:
-    """Return the blocks of a stage, or of a list that was made before."""
-    parts = stage if isinstance(stage, Parts) else await gather(stage, given)
-    return await in_thread(_render, held(parts, shape), shape)
+    """Return the blocks of a stage, or of a list that was made before.
 
-
-def held(parts: Parts, shape: Shape) -> Parts:
-    """Return the list without what the shape has no block for.
-
-    Such a part is named instead.
+    What the shape has no block for is named instead.
     """
-    lost = {part.number: part for part in parts if not _is_held(part, shape)}
-    if not lost:
-        return parts
-    unread = [
-        Unread(number=number, outcome=part.outcome, reason=f"{one_line(part.media_type)} cannot be given to this model")
-        for number, part in lost.items()
-    ]
+    parts = stage if isinstance(stage, Parts) else await gather(stage, given)
+    kinds = (TextPart, ImagePart, *shape.holds)
+    refused = [part for part in parts if not isinstance(part, kinds) and part.media_type != PDF]
+    reasons = {part.number: f"{one_line(part.media_type)} cannot be given to this model" for part in refused}
+    parts = without(parts, reasons)
+    media = [part for part in parts if not isinstance(part, TextPart)]
+    blocks = [shape.media(part, await in_thread(encoded, part, shape), "") for part in media]
+    return [*blocks, *await in_thread(text_blocks, parts, shape)]
+
+
+def without(parts: Parts, reasons: Mapping[int, str]) -> Parts:
+    """Return the list without the parts of some numbers, which are named with reasons instead."""
+    unread = [Unread(number=n, outcome=parts.outcomes[n - 1], reason=reason) for n, reason in reasons.items()]
     return Parts(
-        [part for part in parts if part.number not in lost],
+        [part for part in parts if part.number not in reasons],
         unread=sorted([*parts.unread, *unread], key=lambda each: each.number),
         outcomes=parts.outcomes,
     )
-
-
-def _is_held(part: Part, shape: Shape) -> bool:
-    return isinstance(part, TextPart | ImagePart) or part.media_type == PDF or isinstance(part, shape.holds)
-
-
-def _render(parts: Parts, shape: Shape) -> list[Block]:
-    """Make the blocks.
-
-    Call it in a worker thread, since base64 of many MB takes its time.
-    """
-    media = [part for part in parts if not isinstance(part, TextPart)]
-    return [
-        *(shape.media(part, encoded(part, shape)) for part in media),
-        *text_blocks(parts, shape),
-    ]
 
 
 def text_blocks(parts: Parts, shape: Shape) -> list[Block]:
@@ -220,8 +204,9 @@ def text_blocks(parts: Parts, shape: Shape) -> list[Block]:
 
     They are the list of what became of all, and the texts.
     """
-    listed = [shape.text(listing(parts))] if parts.outcomes else []
-    return [*listed, *(shape.text(part.section) for part in parts if isinstance(part, TextPart))]
+    texts = [listing(parts)] if parts.outcomes else []
+    texts += [part.section for part in parts if isinstance(part, TextPart)]
+    return [{**shape.text, "text": text} for text in texts]
 
 
 def encoded(part: MediaPart, shape: Shape) -> str:
@@ -234,7 +219,7 @@ def encoded(part: MediaPart, shape: Shape) -> str:
     """
     if shape.prefix is None:
         return ""
-    text = shape.prefix(part.media_type)
+    text = shape.prefix.format(part.media_type)
     view = memoryview(part.data)
     for start in range(0, len(view), _PIECE):
         text += binascii.b2a_base64(view[start : start + _PIECE], newline=False).decode("ascii")
@@ -259,87 +244,59 @@ def listing(parts: Parts) -> str:
 
     It says where the outcome is shown, or why it is not. It also says what the sender said of it.
     """
-    places = _places(parts)
-    reasons = {each.number: each for each in parts.unread}
+    counts = dict.fromkeys([TextPart, *_WORDS], 0)
+    shown: dict[int, list[tuple[Part, int]]] = {}
+    for part in parts:
+        counts[type(part)] += 1
+        shown.setdefault(part.number, []).append((part, counts[type(part)]))
+    reasons = {each.number: each.reason for each in parts.unread}
     lines = ["[What became of the attachments:]"]
     for number, outcome in enumerate(parts.outcomes, 1):
-        fate = places[number] if number in places else _missing(reasons[number])
+        if number in shown:
+            fate = _place(*zip(*shown[number], strict=True))
+        elif isinstance(outcome, StagedFile):
+            fate = f"not shown, {one_line(outcome.media_type)}, {format_size(outcome.size)} ({reasons[number]})"
+        else:
+            fate = reasons[number]
         lines += [f"{number}. {quoted(outcome.name)}: {fate}", *claim_lines(outcome)]
     return "\n".join(lines)
 
 
-def _places(parts: Parts) -> dict[int, str]:
-    """Return by number where each outcome is shown.
+def _place(shown: Sequence[Part], numbers: Sequence[int]) -> str:
+    """Return where one outcome is shown, and what is said of its parts, each thing once.
 
     Examples are ``images 2 to 4 above (…)`` and ``its text is below``.
     """
-    numbers: dict[int, list[int]] = {}
-    shown: dict[int, list[Part]] = {}
-    counts: dict[str, int] = dict.fromkeys(_WORDS.values(), 0)
-    for part in parts:
-        shown.setdefault(part.number, []).append(part)
-        if not isinstance(part, TextPart):
-            word = _WORDS[type(part)]
-            counts[word] += 1
-            numbers.setdefault(part.number, []).append(counts[word])
-    return {number: _place(some, numbers.get(number, [])) for number, some in shown.items()}
-
-
-def _place(shown: Sequence[Part], numbers: Sequence[int]) -> str:
-    told = _remarks(shown)
-    remark = f" ({told})" if told else ""
-    if isinstance(shown[0], TextPart):
-        return f"its text is below{remark}"
-    word = _WORDS[type(shown[0])] + "s" * (len(numbers) > 1)
-    return f"{word} {ranges(numbers)} above{remark}"
-
-
-def _remarks(shown: Sequence[Part]) -> str:
-    """Return what is said of the parts of one file, each thing once.
-
-    Of pages that are only counted, it is the first and the last.
-    """
+    word = _WORDS.get(type(shown[0]))
+    place = f"{word}{'s' * (len(numbers) > 1)} {ranges(numbers)} above" if word else "its text is below"
     told = list(dict.fromkeys(part.remark for part in shown if part.remark))
-    counted = [remark for remark in told if _COUNTED.fullmatch(remark)]
-    return "; ".join(remark for remark in told if remark not in counted[1:-1])
-
-
-def _missing(unread: Unread) -> str:
-    outcome = unread.outcome
-    if not outcome.downloaded:
-        return unread.reason
-    return f"not shown, {_kind(outcome)} ({unread.reason})"
-
-
-def _kind(outcome: Outcome) -> str:
-    return f"{one_line(getattr(outcome, 'media_type', ''))}, {format_size(getattr(outcome, 'size', 0))}"
+    counted = [remark for remark in told if _COUNTED.fullmatch(remark)]  # of these, the first and the last are told
+    remark = "; ".join(remark for remark in told if remark not in counted[1:-1])
+    return f"{place} ({remark})" if remark else place
 
 
 # What it looks like
 
 
-def _anthropic(part: MediaPart, data: str) -> Block:
-    source = {"type": "base64", "media_type": part.media_type, "data": data}
-    return anthropic_media(part, source)
-
-
-def anthropic_media(part: MediaPart, source: Mapping[str, str]) -> Block:
-    """Return Anthropic's block of a picture or PDF, wherever its bytes are."""
+def _anthropic(part: MediaPart, data: str, file_id: str) -> Block:
+    base64 = {"type": "base64", "media_type": part.media_type, "data": data}
+    source = {"type": "file", "file_id": file_id} if file_id else base64
     if isinstance(part, ImagePart):
         return {"type": "image", "source": source}
     return {"type": "document", "source": source, "title": one_line(part.name)}
 
 
-def _responses(part: MediaPart, data: str) -> Block:
+def _responses(part: MediaPart, data: str, file_id: str) -> Block:
     if isinstance(part, ImagePart):
-        return {"type": "input_image", "detail": "auto", "image_url": data}
-    return {"type": "input_file", "filename": file_name(part), "file_data": data}
+        return {"type": "input_image", "detail": "auto", **({"file_id": file_id} if file_id else {"image_url": data})}
+    inline = {"filename": file_name(part), "file_data": data}
+    return {"type": "input_file", **({"file_id": file_id} if file_id else inline)}
 
 
 _FORMATS = {"audio/mpeg": "mp3", "audio/wav": "wav"}
 
 
-def _chat(part: MediaPart, data: str) -> Block:
+def _chat(part: MediaPart, data: str, _: str) -> Block:
     match part:
         case ImagePart():
             return {"type": "image_url", "image_url": {"url": data}}
@@ -379,23 +336,16 @@ GEMINI_NAMES = {"audio/mpeg": "audio/mp3", "video/quicktime": "video/mov", "vide
 """What Google calls some media types (https://ai.google.dev/gemini-api/docs/audio and /video-understanding)."""
 
 
-def _gemini(part: MediaPart, _: str) -> Block:
-    return {"inline_data": {"mime_type": GEMINI_NAMES.get(part.media_type, part.media_type), "data": part.data}}
+def _gemini(part: MediaPart, _: str, uri: str) -> Block:
+    media_type = GEMINI_NAMES.get(part.media_type, part.media_type)
+    if uri:
+        return {"file_data": {"mime_type": media_type, "file_uri": uri}}
+    return {"inline_data": {"mime_type": media_type, "data": part.data}}
 
 
-def _data_url(media_type: str) -> str:
-    return f"data:{media_type};base64,"
-
-
-def _typed_text(text: str) -> Block:
-    return {"type": "text", "text": text}
-
-
-ANTHROPIC_SHAPE = Shape(text=_typed_text, media=_anthropic, prefix=lambda _: "")
-RESPONSES_SHAPE = Shape(
-    text=lambda text: {"type": "input_text", "text": text}, media=_responses, prefix=_data_url, holds=(DocumentPart,)
-)
-CHAT_SHAPE = Shape(text=_typed_text, media=_chat, prefix=_data_url, holds=(AudioPart,))
-GEMINI_SHAPE = Shape(
-    text=lambda text: {"text": text}, media=_gemini, prefix=None, holds=(AudioPart, VideoPart, DocumentPart)
-)
+_TEXT = {"type": "text"}
+_DATA_URL = "data:{};base64,"
+ANTHROPIC_SHAPE = Shape(text=_TEXT, media=_anthropic, prefix="")
+RESPONSES_SHAPE = Shape(text={"type": "input_text"}, media=_responses, prefix=_DATA_URL, holds=(DocumentPart,))
+CHAT_SHAPE = Shape(text=_TEXT, media=_chat, prefix=_DATA_URL, holds=(AudioPart,))
+GEMINI_SHAPE = Shape(text={}, media=_gemini, prefix=None, holds=(AudioPart, VideoPart, DocumentPart))

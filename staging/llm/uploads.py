@@ -11,8 +11,7 @@ import io
 import os
 import secrets
 import tempfile
-from collections.abc import AsyncIterator, Awaitable, Callable
-from contextlib import ExitStack, asynccontextmanager
+from contextlib import AbstractAsyncContextManager, ExitStack, nullcontext
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
@@ -32,10 +31,10 @@ from staging.llm._copies import AT_ONCE, Copy, delete_all, left_of, may_help, ne
 from staging.llm._files import Stage, UnreadableError, error_code, require_stage, staged
 from staging.llm._files_api import FilesApi, Stored, files_api
 from staging.llm._ledger import Ledger, Orphan, orphans
-from staging.llm._values import MediaPart, Parts, TextPart, Unread
+from staging.llm._values import MediaPart, Parts, TextPart
 from staging.llm.limits import ProviderLimits
 from staging.llm.parts import NO_READERS, Given, Readers, gather, given_of, require_limits
-from staging.llm.shapes import Block, file_name, fitting, text_blocks
+from staging.llm.shapes import Block, file_name, fitting, text_blocks, without
 
 _ATTEMPTS = 3  # at sending one file
 _GRACE = 5.0  # seconds for what is on its way when the entry is cancelled
@@ -145,11 +144,11 @@ class Uploads:
         self._copies = [Copy(_unique_name(part, self._api), part) for part in media]
         try:
             if self._copies:
-                await self._open_ledger()
+                ledger = await self._open_ledger()
                 if isinstance(self._stage, Scope):
                     ours = self._stage._ending_first(self._end)  # noqa: SLF001  # it is no promise to users
                     self._inside.enter_context(ours)
-                await self._send(begun + self._given.seconds)
+                await self._send(ledger, begun + self._given.seconds)
                 self._stage.context()  # raises when the stage was closed meanwhile
             return self._blocks(parts)
         except BaseException:
@@ -170,41 +169,53 @@ class Uploads:
 
     # Sending
 
-    async def _open_ledger(self) -> None:
-        self._ledger = Ledger(_root_of(self._stage))
+    async def _open_ledger(self) -> Ledger:
+        directory: Any = getattr(self._stage, "directory", None)
+        if directory is None:
+            raise TypeError("uploaded takes an open AttachmentStage: the list of what is sent lies under its root")
+        root = os.fspath(Path(directory).parent)
+        self._ledger = ledger = Ledger(root)
         try:
-            await in_thread(self._ledger.open, self._api.provider, {copy.name: "" for copy in self._copies})
+            await in_thread(ledger.open, self._api.provider, [copy.name for copy in self._copies])
         except OSError as error:
-            where = one_line(_root_of(self._stage))
-            raise WorkspaceError(
-                "storage", f"no list of uploads can be kept in {where} ({error_code(error)})"
-            ) from error
+            detail = f"no list of uploads can be kept in {one_line(root)} ({error_code(error)})"
+            raise WorkspaceError("storage", detail) from error
+        return ledger
 
-    def _stop(self) -> None:
-        self._state = "ending"
+    async def _send(self, ledger: Ledger, deadline: float) -> None:
+        """Send the files, some at once, and to the end also when the entry is cancelled.
 
-    async def _send(self, deadline: float) -> None:
-        self._sent = anyio.Event()
-        try:
-            await _settled(partial(self._send_all, deadline), self._stop)
-        finally:
-            self._sent.set()
-            self._sent = None
-
-    async def _send_all(self, deadline: float) -> None:
-        places = anyio.Semaphore(AT_ONCE)
+        What sends is told of the cancellation. It takes effect when all have ended or the grace is over.
+        """
+        places, scope = anyio.Semaphore(AT_ONCE), anyio.CancelScope(deadline=deadline, shield=True)
+        ended, self._sent = anyio.Event(), anyio.Event()
 
         async def send(copy: Copy) -> None:
             async with places:
                 if copy.part is not None and self._state != "ending":
-                    await self._send_one(copy, copy.part)
+                    await self._send_one(copy, copy.part, ledger)
 
-        with anyio.CancelScope(deadline=deadline):
+        async def send_all() -> None:
+            with scope:
+                async with anyio.create_task_group() as group:
+                    for copy in tuple(self._copies):
+                        group.start_soon(send, copy)
+            ended.set()
+
+        try:
             async with anyio.create_task_group() as group:
-                for copy in tuple(self._copies):
-                    group.start_soon(send, copy)
+                group.start_soon(send_all)
+                try:
+                    await ended.wait()
+                except BaseException:
+                    self._state = "ending"
+                    scope.deadline = min(scope.deadline, anyio.current_time() + _GRACE)
+                    raise
+        finally:
+            self._sent.set()
+            self._sent = None
 
-    async def _send_one(self, copy: Copy, part: MediaPart) -> None:
+    async def _send_one(self, copy: Copy, part: MediaPart, ledger: Ledger) -> None:
         """Send one file.
 
         A second try is a copy of its own, since the first may have arrived.
@@ -214,13 +225,16 @@ class Uploads:
                 await anyio.sleep(0.2 * 4 ** (attempt - 1))
                 if self._state == "ending":
                     return
-                copy = await self._again(part)  # the first is looked for at the end
+                copy = Copy(_unique_name(part, self._api), part)  # the first is looked for at the end
+                await in_thread(ledger.add, copy.name)
+                self._copies.append(copy)
             try:
-                async with _opened(part) as content:
+                content_of: AbstractAsyncContextManager[BinaryIO]  # the clients read it in pieces of 64 KB to 8 MB
+                content_of = nullcontext(io.BytesIO(part.data)) if part.data else staged(part.outcome)
+                async with content_of as content:
                     copy.asked = True
                     copy.stored = stored = await self._api.send(copy.name, part, content, self._expires_after)
-                if self._ledger is not None:
-                    await in_thread(self._ledger.add, copy.name, stored.identity)
+                await in_thread(ledger.add, copy.name, stored.identity)
                 await self._api.ready(stored)
             except UnreadableError as error:
                 copy.reason = str(error)
@@ -238,36 +252,18 @@ class Uploads:
                 copy.reason = ""
                 return
 
-    async def _again(self, part: MediaPart) -> Copy:
-        another = Copy(_unique_name(part, self._api), part)
-        if self._ledger is not None:
-            await in_thread(self._ledger.add, another.name)
-        self._copies.append(another)
-        return another
-
     def _blocks(self, parts: Parts) -> list[Block]:
         """Return the blocks, and drop the bytes."""
-        stored = {id(c.part): c.stored for c in self._copies if c.stored is not None and not c.reason}
-        late = f"it was not sent within {self._given.seconds:g} seconds"
+        stored = {id(copy.part): copy.stored for copy in self._copies if copy.stored is not None and not copy.reason}
         reasons = {id(copy.part): copy.reason for copy in self._copies if copy.reason}
-        failed = {
-            part.number: reasons.get(id(part), late)
-            for part in parts
-            if not isinstance(part, TextPart) and id(part) not in stored
-        }
-        shown = [part for part in parts if part.number not in failed]
-        missing = [
-            Unread(number=number, outcome=parts.outcomes[number - 1], reason=reason)
-            for number, reason in failed.items()
-        ]
-        unread = sorted([*parts.unread, *missing], key=lambda each: each.number)
+        late = f"it was not sent within {self._given.seconds:g} seconds"
+        media = [part for part in parts if not isinstance(part, TextPart)]
+        failed = {part.number: reasons.get(id(part), late) for part in media if id(part) not in stored}
+        sent = [part for part in media if part.number not in failed]
+        blocks = [self._api.shape.media(part, "", stored[id(part)].reference) for part in sent]
+        shown = without(parts, failed)
         kept = [part if isinstance(part, TextPart) else replace(part, data=b"") for part in shown]
-        self.parts = Parts(kept, unread=unread, outcomes=parts.outcomes)
-        blocks = [
-            self._api.block(part, taken)
-            for part in shown
-            if not isinstance(part, TextPart) and (taken := stored.get(id(part))) is not None
-        ]
+        self.parts = Parts(kept, unread=shown.unread, outcomes=shown.outcomes)
         for copy in self._copies:
             copy.part = None
         return [*blocks, *text_blocks(self.parts, self._api.shape)]
@@ -353,54 +349,6 @@ def _unique_name(part: MediaPart, api: FilesApi) -> str:
     return f"{stem}-{token}{dot}{extension}" if dot and extension.isascii() else f"{stem}-{token}"
 
 
-@asynccontextmanager
-async def _opened(part: MediaPart) -> AsyncIterator[BinaryIO]:
-    """Hold open what is sent, in memory or on the disk.
-
-    The clients read it in pieces of 64 KB to 8 MB.
-
-    Raises:
-        UnreadableError: if the staged file is not there any more.
-    """
-    if part.data:
-        yield io.BytesIO(part.data)
-    else:
-        async with staged(part.outcome) as file:
-            yield file
-
-
-def _root_of(stage: Stage) -> str:
-    directory: Any = getattr(stage, "directory", None)
-    if directory is None:
-        raise TypeError("uploaded takes an open AttachmentStage: the list of what is sent lies under its root")
-    return os.fspath(Path(directory).parent)
-
-
 def _require_loop(api: FilesApi) -> None:
     if api.provider == "google" and anyio.get_cancelled_exc_class().__module__.startswith("trio"):
         raise RuntimeError("google-genai does not run on trio: use asyncio")
-
-
-async def _settled(function: Callable[[], Awaitable[None]], stop: Callable[[], None]) -> None:
-    """Await `function` to its end, also through a cancellation.
-
-    The cancellation is told to it. It takes effect when the function has ended or the grace is over.
-    """
-    scope = anyio.CancelScope(shield=True)
-    ended = anyio.Event()
-
-    async def run() -> None:
-        with scope:
-            try:
-                await function()
-            finally:
-                ended.set()
-
-    async with anyio.create_task_group() as group:
-        group.start_soon(run)
-        try:
-            await ended.wait()
-        except BaseException:
-            stop()
-            scope.deadline = anyio.current_time() + _GRACE
-            raise
