@@ -140,9 +140,15 @@ class Batch:
         An attachment that is not complete by the deadline is a failure.
         """
         self._tools.ledger.results.append(self._results)
+        jobs, limits = iter(enumerate(self._attachments)), self._tools.terms.limits
         with anyio.move_on_after(self._seconds):
             self._renewed = await self._refreshed()
-            await self._fetch_all()
+            self._clocks = [Clock(limits) for _ in range(min(limits.concurrency, len(self._attachments)))]
+            async with anyio.create_task_group() as group:
+                for clock in tuple(self._clocks):
+                    group.start_soon(self._work, jobs, clock, group.cancel_scope.cancel)
+                if self._clocks:
+                    group.start_soon(watch, self._clocks, limits)
         for index, attachment in enumerate(self._attachments):
             if self._results[index] is None:
                 detail = f"deadline: not finished within the {self._seconds:g} seconds of the batch"
@@ -153,15 +159,6 @@ class Batch:
         outcomes = [outcome for outcome in self._results if outcome is not None]
         self._tools.observer.downloaded(outcomes)
         return outcomes
-
-    async def _fetch_all(self) -> None:
-        jobs, limits = iter(enumerate(self._attachments)), self._tools.terms.limits
-        self._clocks = [Clock(limits) for _ in range(min(limits.concurrency, len(self._attachments)))]
-        async with anyio.create_task_group() as group:
-            for clock in tuple(self._clocks):
-                group.start_soon(self._work, jobs, clock, group.cancel_scope.cancel)
-            if self._clocks:
-                group.start_soon(watch, self._clocks, limits)
 
     async def _work(self, jobs: Iterator[tuple[int, Attachment]], clock: Clock, last: Callable[[], object]) -> None:
         """Take one attachment after the other, and call `last` if no other worker is left."""

@@ -197,10 +197,7 @@ class _Transfer:
             raise status_error(response.status)
         if response.status == 206:
             await self._judge_partial(response)
-        else:
-            await self._judge_whole(response)
-
-    async def _judge_whole(self, response: Response) -> None:
+            return
         if self.part.size:
             await self._restart()
         length = response.length
@@ -250,7 +247,9 @@ class _Transfer:
     async def _receive(self, response: Response) -> memoryview:
         """Append the body to the part file, and return the rest.
 
-        The rest is what was received last, and is not written yet.
+        The rest is what was received last, and is not written yet. The size must be the declared one or, where there is
+        none, the claimed one. An empty body is refused if the attachment claims some bytes, or a type that an empty
+        file cannot have.
         """
         length = self._version.length
         room = BUFFER if length is None else min(BUFFER, max(length - self.part.size, 1))
@@ -272,24 +271,8 @@ class _Transfer:
             if filled and self._version.resumable:
                 await self._on_disk(self.part.append, buffer[:filled])
             raise
-        self._check_size(self.part.size + filled)
-        return buffer[:filled]
-
-    def _count(self, size: int) -> None:
-        length = self._version.length
-        if length is None and size > self._terms.limits.max_bytes:
-            raise too_large(self._terms.limits.max_bytes)
-        self._turn.reservation.cover(size)
-        self._progress(size, length)
-
-    def _check_size(self, size: int) -> None:
-        """Raise if the body has another size than expected.
-
-        The expected size is the declared one or, where there is none, the claimed one. An empty body is refused if the
-        attachment claims some bytes, or a type that an empty file cannot have.
-        """
-        claimed = self._attachment.size
-        expected = self._version.length if self._version.length is not None else claimed
+        size, claimed = self.part.size + filled, self._attachment.size
+        expected = claimed if length is None else length
         if self._version.codings and size != claimed:
             raise coded(self._version.codings)
         if expected is not None and size != expected:
@@ -298,6 +281,14 @@ class _Transfer:
         if not size and (claimed or (claimed is None and is_no_empty_file(self._attachment))):
             wanted = f"{claimed:,} bytes were claimed" if claimed else "a file was meant"
             raise DownloadError("size_mismatch", f"empty: nothing arrived where {wanted}", size=0, limit=claimed)
+        return buffer[:filled]
+
+    def _count(self, size: int) -> None:
+        length = self._version.length
+        if length is None and size > self._terms.limits.max_bytes:
+            raise too_large(self._terms.limits.max_bytes)
+        self._turn.reservation.cover(size)
+        self._progress(size, length)
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
 

@@ -9,6 +9,7 @@ import ssl
 import threading
 from collections import Counter
 from dataclasses import dataclass, field
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -157,7 +158,9 @@ async def open_resources(options: Options) -> Resources:
     Raises:
         WorkspaceError: if the root cannot be used, or there is no such group.
     """
-    root, group = await in_thread(_prepare, options)
+    # a directory service may be asked for a group
+    group = None if options.group is None else await in_thread(group_number, options.group)
+    root = await in_thread(partial(prepare_root, options.temp_dir, group=group))
     transport, counters = Transport(options.policy, options.tls), Counters()
     total = float("inf") if options.max_total_mb is None else options.max_total_mb
     return Resources(
@@ -171,8 +174,3 @@ async def open_resources(options: Options) -> Resources:
         counters=counters,
         sweep=Sweep(root, counters),
     )
-
-
-def _prepare(options: Options) -> tuple[Path, int | None]:
-    group = group_number(options.group)  # a directory service may be asked for it
-    return prepare_root(options.temp_dir, group=group), group

@@ -108,16 +108,21 @@ def observe(head: bytes, tail: bytes = b"") -> str:
     cut, head = len(head) >= HEAD_BYTES, head[:HEAD_BYTES]
     if tail[-512:].startswith(b"koly") and _TRAILED.match(head):  # the trailer of an Apple disk image
         return DISK_IMAGE
-    if (signed := _signed(head, tail)) and (
-        signed in _READABLE or is_binary(head if signed in _WORDY else head[:_NEAR])
-    ):
-        return signed
+    expression, types = _signatures(head[:1])
+    if match := expression.match(head):
+        signed = types[(match.lastindex or 1) - 1]
+        signed = signed if isinstance(signed, str) else signed(head, tail)
+        if signed in _READABLE or is_binary(head if signed in _WORDY else head[:_NEAR]):
+            return signed
     text = as_utf8(head).lstrip(SPACE)
     if text.startswith(b"<") and (marked := markup(text)):
         return marked
     if is_binary(text):
         return _unsigned(head, cut=cut)
-    return _readable(text, cut=cut)
+    if text.startswith(b"%PDF-") or (b"%PDF-" in text[:1024] and _BURIED_PDF.search(text)):
+        return PDF
+    as_json = text.startswith((b"{", b"[")) and is_json(text, cut=cut)
+    return "application/rtf" if text.startswith(b"{\\rtf") else JSON if as_json else PLAIN
 
 
 def text_charset(head: bytes) -> str | None:
@@ -136,15 +141,6 @@ def text_charset(head: bytes) -> str | None:
     return None if text is None or is_binary(text.encode()) else codec
 
 
-def _signed(head: bytes, tail: bytes) -> str | None:
-    expression, types = _signatures(head[:1])
-    match = expression.match(head)
-    if match is None:
-        return None
-    signed = types[(match.lastindex or 1) - 1]
-    return signed if isinstance(signed, str) else signed(head, tail)
-
-
 @functools.cache
 def _signatures(first: bytes) -> tuple[re.Pattern[bytes], list[str | Judge]]:
     """Return the signatures that a file with this first byte may have, as one expression, and their types.
@@ -154,15 +150,6 @@ def _signatures(first: bytes) -> tuple[re.Pattern[bytes], list[str | Judge]]:
     rows = [(pattern, signed) for pattern, signed in SIGNATURES if may_begin(pattern, first)]
     expression = re.compile(b"|".join(b"(?:%b)()" % pattern for pattern, _ in rows), re.DOTALL)
     return expression, [signed for _, signed in rows]
-
-
-def _readable(text: bytes, *, cut: bool) -> str:
-    """Return the type of what has no binary data byte."""
-    if text.startswith(b"%PDF-") or (b"%PDF-" in text[:1024] and _BURIED_PDF.search(text)):
-        return PDF
-    if text.startswith(b"{\\rtf"):
-        return "application/rtf"
-    return JSON if text.startswith((b"{", b"[")) and is_json(text, cut=cut) else PLAIN
 
 
 def _unsigned(head: bytes, *, cut: bool) -> str:

@@ -86,31 +86,30 @@ class Workspace:
         Raises:
             WorkspaceError: if the disk, the root or the group's rights do not allow it.
         """
-        workspace = cls._make(root, group)
-        if own is not None:
-            try:
-                own(workspace)
-            except BaseException:
-                workspace.remove()
-                raise
-        return workspace
-
-    @classmethod
-    def _make(cls, root: Path, group: int | None) -> "Workspace":
+        lease, attempts = None, 0
         try:
-            for _ in range(_ATTEMPTS):
+            while lease is None and attempts < _ATTEMPTS:
                 directory = root / new_name()
                 directory.mkdir(0o700)
                 with suppress(BlockingIOError, FileNotFoundError):
                     lease = _lease_new(directory, group)
-                    if not lease.held:
-                        warn_of_no_locks(root)
-                    return cls(directory, lease, group)
+                attempts += 1
         except WorkspaceError:
             raise
         except OSError as error:
             raise storage_error(error, f"no workspace in {root}") from error
-        raise WorkspaceError("storage", f"no workspace in {one_line(str(root))}: every one was removed at once")
+        if lease is None:
+            raise WorkspaceError("storage", f"no workspace in {one_line(str(root))}: every one was removed at once")
+        workspace = cls(directory, lease, group)
+        try:
+            if not lease.held:
+                warn_of_no_locks(root)
+            if own is not None:
+                own(workspace)
+        except BaseException:
+            workspace.remove()
+            raise
+        return workspace
 
     def __repr__(self) -> str:
         return f"<Workspace {self.directory}{' (over)' if self.over else ''}>"
@@ -123,8 +122,12 @@ class Workspace:
         Args:
             name: a result of `safe_name`.
         """
+        if not name.isascii():
+            # under a Latin-1 locale, say, 日本語.pdf would otherwise be a UnicodeEncodeError out of `download`
+            encoding = sys.getfilesystemencoding()
+            name = name.encode(encoding, "replace").decode(encoding).replace("?", "_")  # no safe name has a "?" itself
         with self.lock:
-            return self._names.claim(_encodable(name))
+            return self._names.claim(name)
 
     def keep(
         self,
@@ -153,30 +156,24 @@ class Workspace:
                 so; it stays staged.
         """
         target = Path(destination).absolute()
+        self.enter()
         try:
             if target.is_dir():
                 target /= path.name
-            self._move_out(path, target, stop)
+            found = os.stat(self.at(path.name), dir_fd=self.descriptor, follow_symlinks=False)
+            if path.parent != self.directory or not stat.S_ISREG(found.st_mode):
+                detail = f"{one_line(path.name)} cannot be kept: it is no file of this stage"
+                raise WorkspaceError("storage", detail)  # noqa: TRY301  # after `enter`, `leave` must follow
+            move_new(self.at(path.name), target, source_fd=self.descriptor, stop=stop)
         except (FileExistsError, WorkspaceError):
             raise
         except OSError as error:
             raise storage_error(error, f"{path.name} cannot be kept in {target.parent}") from error
+        finally:
+            self.leave()
         if kept is not None:
             kept(target)
         return target
-
-    def _move_out(self, path: Path, target: Path, stop: Stop) -> None:
-        self.enter()
-        try:
-            self._require_file(path)
-            move_new(self.at(path.name), target, source_fd=self.descriptor, stop=stop)
-        finally:
-            self.leave()
-
-    def _require_file(self, path: Path) -> None:
-        found = os.stat(self.at(path.name), dir_fd=self.descriptor, follow_symlinks=False)
-        if path.parent != self.directory or not stat.S_ISREG(found.st_mode):
-            raise WorkspaceError("storage", f"{one_line(path.name)} cannot be kept: it is no file of this stage")
 
     # ── what part files need ─────────────────────────────────────────────────────────────────────────────────────────
 
@@ -253,7 +250,9 @@ class Workspace:
             except OSError as error:
                 if error.errno != errno.ENAMETOOLONG or len(name) < _SHORT_NAME:
                     raise
-                wanted = _shorter(name)
+                # half the length: some file systems allow 143 bytes (eCryptfs), and some do not count in bytes
+                stem, extension = os.path.splitext(name)  # noqa: PTH122  # a name, not a path
+                wanted = safe_name(stem[: len(stem) // 2] + extension)
                 name = self.claim(wanted)
             else:
                 self._staged[name] = None
@@ -333,7 +332,10 @@ def _lease_new(directory: Path, group: int | None) -> Lease:
     try:
         lease = Lease(os.fspath(directory))
         try:
-            _open_to(group, lease, directory)
+            if group is not None:
+                give_to_group(directory if lease.directory is None else lease.directory, group, 0o750)
+            elif lease.directory is not None:
+                own_mode(lease.directory)
             reserve.hold()
         except BaseException:
             lease.release()
@@ -345,33 +347,6 @@ def _lease_new(directory: Path, group: int | None) -> Lease:
             directory.rmdir()
         raise
     return lease
-
-
-def _open_to(group: int | None, lease: Lease, directory: Path) -> None:
-    if group is not None:
-        give_to_group(directory if lease.directory is None else lease.directory, group, 0o750)
-    elif lease.directory is not None:
-        own_mode(lease.directory)
-
-
-def _shorter(name: str) -> str:
-    """Return a name of about half the length.
-
-    Some file systems allow 143 bytes (eCryptfs), and some do not count in bytes.
-    """
-    stem, extension = os.path.splitext(name)  # noqa: PTH122  # a name, not a path
-    return safe_name(stem[: len(stem) // 2] + extension)
-
-
-def _encodable(name: str) -> str:
-    """Return the name with `_` for each character that cannot be encoded.
-
-    Under a Latin-1 locale, say, ``日本語.pdf`` would otherwise be a `UnicodeEncodeError` out of `download`.
-    """
-    if name.isascii():
-        return name
-    encoding = sys.getfilesystemencoding()
-    return name.encode(encoding, "replace").decode(encoding).replace("?", "_")  # no safe name has a "?" of its own
 
 
 def _free_space(descriptor: int | None, directory: Path) -> int:

@@ -81,7 +81,10 @@ class _Response:
 
     def __init__(self, response: Any) -> None:
         self.status: int = response.status_code
-        self.length = _length(response)
+        value = response.headers.get("content-length", "")
+        framed = "transfer-encoding" in response.headers
+        plain = value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS and not framed
+        self.length = int(value) if plain else None
         self._response = response
         # not aiter_raw: it refuses a response that a mock transport gave its content before
         self._pieces: AsyncIterator[bytes] = aiter(response.stream)
@@ -115,12 +118,6 @@ class _Response:
             await self._response.aclose()
 
 
-def _length(response: Any) -> int | None:
-    value = response.headers.get("content-length", "")
-    framed = "transfer-encoding" in response.headers
-    return int(value) if value.isascii() and value.isdigit() and len(value) <= _MAX_DIGITS and not framed else None
-
-
 def _is_of_the_family(kind: type, *names: str) -> bool:
     """Return whether a class of httpx or httpx2 has such a name.
 
@@ -138,7 +135,13 @@ def _translated(error: Exception) -> StagingError:
         return error  # the client has a transport that raises our errors
     kind = type(error)
     if _is_of_the_family(kind, "ConnectError", "ConnectTimeout"):
-        return _unreached(error)
+        cause: BaseException | None = error
+        while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
+            cause = cause.__cause__ or cause.__context__
+        if cause is None:
+            return DownloadError("connect", "the client cannot reach the server, or its proxy", retryable=True)
+        hint = "httpx.AsyncClient(verify=...) takes an SSL context that does"
+        return DownloadError("connect", "the client does not trust the server's certificate", hint=hint)
     for names, reason, words, retryable in _KINDS:
         if _is_of_the_family(kind, *names):
             return DownloadError(reason, words.format(kind=kind.__name__), retryable=retryable)
@@ -157,13 +160,3 @@ _KINDS: tuple[tuple[tuple[str, ...], Reason, str, bool], ...] = (
     ),
     (("TransportError",), "interrupted", "the connection broke ({kind})", True),
 )
-
-
-def _unreached(error: Exception) -> DownloadError:
-    cause: BaseException | None = error
-    while cause is not None and not isinstance(cause, ssl.SSLCertVerificationError):
-        cause = cause.__cause__ or cause.__context__
-    if cause is None:
-        return DownloadError("connect", "the client cannot reach the server, or its proxy", retryable=True)
-    hint = "httpx.AsyncClient(verify=...) takes an SSL context that does"
-    return DownloadError("connect", "the client does not trust the server's certificate", hint=hint)

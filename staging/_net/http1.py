@@ -283,7 +283,10 @@ class Chunks:
         """Read the framing that comes next and return whether it was there."""
         line = self._next.match(self._data, self._at)
         if line is None:
-            self._require_begun()
+            if len(self._data) - self._at > MAX_HEAD:
+                raise self._fault(f"a line of framing is larger than {MAX_HEAD // 1024} KB")
+            if not _BEGUN[self._next].fullmatch(self._data, self._at):  # more bytes do not make it framing
+                raise self._fault("the chunks are malformed")
             return False
         self._balance += line.end() - self._at
         self._at = line.end()
@@ -299,13 +302,6 @@ class Chunks:
             if self._left > MAX_CHUNK:
                 raise self._fault("a chunk is declared larger than anything")
         return True
-
-    def _require_begun(self) -> None:
-        """Raise if the bytes cannot begin the framing that comes next."""
-        if len(self._data) - self._at > MAX_HEAD:
-            raise self._fault(f"a line of framing is larger than {MAX_HEAD // 1024} KB")
-        if not _BEGUN[self._next].fullmatch(self._data, self._at):
-            raise self._fault("the chunks are malformed")
 
     def _fault(self, what: str) -> DownloadError:
         return DownloadError("protocol", f"{self._origin} did not speak HTTP: {what}", host=self._origin.host)
