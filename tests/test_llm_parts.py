@@ -300,6 +300,7 @@ async def test_a_byte_at_and_over_a_sounds_and_a_videos(name, content, field, mo
     blocks = await llm.gemini_parts(stage_of(tmp_path, (name, content)), limits=limits)
     assert len(media(blocks)) == 1 - more
     assert ("too large" in listing(blocks)[0]) == bool(more)
+    assert "not read within" not in listing(blocks)[0], "it was looked at, and has no text to be read instead"
 
 
 @pytest.mark.parametrize("preset", SHAPES)

@@ -7,7 +7,7 @@ import posixpath
 import re
 from collections.abc import Sequence
 
-from staging._models import Outcome, StagedFile
+from staging._models import StagedFile
 from staging._text import quoted
 from staging.llm.extract import Excerpt
 
@@ -56,7 +56,7 @@ def body_of(text: Excerpt) -> str:
     return f"{text.head}{start}[… {text.omitted:,} characters omitted …]\n{text.tail}"
 
 
-def section(number: int, outcome: Outcome, text: Excerpt) -> str:
+def section(number: int, file: StagedFile, text: Excerpt) -> str:
     """Return a heading and the excerpt in a fence.
 
     The fence is longer than any run of backticks inside (CommonMark, 4.5).
@@ -65,8 +65,14 @@ def section(number: int, outcome: Outcome, text: Excerpt) -> str:
     body = body_of(text)
     fence = "`" * max(3, 1 + max(map(len, re.findall("`+", body)), default=0))
     end = "" if body.endswith("\n") else "\n"
-    heading = f"[Contents of attachment {number}, {quoted(outcome.name)}{remark}:]"
-    return f"{heading}\n{fence}{_language(outcome, text)}\n{body}{end}{fence}"
+    if text.converted:
+        language = text.language or "text"
+    else:  # it comes from our tables only, since the sender chose the name
+        name = file.name.lower()
+        by_name = _KNOWN_NAMES.get(name) or _LANGUAGES.get(posixpath.splitext(name)[1][1:])
+        language = by_name or _BY_TYPE.get(file.media_type, "text")
+    heading = f"[Contents of attachment {number}, {quoted(file.name)}{remark}:]"
+    return f"{heading}\n{fence}{language}\n{body}{end}{fence}"
 
 
 def not_shown(numbers: Sequence[int], name: str, reason: str) -> str:
@@ -88,16 +94,3 @@ def ranges(numbers: Sequence[int]) -> str:
         else:
             found.append([number])
     return ", ".join(" to ".join(map(str, pair)) for pair in found)
-
-
-def _language(outcome: Outcome, text: Excerpt) -> str:
-    """Return the fence's info string.
-
-    It comes from our tables only, since the sender chose the name.
-    """
-    media_type = outcome.media_type if isinstance(outcome, StagedFile) else ""
-    if text.converted:
-        return text.language or "text"
-    name = outcome.name.lower()
-    by_name = _KNOWN_NAMES.get(name) or _LANGUAGES.get(posixpath.splitext(name)[1][1:])
-    return by_name or _BY_TYPE.get(media_type, "text")

@@ -48,6 +48,13 @@ class UnreadableError(Exception):
     """
 
 
+_GONE = {
+    errno.ENOENT: "it was deleted after it was staged",
+    errno.ENOTDIR: "it was deleted after it was staged",
+    errno.ELOOP: "it was replaced by a link after it was staged",
+}
+
+
 def open_staged(file: StagedFile) -> io.BufferedReader:
     """Open the file that was staged, and nothing that took its place.
 
@@ -62,21 +69,20 @@ def open_staged(file: StagedFile) -> io.BufferedReader:
         before = os.lstat(file.path)
         descriptor = os.open(file.path, flags)
     except OSError as error:
-        raise UnreadableError(_why_not(error)) from None
-    try:
-        _check(file, before, os.fstat(descriptor))
-        return open(descriptor, "rb")  # noqa: PTH123  # the caller closes it; a descriptor has no path
-    except BaseException:
-        os.close(descriptor)
-        raise
-
-
-def _why_not(error: OSError) -> str:
-    if error.errno in {errno.ENOENT, errno.ENOTDIR}:
-        return "it was deleted after it was staged"
-    if error.errno == errno.ELOOP:
-        return "it was replaced by a link after it was staged"
-    return f"it cannot be opened ({error_code(error)})"
+        raise UnreadableError(_GONE.get(error.errno or 0) or f"it cannot be opened ({error_code(error)})") from None
+    with contextlib.ExitStack() as refused:
+        refused.callback(os.close, descriptor)
+        now = os.fstat(descriptor)
+        if stat.S_ISLNK(before.st_mode) or not os.path.samestat(before, now):
+            raise UnreadableError(_GONE[errno.ELOOP])
+        if not stat.S_ISREG(now.st_mode):
+            raise UnreadableError("it was replaced by something that is not a file")
+        if now.st_size != file.size:
+            change = f"{format_size(file.size)} then, {format_size(now.st_size)} now"
+            raise UnreadableError(f"it was changed after it was staged: {change}")
+        opened = open(descriptor, "rb")  # noqa: PTH123, SIM115  # the caller closes it; a descriptor has no path
+        refused.pop_all()
+        return opened
 
 
 def error_code(error: OSError) -> str:
@@ -85,16 +91,6 @@ def error_code(error: OSError) -> str:
     Its message may hold a path.
     """
     return errno.errorcode.get(error.errno or 0, "unknown error")
-
-
-def _check(file: StagedFile, before: os.stat_result, now: os.stat_result) -> None:
-    if stat.S_ISLNK(before.st_mode) or (before.st_dev, before.st_ino) != (now.st_dev, now.st_ino):
-        raise UnreadableError("it was replaced by a link after it was staged")
-    if not stat.S_ISREG(now.st_mode):
-        raise UnreadableError("it was replaced by something that is not a file")
-    if now.st_size != file.size:
-        change = f"{format_size(file.size)} then, {format_size(now.st_size)} now"
-        raise UnreadableError(f"it was changed after it was staged: {change}")
 
 
 @contextlib.contextmanager

@@ -17,7 +17,7 @@ from staging.llm._files import UnreadableError, staged
 from staging.llm._frames import BROKE
 from staging.llm._images import image_facts
 from staging.llm._process import convert
-from staging.llm.extract import is_there
+from staging.llm.extract import is_there, joined
 
 _WORDS = 10_000  # bytes of what is said about the pictures
 _FACTS = re.compile(rb"(image/[a-z]{3,4}) (\d{1,5}) (\d{1,5}) (?:was (\d{1,6}) x (\d{1,6}); )?([^\n]{0,300})")
@@ -157,7 +157,7 @@ def _checked(piece: bytes, wanted: Wanted, before: str) -> Picture:
     words = one_line(match[6].decode("utf-8", "replace"))
     if before not in {"", media_type} or old_size:
         change = f"{one_line(before)}{old_size} to {media_type}, {facts.width:,} x {facts.height:,} pixels"
-        words = "; ".join(filter(None, [words, f"converted from {change}"]))
+        words = joined(words, f"converted from {change}")
     return Picture(data, media_type, facts.width, facts.height, words)
 
 

@@ -31,7 +31,7 @@ from staging.llm._frames import BROKE, Frames
 DEADLINE = 30.0  # seconds of wall time for one file, however busy the machine is; most end by `CPU_SECONDS`
 SCRIPT = Path(__file__).parent / "_converter" / "__main__.py"
 
-_slots: anyio.lowlevel.RunVar[anyio.CapacityLimiter] = anyio.lowlevel.RunVar("_slots")
+_slots: anyio.lowlevel.RunVar[anyio.CapacityLimiter | None] = anyio.lowlevel.RunVar("_slots")
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,7 +73,9 @@ async def convert(
         UnreadableError: if the file is refused, or costs more than its bounds.
     """
     frames = Frames(take, limit)
-    async with converters(), _limiter():  # also those that wait hold the process: it serves all of them
+    if (slots := _slots.get(None)) is None:
+        _slots.set(slots := anyio.CapacityLimiter(max(2, os.cpu_count() or 1)))
+    async with converters(), slots:  # also those that wait hold the process: it serves all of them
         with anyio.move_on_after(DEADLINE):
             try:
                 status = await _run(source, frames, task, options)
@@ -95,22 +97,24 @@ async def converters() -> AsyncIterator[None]:
         yield
 
 
-def _limiter() -> anyio.CapacityLimiter:
-    try:
-        return _slots.get()
-    except LookupError:
-        _slots.set(anyio.CapacityLimiter(max(2, os.cpu_count() or 1)))
-        return _slots.get()
-
-
 async def _run(source: IO[bytes], frames: Frames, task: str, options: dict[str, object]) -> int:
     if not sys.executable or getattr(sys, "frozen", False):  # a frozen program would start itself again
         raise UnreadableError("reading it needs a Python interpreter of its own, and this program has none")
-    if not forks():
-        return await _run_alone(source, frames, [*_python(), task, json.dumps(options)])
-    server = server_of_loop()
-    await in_thread(server.start, [*_python(), "--serve"], _environment())
-    return await run_forked(server, source, frames, task, options)
+    if forks():
+        server = server_of_loop()
+        await in_thread(server.start, [*_python(), "--serve"], _environment())
+        return await run_forked(server, source, frames, task, options)
+    session: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
+    command = [*_python(), task, json.dumps(options)]  # an interpreter of its own for the one job
+    process = await anyio.open_process(command, stdin=source, stderr=subprocess.DEVNULL, env=_environment(), **session)
+    try:
+        assert process.stdout is not None  # noqa: S101  # a pipe was asked for
+        async for piece in process.stdout:
+            frames.feed(piece)
+        return await process.wait()
+    finally:
+        _kill(process)
+        await outlast(process.aclose)
 
 
 @functools.cache
@@ -126,20 +130,6 @@ def forks() -> bool:
     except OSError as error:
         return error.errno in {errno.EMFILE, errno.ENFILE, errno.ENOMEM}
     return True
-
-
-async def _run_alone(source: IO[bytes], frames: Frames, command: list[str]) -> int:
-    """Run one job in an interpreter of its own."""
-    options: dict[str, Any] = {"start_new_session": True} if os.name == "posix" else {}
-    process = await anyio.open_process(command, stdin=source, stderr=subprocess.DEVNULL, env=_environment(), **options)
-    try:
-        assert process.stdout is not None  # noqa: S101  # a pipe was asked for
-        async for piece in process.stdout:
-            frames.feed(piece)
-        return await process.wait()
-    finally:
-        _kill(process)
-        await outlast(process.aclose)
 
 
 def _kill(process: anyio.abc.Process) -> None:

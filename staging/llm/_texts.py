@@ -15,7 +15,7 @@ from staging.llm._budget import TextBudget, fair_shares
 from staging.llm._fences import body_of, section
 from staging.llm._files import UnreadableError
 from staging.llm._values import TextPart
-from staging.llm.extract import Excerpt
+from staging.llm.extract import Excerpt, joined
 
 Reading = Callable[[int], Awaitable[Excerpt]]
 
@@ -69,7 +69,9 @@ def fitted(
     """
     shown = dict(sorted(texts.items()))
     left_out: dict[int, str] = {}
-    demands = {n: _demand(budget, n, files[n], text) for n, text in shown.items()}
+    demands = {n: _cost(budget, n, files[n], text) for n, text in shown.items()}
+    if budget.count is None:  # a text that is only partly here would cost more
+        demands = {n: demand + shown[n].omitted for n, demand in demands.items()}
     least = {n: min(demands[n], _cost(budget, n, files[n], text.cut(_LEAST_SHOWN))) for n, text in shown.items()}
     while True:
         shares = dict(zip(shown, fair_shares(budget.room, [demands[n] for n in shown]), strict=True))
@@ -84,14 +86,6 @@ def fitted(
 
 def _cost(budget: TextBudget, number: int, file: StagedFile, text: Excerpt) -> int:
     return budget.cost(section(number, file, text) + "\n\n")
-
-
-def _demand(budget: TextBudget, number: int, file: StagedFile, text: Excerpt) -> int:
-    """Return what the whole text would cost.
-
-    For a text that is only partly here, it is at least the cost of that part.
-    """
-    return _cost(budget, number, file, text) + (text.omitted if budget.count is None else 0)
 
 
 def _part(budget: TextBudget, number: int, file: StagedFile, text: Excerpt, share: int) -> TextPart:
@@ -109,7 +103,7 @@ def _part(budget: TextBudget, number: int, file: StagedFile, text: Excerpt, shar
         else:
             high = middle - 1
     cut = text.cut(low).at_lines()
-    remark = "; ".join(filter(None, [text.remark, f"{cut.omitted:,} characters omitted" if cut.omitted else ""]))
+    remark = joined(text.remark, f"{cut.omitted:,} characters omitted" if cut.omitted else "")
     shown = section(number, file, cut)
     return TextPart(
         number=number, outcome=file, name=file.name, media_type="text/plain", remark=remark, text=body_of(cut),

@@ -79,32 +79,31 @@ class Excerpt:
         """
         if not self.omitted:
             return self
-        end, start = self._row_end(), self._row_start()
+        tries = range(_LINES_OF_A_ROW if self.rows else 0)
+        end = last = self.head.rfind("\n") + 1
+        for _ in tries:
+            if self.head.count('"', 0, end) % 2 == 0:
+                break
+            end = self.head.rfind("\n", 0, max(0, end - 1)) + 1
+        else:
+            end = last
+        start = first = self.tail.find("\n") + 1 or len(self.tail)
+        for _ in tries:
+            if self.tail.count('"', start) % 2 == 0:
+                break
+            start = self.tail.find("\n", start) + 1 or len(self.tail)
+        else:
+            start = first
         head = self.head[:end] if end >= len(self.head) * 3 // 4 else self.head
         return replace(self, head=head, tail=self.tail[start:] if start <= len(self.tail) // 4 else self.tail)
 
-    def _row_end(self) -> int:
-        end = last = self.head.rfind("\n") + 1
-        for _ in range(_LINES_OF_A_ROW if self.rows else 0):
-            if self.head.count('"', 0, end) % 2 == 0:
-                return end
-            end = self.head.rfind("\n", 0, max(0, end - 1)) + 1
-        return last
-
-    def _row_start(self) -> int:
-        start = first = self.tail.find("\n") + 1 or len(self.tail)
-        for _ in range(_LINES_OF_A_ROW if self.rows else 0):
-            if self.tail.count('"', start) % 2 == 0:
-                return start
-            start = self.tail.find("\n", start) + 1 or len(self.tail)
-        return first
-
 
 class _Collector:
-    """Takes a text in pieces and keeps an excerpt of `keep` characters."""
+    """Takes a text in pieces, cleans it and keeps an excerpt of `keep` characters."""
 
     def __init__(self, keep: int) -> None:
         self._keep = keep
+        self._cleaner = Cleaner()
         self._head: list[str] = []
         self._room = keep
         self._tail: deque[str] = deque()
@@ -113,6 +112,9 @@ class _Collector:
 
     def take(self, text: str) -> None:
         """Add a piece."""
+        self._add(self._cleaner.feed(text))
+
+    def _add(self, text: str) -> None:
         self._total += len(text)
         if self._room:
             self._head.append(text[: self._room])
@@ -124,10 +126,17 @@ class _Collector:
             while self._kept - len(self._tail[0]) >= self._keep:
                 self._kept -= len(self._tail.popleft())
 
-    def excerpt(self, remark: str, *, converted: bool = False, language: str = "", rows: bool = False) -> Excerpt:
+    def excerpt(self, *remarks: str, converted: bool = False, language: str = "", rows: bool = False) -> Excerpt:
         """Return what was kept, at most `keep` characters."""
+        self._add(self._cleaner.close())
+        remark = joined(*remarks, self._cleaner.remark())
         head, tail = "".join(self._head), "".join(self._tail)
         return Excerpt(head, tail, self._total, remark, converted, language, rows).cut(self._keep)
+
+
+def joined(*remarks: object) -> str:
+    """Return what is said of one file, in one text."""
+    return "; ".join(str(remark) for remark in remarks if remark)
 
 
 def has_text(file: StagedFile) -> bool:
@@ -156,7 +165,7 @@ async def text_of(file: StagedFile, keep: int) -> Excerpt:
     if is_plain(file.media_type) or file.media_type == OCTETS:
         excerpt = await _read(file, keep)
         return (
-            replace(excerpt, remark=_joined(excerpt.remark, f"its source; {_needs(reader.extra)}"))
+            replace(excerpt, remark=joined(excerpt.remark, f"its source; {_needs(reader.extra)}"))
             if reader
             else excerpt
         )
@@ -166,23 +175,40 @@ async def text_of(file: StagedFile, keep: int) -> Excerpt:
 
 
 async def _read(file: StagedFile, keep: int) -> Excerpt:
-    encoding = await in_thread(_decide, file)
-    if encoding is None:
-        encoding = await _detected(file)
-    if not encoding.codec:
-        raise UnreadableError("its encoding is not known, and it cannot be decoded")
-    return await in_thread(_decoded, file, keep, encoding)
+    excerpt = await in_thread(_decoded, file, keep)
+    if excerpt is not None:
+        return excerpt
+    if not is_there("charset_normalizer"):
+        raise UnreadableError(f"its encoding is not declared; {_needs('text')}")
+    answers: list[str] = []
+    async with staged(file) as handle:
+        answer = await convert(handle, "encoding", limit=10_000, take=answers.append)
+    codec = codec_of_label("".join(answers))  # a converter that an attacker controls may say anything
+    excerpt = await in_thread(_decoded, file, keep, Encoding(codec or "", joined(*answer.remarks)))
+    assert excerpt is not None  # noqa: S101  # its encoding is told
+    return excerpt
 
 
-def _decide(file: StagedFile) -> Encoding | None:
-    """Return the encoding, or None if only a detector can tell.
+def _decoded(file: StagedFile, keep: int, encoding: Encoding | None = None) -> Excerpt | None:
+    """Return the text, cleaned, or None if only a detector can tell its encoding.
 
     It runs in a worker thread.
     """
+    collector = _Collector(keep)
     with reading(file) as handle:
-        if file.media_type == OCTETS and not looks_like_text(handle):
-            raise UnreadableError(f"{OCTETS} is not text")
-        return decide(_Yielding(handle), _declared(file))
+        source = _Yielding(handle)
+        if encoding is None:
+            if file.media_type == OCTETS and not looks_like_text(handle):
+                raise UnreadableError(f"{OCTETS} is not text")
+            encoding = decide(source, _declared(file))
+        if encoding is None:
+            return None
+        if not encoding.codec:
+            raise UnreadableError("its encoding is not known, and it cannot be decoded")
+        for piece in text_pieces(source, encoding.codec):
+            collector.take(piece)
+    rows = extension(file.name) in _ROWS or file.media_type == "text/csv"
+    return collector.excerpt(encoding.remark, rows=rows)
 
 
 def _declared(file: StagedFile) -> str:
@@ -190,34 +216,6 @@ def _declared(file: StagedFile) -> str:
     parameters = (file.attachment.media_type or "").split(";")[1:]
     found = [value for name, _, value in (p.partition("=") for p in parameters) if name.strip().lower() == _LABEL]
     return found[0].strip().strip("\"'") if found else ""
-
-
-async def _detected(file: StagedFile) -> Encoding:
-    if not is_there("charset_normalizer"):
-        raise UnreadableError(f"its encoding is not declared; {_needs('text')}")
-    answers: list[str] = []
-    async with staged(file) as handle:
-        answer = await convert(handle, "encoding", limit=10_000, take=answers.append)
-    codec = codec_of_label("".join(answers)) or ""  # a converter that an attacker controls may say anything
-    return Encoding(codec, "; ".join(answer.remarks))
-
-
-def _decoded(file: StagedFile, keep: int, encoding: Encoding) -> Excerpt:
-    """Return the text, cleaned.
-
-    It runs in a worker thread.
-    """
-    collector, cleaner = _Collector(keep), Cleaner()
-    with reading(file) as handle:
-        for piece in text_pieces(_Yielding(handle), encoding.codec):
-            collector.take(cleaner.feed(piece))
-    collector.take(cleaner.close())
-    rows = extension(file.name) in _ROWS or file.media_type == "text/csv"
-    return collector.excerpt(_joined(encoding.remark, cleaner.remark()), rows=rows)
-
-
-def _joined(*remarks: str) -> str:
-    return "; ".join(filter(None, remarks))
 
 
 class _Yielding:
@@ -236,16 +234,11 @@ class _Yielding:
 
 
 async def _convert(file: StagedFile, reader: Reader, keep: int) -> Excerpt:
-    collector, cleaner = _Collector(keep), Cleaner()
-
-    def take(text: str) -> None:
-        collector.take(cleaner.feed(text))
-
+    collector = _Collector(keep)
     async with staged(file) as handle:
-        answer = await convert(handle, reader.task, limit=5 * MAX_CHARS, take=take)
-    collector.take(cleaner.close())
-    remark = _joined(reader.remark, *answer.remarks, cleaner.remark())
-    return collector.excerpt(remark, converted=True, language=reader.language, rows=reader.language == "csv")
+        answer = await convert(handle, reader.task, limit=5 * MAX_CHARS, take=collector.take)
+    rows = reader.language == "csv"
+    return collector.excerpt(reader.remark, *answer.remarks, converted=True, language=reader.language, rows=rows)
 
 
 def _needs(extra: str) -> str:

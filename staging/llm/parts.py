@@ -25,8 +25,8 @@ from staging.llm._files import Stage, UnreadableError, require_stage
 from staging.llm._media import TextInsteadError, load_media
 from staging.llm._process import converters
 from staging.llm._texts import Reading, fitted, read_texts
-from staging.llm._values import MediaPart, Part, Parts, TextPart, Unread
-from staging.llm.extract import Excerpt, has_text, text_of
+from staging.llm._values import MediaPart, Part, Parts, Unread
+from staging.llm.extract import Excerpt, has_text, joined, text_of
 from staging.llm.limits import ANTHROPIC, PDF, ProviderLimits
 
 Reader = Callable[[StagedFile], Awaitable[str]]
@@ -117,7 +117,20 @@ def given_of(  # noqa: PLR0917  # the order is that of every hand-off's own para
         require_limits(limits)
     require_number("max_inline_mb", max_inline_mb, zero=True)
     require_number("seconds", seconds, zero=True)
-    _require_readers(readers)
+    told: Any = readers  # a caller without a type checker may pass anything
+    if not isinstance(told, Mapping):
+        raise TypeError(
+            f"readers must be a mapping, {{'audio/*': transcribe}}; this is {one_line(repr(told), limit=60)}"
+        )
+    for pattern, reader in told.items():
+        if not isinstance(pattern, str) or pattern.count("/") != 1 or not all(pattern.split("/")):
+            raise ValueError(f"readers: {one_line(repr(pattern), limit=60)} is no media type such as 'audio/*'")
+        function = reader
+        while isinstance(function, partial):
+            function = function.func
+        call = getattr(type(function), "__call__", None)  # noqa: B004  # an object may be called like a function
+        if not any(map(inspect.iscoroutinefunction, (function, call))):
+            raise TypeError(f"readers[{pattern!r}] must be an async function, since it is awaited")
     budget = text_budget(max_chars, max_tokens, count)
     return Given(limits, budget, to_bytes(max_inline_mb), dict(readers), seconds)
 
@@ -126,25 +139,6 @@ def require_limits(limits: Any) -> None:
     """Raise `TypeError` for limits that are none."""
     if not isinstance(limits, ProviderLimits):
         raise TypeError(f"limits must be a preset such as llm.OPENAI; this is {one_line(repr(limits), limit=60)}")
-
-
-def _require_readers(readers: Any) -> None:
-    if not isinstance(readers, Mapping):
-        raise TypeError(
-            f"readers must be a mapping, {{'audio/*': transcribe}}; this is {one_line(repr(readers), limit=60)}"
-        )
-    for pattern, reader in readers.items():
-        if not isinstance(pattern, str) or pattern.count("/") != 1 or not all(pattern.split("/")):
-            raise ValueError(f"readers: {one_line(repr(pattern), limit=60)} is no media type such as 'audio/*'")
-        if not _is_async(reader):
-            raise TypeError(f"readers[{pattern!r}] must be an async function, since it is awaited")
-
-
-def _is_async(function: Any) -> bool:
-    while isinstance(function, partial):
-        function = function.func
-    call = getattr(type(function), "__call__", None)  # noqa: B004  # an object may be called like a function
-    return inspect.iscoroutinefunction(function) or inspect.iscoroutinefunction(call)
 
 
 # What becomes of each
@@ -172,7 +166,7 @@ async def gather(stage: Stage, given: Given) -> Parts:
     require_stage(stage)
     stage.context()  # raises when the stage is closed
     outcomes = dict(enumerate(stage.outcomes, 1))
-    files, repeated = first_uses(outcomes)
+    files, reasons = first_uses(outcomes)
     found = _Found()
     with anyio.move_on_after(given.seconds):
         await _show(files, given, found)
@@ -181,14 +175,15 @@ async def gather(stage: Stage, given: Given) -> Parts:
     made: list[Part] = []
     unread: list[Unread] = []
     for number, outcome in outcomes.items():
-        media = found.media.get(number)
-        if number in shown:
-            made.append(_also(shown[number], media))
+        media, text = found.media.get(number), left_out.get(number) or found.texts.get(number)
+        if number in shown:  # what is text though it is no text has the reason
+            made.append(replace(shown[number], remark=joined(media, shown[number].remark)))
         elif media is not None and not isinstance(media, UnreadableError):
             made += media
         else:
-            text = left_out.get(number) or repeated.get(number) or found.texts.get(number)
-            reason = _reason(outcome) or _why(media, text, given.seconds)
+            awaited = media is None or (isinstance(media, TextInsteadError) and has_text(files[number]))
+            late = f"it was not read within {given.seconds:g} seconds" if awaited and not text else ""
+            reason = reasons.get(number) or joined(media, text, late)
             unread.append(Unread(number=number, outcome=outcome, reason=reason))
     return Parts(made, unread=unread, outcomes=tuple(outcomes.values()))
 
@@ -196,56 +191,38 @@ async def gather(stage: Stage, given: Given) -> Parts:
 def first_uses(outcomes: Mapping[int, Outcome]) -> tuple[dict[int, StagedFile], dict[int, str]]:
     """Return the staged files by number, each path once.
 
-    Every further use of a path gets a reason that says so.
-
-    Identical URLs are downloaded once and are two outcomes.
+    Every other outcome gets a reason. Identical URLs are downloaded once and are two outcomes.
     """
     numbers: dict[Path, int] = {}
     files: dict[int, StagedFile] = {}
-    repeated: dict[int, str] = {}
+    reasons: dict[int, str] = {}
     for number, outcome in outcomes.items():
-        if isinstance(outcome, StagedFile):
-            first = numbers.setdefault(outcome.path, number)
-            if first == number:
+        match outcome:
+            case StagedFile(path=path) if numbers.setdefault(path, number) == number:
                 files[number] = outcome
-            else:
-                repeated[number] = f"it is the same file as attachment {first}"
-    return files, repeated
-
-
-def _also(part: TextPart, media: "Sequence[MediaPart] | UnreadableError | None") -> TextPart:
-    """Return the part with the reason why it is text."""
-    remarks = [str(media) if isinstance(media, UnreadableError) else "", part.remark]
-    return replace(part, remark="; ".join(filter(None, remarks)))
-
-
-def _reason(outcome: Outcome) -> str:
-    match outcome:
-        case Failure():
-            return f"not downloaded ({one_line(outcome.detail) or outcome.reason})"
-        case Skipped():
-            return f"a {outcome.reason}, not downloaded"
-    return ""
-
-
-def _why(media: "Sequence[MediaPart] | UnreadableError | None", text: Excerpt | str | None, seconds: float) -> str:
-    late = "" if text or (media and not isinstance(media, TextInsteadError)) else _late(seconds)
-    return "; ".join(str(reason) for reason in (media, text, late) if reason)
-
-
-def _late(seconds: float) -> str:
-    return f"it was not read within {seconds:g} seconds"
+            case StagedFile(path=path):
+                reasons[number] = f"it is the same file as attachment {numbers[path]}"
+            case Failure():
+                reasons[number] = f"not downloaded ({one_line(outcome.detail) or outcome.reason})"
+            case Skipped():
+                reasons[number] = f"a {outcome.reason}, not downloaded"
+    return files, reasons
 
 
 async def _show(files: Mapping[int, StagedFile], given: Given, found: _Found) -> None:
-    """Go the way of each file."""
+    """Go the way of each file.
+
+    A reader of the caller's is for the type itself, its kind, or everything. A recording of sound alone may be in a
+    container of video. Then both kinds fit, and the one that it is shown as comes first.
+    """
     texts: dict[int, Reading] = {}
     media: dict[int, StagedFile] = {}
     for number, file in files.items():
-        pattern = _pattern(file, given.readers)
-        if pattern is not None:
-            texts[number] = partial(_from_reader, given.readers[pattern], file)
-        elif given.limits is not None and is_media(file, given.limits):
+        patterns = [file.media_type, f"{label(file).lower()}/*", f"{file.media_type.partition('/')[0]}/*", "*/*"]
+        reader = next((given.readers[pattern] for pattern in patterns if pattern in given.readers), None)
+        if reader is not None:
+            texts[number] = partial(_from_reader, reader, file)
+        elif is_media(file, given.limits):
             media[number] = file
         elif has_text(file) or file.size == 0 or given.limits is None:
             texts[number] = partial(text_of, file)
@@ -254,20 +231,15 @@ async def _show(files: Mapping[int, StagedFile], given: Given, found: _Found) ->
     async with converters(), anyio.create_task_group() as group:
         group.start_soon(read_texts, texts, given.texts, found.texts)
         if given.limits is not None and media:
-            group.start_soon(_show_media, media, given.limits, given, found)
+            await load_media(media, given.limits, given.inline, found.media, on_disk=given.on_disk)
+            refused = [number for number in media if isinstance(found.media.get(number), TextInsteadError)]
+            instead = {number: partial(text_of, media[number]) for number in refused if has_text(media[number])}
+            await read_texts(instead, given.texts, found.texts)
 
 
-async def _show_media(files: Mapping[int, StagedFile], limits: ProviderLimits, given: Given, found: _Found) -> None:
-    """Load what is no text, and read the text of what is refused."""
-    await load_media(files, limits, given.inline, found.media, on_disk=given.on_disk)
-    refused = {n: file for n, file in files.items() if isinstance(found.media.get(n), TextInsteadError)}
-    readings: dict[int, Reading] = {n: partial(text_of, file) for n, file in refused.items() if has_text(file)}
-    await read_texts(readings, given.texts, found.texts)
-
-
-def is_media(file: StagedFile, limits: ProviderLimits) -> bool:
+def is_media(file: StagedFile, limits: ProviderLimits | None) -> bool:
     """Tell whether the provider takes the file in a form other than text."""
-    if file.size == 0:
+    if limits is None or file.size == 0:
         return False
     match kind_of(file.media_type):
         case "image":
@@ -277,22 +249,6 @@ def is_media(file: StagedFile, limits: ProviderLimits) -> bool:
         case "video":
             return file.media_type in limits.video_types
     return (file.media_type == PDF and limits.pdf != "text") or file.media_type in limits.document_types
-
-
-# The caller's own readers
-
-
-def _pattern(file: StagedFile, readers: Readers) -> str | None:
-    """Return the pattern that fits best.
-
-    It is the type itself, its kind, or everything.
-
-    A recording of sound alone may be in a container of video. Then both kinds fit, and the one that it is shown as
-    comes first.
-    """
-    kinds = label(file).lower(), file.media_type.partition("/")[0]
-    patterns = (file.media_type, *(f"{kind}/*" for kind in kinds), "*/*")
-    return next((pattern for pattern in patterns if pattern in readers), None)
 
 
 async def _from_reader(reader: Reader, file: StagedFile, keep: int) -> Excerpt:
