@@ -14,6 +14,7 @@ from staging._claims.contradictions import kind_shown, refuted_claim
 from staging._claims.kinds import kind_of_name
 from staging._errors import REASONS
 from staging._models import Attachment, Failure, Outcome, Skipped, StagedFile
+from staging._rare import rare
 from staging._text import bare_url, format_size, is_data_url, last_segment, one_line, quoted
 
 StrPath = str | os.PathLike[str]
@@ -155,7 +156,7 @@ def _sandbox(directory: StrPath) -> PurePath:
 
 # What some chat takes for a mention, markup, an emoji code, a command or a link, and a character that looks like it.
 _INERT = str.maketrans("*`~|<>@#[]\\/:_", "∗ˋ∼¦‹›＠＃［］＼∕∶＿")
-_INNER_UNDERSCORE = re.compile(r"(?<=[^\W_])_(?=[^\W_])")  # marks nothing in any chat: snake_case stays as it is
+_INNER_UNDERSCORE = rare(r"(?<=[^\W_])_(?=[^\W_])")  # marks nothing in any chat: snake_case stays as it is
 _EXTENSIONS = frozenset({"apk", "bak", "bat", "bin", "dat", "db", "dll", "dmg", "exe", "ipynb", "iso", "tmp"})
 
 

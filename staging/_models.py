@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
 
 from staging._errors import REASONS, DownloadError, Reason, RejectedError, StagingError, WorkspaceError
+from staging._rare import rare
 from staging._readable import Readable
 from staging._text import bare_url, format_size, one_line
 
@@ -23,9 +24,9 @@ MAX_SIZE = 2**63 - 1  # the largest offset that a file can have
 Kind = Literal["file", "image", "video", "audio", "url", "embed"]
 _KINDS: tuple[Kind, ...] = get_args(Kind)
 
-_FIELD_NAME = re.compile(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, sections 5.1 and 5.6.2
+_FIELD_NAME = rare(r"[\w!#$%&'*+.^`|~-]+", re.ASCII)  # RFC 9110, sections 5.1 and 5.6.2
 _VISIBLE = r"[\x21-\x7e\x80-\xff]"
-_FIELD_VALUE = re.compile(rf"(?:{_VISIBLE}(?:[\t\x20-\x7e\x80-\xff]*{_VISIBLE})?)?")  # RFC 9110, section 5.5
+_FIELD_VALUE = rare(rf"(?:{_VISIBLE}(?:[\t\x20-\x7e\x80-\xff]*{_VISIBLE})?)?")  # RFC 9110, section 5.5
 
 K = TypeVar("K")
 V = TypeVar("V")

@@ -11,9 +11,10 @@ from staging._claims.aliases import canonical
 from staging._claims.contradictions import contradicts
 from staging._claims.kinds import OCTETS, media_type_of_name
 from staging._models import Attachment, StagedFile
+from staging._rare import rare
 from staging._text import last_segment, one_line
 
-_PATTERN = re.compile(r"(?:\*|[\w!#$&^.+-]+)/(?:\*|[\w!#$&^.+-]+)", re.ASCII)
+_PATTERN = rare(r"(?:\*|[\w!#$&^.+-]+)/(?:\*|[\w!#$&^.+-]+)", re.ASCII)
 
 
 class Accepted:

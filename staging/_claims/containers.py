@@ -7,6 +7,7 @@ import re
 import struct
 
 from staging._claims.images import still_of_brands
+from staging._rare import rare
 
 MP4 = "video/mp4"
 M4A = "audio/mp4"
@@ -28,12 +29,12 @@ FILMS = frozenset(
 )  # fmt: skip
 """Every type that this module tells, besides the pictures."""
 
-_HANDLER = re.compile(rb"hdlr.{4}(?:\0{4}|mhlr)(soun|vide)", re.DOTALL)  # ISO 14496-12, 8.4.3; QuickTime's `mhlr`
-_ONE_TRACK = re.compile(rb"mvhd(?:\x00.{95}|\x01.{107})\x00\x00\x00\x02", re.DOTALL)  # next_track_ID, 8.2.2
-_DOC_TYPE = re.compile(rb".{4,60}?B\x82.webm", re.DOTALL)  # RFC 8794 section 11.2.6
-_CODEC = re.compile(rb"\x86[\x84-\x9f]([AV])_")  # RFC 9559 section 5.1.4.1.28.1, CodecID
-_OGG_FILM = re.compile(rb"\x80theora|BBCD\x00|\x01video|OVP80")
-_OGG_SOUND = re.compile(rb"OpusHead|\x01vorbis|Speex   |\x7fFLAC|PCM     |CELT    ")
+_HANDLER = rare(rb"hdlr.{4}(?:\0{4}|mhlr)(soun|vide)", re.DOTALL)  # ISO 14496-12, 8.4.3; QuickTime's `mhlr`
+_ONE_TRACK = rare(rb"mvhd(?:\x00.{95}|\x01.{107})\x00\x00\x00\x02", re.DOTALL)  # next_track_ID, 8.2.2
+_DOC_TYPE = rare(rb".{4,60}?B\x82.webm", re.DOTALL)  # RFC 8794 section 11.2.6
+_CODEC = rare(rb"\x86[\x84-\x9f]([AV])_")  # RFC 9559 section 5.1.4.1.28.1, CodecID
+_OGG_FILM = rare(rb"\x80theora|BBCD\x00|\x01video|OVP80")
+_OGG_SOUND = rare(rb"OpusHead|\x01vorbis|Speex   |\x7fFLAC|PCM     |CELT    ")
 _ASF_SOUND = bytes.fromhex("409e69f84d5bcf11a8fd00805f5c442b")  # ASF specification, 10.4: stream types
 _ASF_FILM = bytes.fromhex("c0ef19bc4d5bcf11a8fd00805f5c442b")
 

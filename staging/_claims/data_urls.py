@@ -10,11 +10,12 @@ import re
 from urllib.parse import unquote, unquote_to_bytes
 
 from staging._errors import RejectedError, too_large
+from staging._rare import rare
 
 _HEAD = 2000  # characters in which the media type has to end
-_BASE64 = re.compile(r";[ ]*base64[ ]*\Z", re.IGNORECASE)
-_NAME = re.compile(r";[ ]*(?:file)?name=([^;]+)", re.IGNORECASE)
-_NO_BASE64 = re.compile("[\t\n\f\r =]|%(?:09|0a|0c|0d|20|3d)", re.IGNORECASE)
+_BASE64 = rare(r";[ ]*base64[ ]*\Z", re.IGNORECASE)
+_NAME = rare(r";[ ]*(?:file)?name=([^;]+)", re.IGNORECASE)
+_NO_BASE64 = rare("[\t\n\f\r =]|%(?:09|0a|0c|0d|20|3d)", re.IGNORECASE)
 _SPACE = b"\t\n\f\r "
 
 

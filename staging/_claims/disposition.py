@@ -12,6 +12,7 @@ from itertools import count
 from typing import NamedTuple
 from urllib.parse import unquote_to_bytes
 
+from staging._rare import rare
 from staging._text import last_segment
 
 
@@ -32,7 +33,7 @@ def url_filename(url: str) -> str | None:
 # The value is handled as ISO-8859-1, where the last byte of a UTF-8 "à" is a space to `str`: hence ASCII throughout.
 # A quoted value ends at its first bare quote; if the text up to the semicolon ends in another (`""a" b"`), at that.
 # One that never ends takes all the rest. Possessive, because a long run of backslashes must cost linear time.
-_PARAMETER = re.compile(
+_PARAMETER = rare(
     r"""(?P<key> [^;=]*+ )
         (?: = [ ]*+
             (?: " (?P<quoted> (?: \\. | [^"\\] )*+ (?: (?: "[^";\\]++ )* (?= " [ ]*+ (?: ; | \Z ) ) | (?=") ) ) "
@@ -43,16 +44,16 @@ _PARAMETER = re.compile(
         [^;]*+ (?: ; | \Z )""",
     re.ASCII | re.DOTALL | re.VERBOSE,
 )
-_QUOTED_PAIR = re.compile(r"\\(.)", re.DOTALL)
+_QUOTED_PAIR = rare(r"\\(.)", re.DOTALL)
 # In `filename=foo extension=bla` the second is no part of the first.
-_MISSING_SEMICOLON = re.compile(r" [\w*-]++ *+=", re.ASCII)
-_WITHOUT_TYPE = re.compile(r"filename\*?+ *+= *+[^ ]", re.IGNORECASE)
-_SEGMENT = re.compile(r"filename\*(0|[1-9][0-9]{0,2})(\*?)")
-_EXTENDED_TEXT = re.compile(r"(?:%[0-9A-Fa-f]{2}|[^%\x80-\xff])*+")
+_MISSING_SEMICOLON = rare(r" [\w*-]++ *+=", re.ASCII)
+_WITHOUT_TYPE = rare(r"filename\*?+ *+= *+[^ ]", re.IGNORECASE)
+_SEGMENT = rare(r"filename\*(0|[1-9][0-9]{0,2})(\*?)")
+_EXTENDED_TEXT = rare(r"(?:%[0-9A-Fa-f]{2}|[^%\x80-\xff])*+")
 # Common characters of GB 2312, two or more in a row. Western words do not have four letters in a row beyond ASCII.
-_CHINESE = re.compile(rb"(?:[\0-\x7f]++|(?:[\xb0-\xd7][\xa1-\xfe]){2,}+)++")
-_TOKEN = re.compile(" +|[^ ]+")
-_ENCODED_WORD = re.compile(r"=\?([^?]++)\?(?:([bB])\?([^?]*+)|[qQ]\?((?:=[0-9A-Fa-f]{2}|[^=?])*+))\?=")
+_CHINESE = rare(rb"(?:[\0-\x7f]++|(?:[\xb0-\xd7][\xa1-\xfe]){2,}+)++")
+_TOKEN = rare(" +|[^ ]+")
+_ENCODED_WORD = rare(r"=\?([^?]++)\?(?:([bB])\?([^?]*+)|[qQ]\?((?:=[0-9A-Fa-f]{2}|[^=?])*+))\?=")
 
 # All names of charsets that are supersets of ASCII. The codec registry is never asked: it knows zlib, rot13 and utf-7,
 # and it imports any module that a sender names.

@@ -7,6 +7,7 @@ import re
 from unicodedata import category, normalize
 
 from staging._claims.kinds import PDF, extension_for, kind_of, media_type_of_name
+from staging._rare import rare
 
 MAX_NAME_BYTES = 150
 
@@ -22,7 +23,7 @@ _DEVICE = re.compile(r"(?:con|prn|aux|nul|(?:com|lpt)[0-9¹²³]) *(?:\.|\Z)", r
 
 # Parts of a user-perceived character (UAX 29) that are no marks by category: Thai and Lao AM, half-width voicing,
 # conjoining jamo, skin tones.
-_JOINED = re.compile("[\u0e33\u0eb3\uff9e\uff9f\u1160-\u11ff\ud7b0-\ud7fb\U0001f3fb-\U0001f3ff]")
+_JOINED = rare("[\u0e33\u0eb3\uff9e\uff9f\u1160-\u11ff\ud7b0-\ud7fb\U0001f3fb-\U0001f3ff]")
 _REGIONAL = "".join(map(chr, range(0x1F1E6, 0x1F200)))  # two of them make one flag
 
 

@@ -3,6 +3,8 @@
 import re
 import struct
 
+from staging._rare import rare
+
 JPEG = "image/jpeg"
 JPEG_LS = "image/jls"
 TIFF = "image/tiff"
@@ -35,7 +37,7 @@ PICTURES = frozenset(
 )
 """Every type that this module tells."""
 
-_FRAME = re.compile(rb"[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xda\xf7]", re.DOTALL)  # where a JPEG says how it is coded
+_FRAME = rare(rb"[\xc0-\xc3\xc5-\xc7\xc9-\xcb\xcd-\xcf\xda\xf7]", re.DOTALL)  # where a JPEG says how it is coded
 
 
 def still_of_brands(major: bytes, compatible: set[bytes]) -> str | None:

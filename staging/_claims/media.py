@@ -40,6 +40,7 @@ from staging._claims.ole import DOCUMENTS as OLE_DOCUMENTS
 from staging._claims.signatures import PROGRAMS, SIGNATURES, Judge, may_begin
 from staging._claims.text import SPACE, as_utf8, codec_of_mark, codec_of_width, decode, is_binary, is_json, markup
 from staging._claims.zipped import DOCUMENTS as ZIP_DOCUMENTS
+from staging._rare import rare
 
 HEAD_BYTES = 4096
 TAIL_BYTES = 16_384
@@ -82,7 +83,7 @@ _NEAR = 64  # bytes in which all others have a binary data byte; a log may have 
 _TRAILED = re.compile(
     rb"PK\x03\x04|PK(?:\x07\x08|00)PK|\xd0\xcf\x11\xe0|ID3|\0.{3}ftyp|\x78[\x01\x5e\x9c\xda]|BZh|bvx|\0{512}", re.DOTALL
 )
-_BURIED_PDF = re.compile(rb"(?:^|[\r\n])%PDF-[12]\.[0-9][ \t]*[\r\n].*?[0-9] obj\b", re.DOTALL)
+_BURIED_PDF = rare(rb"(?:^|[\r\n])%PDF-[12]\.[0-9][ \t]*[\r\n].*?[0-9] obj\b", re.DOTALL)
 _TRIANGLE = 50
 
 

@@ -12,6 +12,7 @@ from typing import Any, get_args
 from staging._claims import data_urls, nested
 from staging._claims.kinds import kind_of, kind_of_name
 from staging._models import Attachment, Kind, checked_headers, is_size
+from staging._rare import rare
 from staging._text import bare_url, is_data_url, last_segment
 
 _URL_KEYS = (  # after `url`
@@ -47,7 +48,7 @@ _TEAMS = "application/vnd.microsoft."  # says what the part is in Teams, and not
 _STICKERS = ("https://cdn.discordapp.com/stickers/", "https://media.discordapp.net/stickers/")
 # https://docs.discord.com/developers/reference#image-formatting: 3 is Lottie, 4 GIF; PNG and APNG are the others
 _STICKER_FORMATS = {3: (_STICKERS[0], "json"), 4: (_STICKERS[1], "gif")}
-_SNOWFLAKE = re.compile("[0-9]{1,20}")
+_SNOWFLAKE = rare("[0-9]{1,20}")
 
 
 def read(source: Any, key: str, default: Any = None) -> Any:

@@ -10,6 +10,7 @@ from staging._claims.contradictions import contradicts
 from staging._claims.kinds import HTML, OCTETS, PLAIN, media_type_of_name
 from staging._claims.text import as_utf8
 from staging._models import Attachment
+from staging._rare import rare
 
 _PAGES = frozenset({HTML, "application/xhtml+xml", "multipart/related"})
 _PAGE_NAMES = (".html", ".htm", ".xhtml", ".xht", ".xhtm", ".shtml", ".shtm", ".mht", ".mhtml", ".hta")
@@ -19,7 +20,7 @@ _LIKE_PAGES = (  # what pages are made from, and what programs export as pages u
     ".jinja2", ".j2", ".njk", ".liquid", ".tmpl", ".tpl", ".template", ".heex", ".eex", ".leex", ".gohtml", ".ftl",
     ".vm", ".xsl", ".xslt", ".xml", ".xls", ".doc", ".eml",
 )  # fmt: skip
-_PAGE = re.compile(rb"(?:\s|<!--.*?-->|<\?xml[^>]*+>)*?<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE | re.DOTALL)
+_PAGE = rare(rb"(?:\s|<!--.*?-->|<\?xml[^>]*+>)*?<(?:!doctype\s+html|html)[\s>]", re.IGNORECASE | re.DOTALL)
 
 
 def substituted(

@@ -9,6 +9,7 @@ import json
 import re
 
 from staging._claims.kinds import HTML, SVG, XML
+from staging._rare import rare
 
 SPACE = b"\t\n\f\r "  # "whitespace byte"
 _NOT_BINARY = bytes({*range(256)} - {*range(0x09), 0x0B, *range(0x0E, 0x1B), *range(0x1C, 0x20)})  # "binary data byte"
@@ -26,24 +27,24 @@ _WIDE = (  # Western text of Windows without a mark: every other byte is zero
     (re.compile(rb"(?:\0[\t\n\f\r -~\xa0-\xff]){4,}+"), "utf-16-be"),
 )
 
-_PROLOG = re.compile(rb"(?:[\t\n\f\r ]++|<\?xml.*?\?>|<!--.*?-->)*+", re.DOTALL)
-_SVG_ROOT = re.compile(rb"<(?:!doctype[\t\n\f\r ]+svg|(?:[\w.-]+:)?svg)(?=[\t\n\f\r />\[])", re.IGNORECASE)
+_PROLOG = rare(rb"(?:[\t\n\f\r ]++|<\?xml.*?\?>|<!--.*?-->)*+", re.DOTALL)
+_SVG_ROOT = rare(rb"<(?:!doctype[\t\n\f\r ]+svg|(?:[\w.-]+:)?svg)(?=[\t\n\f\r />\[])", re.IGNORECASE)
 # What a browser's parser puts into the head of a page that has not begun yet. No groups: in a possessive repeat they
 # make CPython's engine raise SystemError.
-_BEFORE_PAGE = re.compile(
+_BEFORE_PAGE = rare(
     rb"(?:[\t\n\f\r ]++|<!--.*?-->|<(?:meta|link|base)[\t\n\f\r ][^<>]*+>"
     rb"|<script[\t\n\f\r >].*?</script[\t\n\f\r ]*+>|<style[\t\n\f\r >].*?</style[\t\n\f\r ]*+>"
     rb"|<noscript[\t\n\f\r >].*?</noscript[\t\n\f\r ]*+>)*+",
     re.DOTALL | re.IGNORECASE,
 )
-_XHTML = re.compile(rb"<(?:!doctype[\t\n\f\r ]+html|html)(?=[\t\n\f\r />])", re.IGNORECASE)
-_PAGE = re.compile(rb"<(?:!doctype[\t\n\f\r ]+html|html|head|body|title)(?=[\t\n\f\r />])", re.IGNORECASE)
-_TEMPLATE = re.compile(
+_XHTML = rare(rb"<(?:!doctype[\t\n\f\r ]+html|html)(?=[\t\n\f\r />])", re.IGNORECASE)
+_PAGE = rare(rb"<(?:!doctype[\t\n\f\r ]+html|html|head|body|title)(?=[\t\n\f\r />])", re.IGNORECASE)
+_TEMPLATE = rare(
     rb"<\?(?:php|=)|<%[@=#!\t\n\r -]|\{%-? *+(?:block|extends|include|if|for|load|set|macro)\b", re.IGNORECASE
 )
 _GLIMPSE = 64  # bytes in which nearly every binary file shows itself
 _GLANCE = 1024  # bytes of a cut head that are read as JSON: all of it would cost ten times what other text does
-_OPEN_STRING = re.compile(r'"(?:[^"\\]++|\\.)*+\\?', re.DOTALL)
+_OPEN_STRING = rare(r'"(?:[^"\\]++|\\.)*+\\?', re.DOTALL)
 _json_value = json.JSONDecoder(strict=True).raw_decode
 
 

@@ -7,11 +7,11 @@ file and an e-book name theirs in ``mimetype`` (ODF 1.3 part 2, 3.3; EPUB OCF 3.
 end of the file, by the habits of the programs that write them.
 """
 
-import re
 import struct
 import zlib
 
 from staging._claims.kinds import DOCX, EPUB, OFFICE, OPEN_DOCUMENTS, PPTX, XLSB, XLSX, ZIP
+from staging._rare import rare
 
 JAR = "application/java-archive"
 APK = "application/vnd.android.package-archive"
@@ -46,9 +46,9 @@ _CENTRAL = struct.Struct("<28xHHH12x")  # lengths of name, extra field and comme
 _END = struct.Struct("<12xI6x")  # bytes of the central directory
 _MOST = 65_536  # bytes of a member that are read: the list of types of a large presentation has as many
 _PLACES = 8  # where a member's name is looked for; an honest file needs no more
-_CONTENT_TYPE = re.compile(rb"ContentType\s*=\s*[\"']([^\"'<>]{1,150})[\"']")
-_ROOT_ENTRY = re.compile(rb"<[^<>]*?full-path\s*=\s*[\"']/[\"'][^<>]*>")
-_MANIFEST = re.compile(rb"media-type\s*=\s*[\"'](application/vnd\.[\w.+-]{1,80})[\"']")
+_CONTENT_TYPE = rare(rb"ContentType\s*=\s*[\"']([^\"'<>]{1,150})[\"']")
+_ROOT_ENTRY = rare(rb"<[^<>]*?full-path\s*=\s*[\"']/[\"'][^<>]*>")
+_MANIFEST = rare(rb"media-type\s*=\s*[\"'](application/vnd\.[\w.+-]{1,80})[\"']")
 
 
 def type_of_zip(head: bytes, tail: bytes) -> str:

@@ -6,6 +6,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from staging._errors import DownloadError, Reason
+from staging._rare import rare
 from staging._text import one_line
 
 REDIRECTS = frozenset({301, 302, 303, 307, 308})  # RFC 9110 section 15.4
@@ -22,7 +23,7 @@ _STATUS_REASONS: dict[int, tuple[Reason, str]] = {
 
 # Words that servers put into Content-Encoding and that code nothing: names of charsets, of MIME's transfer encodings
 # (RFC 2045 section 6), of protocols, and of nothing at all.
-_IDLE_WORD = re.compile(
+_IDLE_WORD = rare(
     r"(?:x-)?(?:identity|none|null|undefined|false|no|off|plain|text|raw|default|binary|[78]bit|chunked|aws-chunked"
     r"|amz-1\.0|(?:us-)?ascii|ansi|utf-?(?:7|8|16|32)(?:-?[lb]e|-?sig|mb4)?|iso-?8859-?[0-9]{1,2}|latin-?[0-9]"
     r"|(?:windows|cp)-?[0-9]{3,4}|koi8-[ru]|gbk|gb2312|gb18030|big5|shift[_-]jis|euc-(?:jp|kr))"

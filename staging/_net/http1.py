@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Final, NamedTuple
 
 from staging._errors import DownloadError, WorkspaceError
 from staging._net.urls import Origin, Target
+from staging._rare import rare
 
 if TYPE_CHECKING:
     import h11
@@ -33,20 +34,20 @@ _LINES = rb"(?:" + _NAME + rb"++:" + _VALUE + rb"\r\n)*+"
 _ORDINARY = re.compile(rb"HTTP/1\.1 ([2-5][0-9][0-9])(?: " + _VALUE + rb")?\r\n(" + _LINES + rb")\r\n")
 _FIELD = re.compile(rb"([^:]++):([^\r]*+)\r\n")  # of lines that `_LINES` has admitted
 _REQUEST = re.compile(rb"GET [\x21-\x7e]++ HTTP/1\.1\r\n" + _LINES + rb"\r\n")
-_BLANK_LINE = re.compile(rb"\n\r?\n")  # RFC 9112 section 2.2: a recipient may take a bare LF for a line's end
-_STATUS_LINE = re.compile(rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: " + _VALUE + rb")?\r?\n")
-_CODINGS = re.compile(rb"(?im)^(transfer-encoding:)[ \t,]*+([^ \t,\r\n]++)[ \t,]*+(?=\r?$)")
+_BLANK_LINE = rare(rb"\n\r?\n")  # RFC 9112 section 2.2: a recipient may take a bare LF for a line's end
+_STATUS_LINE = rare(rb"HTTP/[0-9]\.[0-9] [0-9]{3}(?: " + _VALUE + rb")?\r?\n")
+_CODINGS = rare(rb"(?im)^(transfer-encoding:)[ \t,]*+([^ \t,\r\n]++)[ \t,]*+(?=\r?$)")
 
 # What may come next in a chunked body (RFC 9112 section 7.1), and what may still become that.
 _EXTENSION = rb"[ \t]*+(?:;" + _VALUE + rb")?+"
 _TRAILER = rb"(?:" + _NAME + rb"++:" + _VALUE + rb"\r\n(?:[\t\x20]" + _VALUE + rb"\r\n)*+)*+"  # folded ones too
-_CHUNK_LINE = re.compile(rb"([0-9A-Fa-f]{1,20}+)" + _EXTENSION + rb"\r\n")
-_DATA_END = re.compile(rb"\r\n")
-_TRAILERS = re.compile(_TRAILER + rb"\r\n")
+_CHUNK_LINE = rare(rb"([0-9A-Fa-f]{1,20}+)" + _EXTENSION + rb"\r\n")
+_DATA_END = rare(rb"\r\n")
+_TRAILERS = rare(_TRAILER + rb"\r\n")
 _BEGUN = {
-    _CHUNK_LINE: re.compile(rb"(?:[0-9A-Fa-f]{1,20}+" + _EXTENSION + rb"\r?+)?+"),
-    _DATA_END: re.compile(rb"\r?+"),
-    _TRAILERS: re.compile(_TRAILER + rb"(?:" + _NAME + rb"++(?::" + _VALUE + rb")?+|[\t\x20]" + _VALUE + rb")?+\r?+"),
+    _CHUNK_LINE: rare(rb"(?:[0-9A-Fa-f]{1,20}+" + _EXTENSION + rb"\r?+)?+"),
+    _DATA_END: rare(rb"\r?+"),
+    _TRAILERS: rare(_TRAILER + rb"(?:" + _NAME + rb"++(?::" + _VALUE + rb")?+|[\t\x20]" + _VALUE + rb")?+\r?+"),
 }
 
 

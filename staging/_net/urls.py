@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
 from staging._errors import RejectedError
+from staging._rare import rare
 from staging._text import bare_url, one_line
 
 if TYPE_CHECKING:
@@ -23,7 +24,7 @@ if TYPE_CHECKING:
 MAX_URL_LENGTH = 8000  # characters; what RFC 9110 section 4.1 asks every recipient to support
 DEFAULT_PORTS = {"http": 80, "https": 443}
 # re.ASCII, or re.IGNORECASE takes U+017F for "s" and U+212A for "k"
-URL = re.compile(
+URL = rare(
     r"(?P<scheme>https?)://"
     r"(?P<host>\[[0-9a-f:.]+\]|[a-z0-9._-]+)"  # no userinfo, no percent sign, no zone id, nothing that IDNA would map
     r"(?::(?P<port>[0-9]{0,5}))?"  # int() takes "-443", "4_43" and Arabic digits: the parser does too
@@ -38,8 +39,8 @@ PLAIN_URL = re.compile(
     rf"(?P<path>(?:/(?!\.){_TEXT})++(?:\?(?:{_TEXT}[/?])*+{_TEXT})?)",  # a segment of dots would be resolved
     re.ASCII,
 )
-_UNPRINTABLE = re.compile(r"[\x00-\x20\x7f-\x9f\\]")  # a backslash is a slash to WHATWG and data to RFC 3986
-_SCHEME = re.compile(r"([a-z][a-z0-9+.-]{0,15})://", re.ASCII | re.IGNORECASE)
+_UNPRINTABLE = rare(r"[\x00-\x20\x7f-\x9f\\]")  # a backslash is a slash to WHATWG and data to RFC 3986
+_SCHEME = rare(r"([a-z][a-z0-9+.-]{0,15})://", re.ASCII | re.IGNORECASE)
 # RFC 1123 section 2.1 and RFC 1035 section 2.3.4; the underscore is for real hosts (buckets, service records)
 _LABEL = r"[a-z0-9_](?:[a-z0-9_-]{0,61}[a-z0-9_])?"
 _NAME = re.compile(rf"{_LABEL}(?:\.{_LABEL})*", re.ASCII)
@@ -135,7 +136,7 @@ def parsed(url: "str | httpx.URL", expected: Origin) -> "httpx.URL":
 
 
 # RFC 3986 section 5.2.4: "/a/.." is "/"; of "/a/b/.." the client's parser makes "/a"
-_DOTS_AT_END = re.compile(r"\A[^?#]*/\.\.?(?![^?#])")
+_DOTS_AT_END = rare(r"\A[^?#]*/\.\.?(?![^?#])")
 
 
 def what_is_wrong(text: str, schemes: tuple[str, ...]) -> tuple[str, str]:
@@ -215,11 +216,11 @@ def _before_host(start: re.Match[bytes], scheme: str) -> bytes:
     return named + b"//"
 
 
-_CONTROL = re.compile(rb"[\x00-\x1f\x7f]")
-_QUERY = re.compile(rb"([?#].*)", re.DOTALL)
-_SLASHES = re.compile(rb"\A((?:https?:)?+)(/*+)", re.IGNORECASE)
-_AUTHORITY = re.compile(rb"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/?#]*+")
-_TO_ENCODE = re.compile(rb"[ \x80-\xff\\]")  # the backslash of a query is data, and this grammar has none
+_CONTROL = rare(rb"[\x00-\x1f\x7f]")
+_QUERY = rare(rb"([?#].*)", re.DOTALL)
+_SLASHES = rare(rb"\A((?:https?:)?+)(/*+)", re.IGNORECASE)
+_AUTHORITY = rare(rb"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/?#]*+")
+_TO_ENCODE = rare(rb"[ \x80-\xff\\]")  # the backslash of a query is data, and this grammar has none
 
 
 def _nowhere(fault: str) -> RejectedError:
