@@ -125,9 +125,6 @@ class Resolver:
                 raise copy.copy(question.error)  # an error belongs to one download, which counts its attempts on it
             if question.answer is not None:
                 return question.answer
-        return await self._ask(origin)
-
-    async def _ask(self, origin: Origin) -> Sequence[Address]:
         question = self._questions[origin] = _Question()
         try:
             question.answer = await self._resolve(origin)
@@ -142,10 +139,9 @@ class Resolver:
     async def _resolve(self, origin: Origin) -> list[Address]:
         """Return all addresses of the origin's host, families alternating (RFC 8305 section 4)."""
         try:
-            answers = await self._threads.run(_looked_up, origin)
             families: dict[socket.AddressFamily, list[Address]] = {}
-            for family, _, _, _, target in answers:
-                families.setdefault(family, []).append(_address(family, target))
+            for address in await self._threads.run(_looked_up, origin):
+                families.setdefault(address.family, []).append(address)
         except StagingError:
             raise
         except socket.gaierror as error:
@@ -200,23 +196,21 @@ class _LookUpThreads:
         ended.set()
 
 
-def _looked_up(origin: Origin) -> Sequence[tuple[Any, ...]]:
-    """Ask the resolver from a thread."""
-    try:
-        return look_up(origin.host, origin.port)
-    except OSError as error:
-        raise exhausted(error) or error from None
-
-
-def _address(family: Any, target: Any) -> Address:
-    """Return one answer of the resolver, if it is well-formed.
+def _looked_up(origin: Origin) -> list[Address]:
+    """Ask the resolver from a thread, and return its answers if they are well-formed.
 
     Otherwise it raises ValueError, TypeError or IndexError.
     """
-    if family not in {socket.AF_INET, socket.AF_INET6} or not 0 < int(target[1]) < 65536:
-        raise ValueError("not an internet address")
-    ip_address(str(target[0]).partition("%")[0])  # the policy judges the zone
-    return Address(family, target)
+    try:
+        answers = look_up(origin.host, origin.port)
+    except OSError as error:
+        raise exhausted(error) or error from None
+    found = [Address(family, target) for family, _, _, _, target in answers]
+    for family, target in found:
+        if family not in {socket.AF_INET, socket.AF_INET6} or not 0 < int(target[1]) < 65536:
+            raise ValueError("not an internet address")
+        ip_address(str(target[0]).partition("%")[0])  # the policy judges the zone
+    return found
 
 
 def vet(addresses: Sequence[Address], policy: UrlPolicy) -> Sequence[Address]:
@@ -238,7 +232,10 @@ def vet(addresses: Sequence[Address], policy: UrlPolicy) -> Sequence[Address]:
 async def connect(addresses: Sequence[Address], origin: Origin) -> socket.socket:
     """Return a socket connected to the first address that answers (RFC 8305)."""
     if len(addresses) == 1:
-        return await _only(addresses[0], origin)
+        try:
+            return await _attempt(addresses[0])
+        except OSError as error:
+            raise _unreachable(origin, [error]) from None
     race = _Race()
     try:
         await race.run(addresses)
@@ -248,13 +245,6 @@ async def connect(addresses: Sequence[Address], origin: Origin) -> socket.socket
     if race.winner is None:
         raise _unreachable(origin, race.errors)
     return race.winner
-
-
-async def _only(address: Address, origin: Origin) -> socket.socket:
-    try:
-        return await _attempt(address)
-    except OSError as error:
-        raise _unreachable(origin, [error]) from None
 
 
 class _Race:

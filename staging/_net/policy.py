@@ -70,9 +70,16 @@ class UrlPolicy(metaclass=Readable):
     def __post_init__(self) -> None:
         if self.hosts is not None:
             object.__setattr__(self, "hosts", tuple(map(_host_pattern, _items("hosts", self.hosts))))
-        object.__setattr__(self, "schemes", tuple(map(_known_scheme, _items("schemes", self.schemes))))
-        if self.ports is not None:
-            object.__setattr__(self, "ports", tuple(map(_port_number, _items("ports", self.ports))))
+        schemes = _items("schemes", self.schemes)
+        for scheme in schemes:
+            if scheme not in ("http", "https"):
+                raise ValueError(f"schemes must be 'http' or 'https', not {scheme!r}")
+        object.__setattr__(self, "schemes", tuple(map(str, schemes)))
+        ports = None if self.ports is None else _items("ports", self.ports)
+        for port in ports or ():
+            if not _is_count(port) or not 1 <= port <= 65535:
+                raise ValueError(f"ports must be whole numbers from 1 to 65535, not {port!r}")
+        object.__setattr__(self, "ports", ports and tuple(map(int, ports)))
         if not isinstance(self.private, bool):
             raise ValueError(f"private must be True or False, not {self.private!r}")  # noqa: TRY004  # as for Limits
         if not _is_count(self.max_redirects):
@@ -179,45 +186,39 @@ class UrlPolicy(metaclass=Readable):
             raise not_allowed("redirect from https to http")
         return target
 
-    def _check_scheme_and_port(self, scheme: str, port: int) -> None:
-        if scheme not in self.schemes:
-            hint = f"admitted: {listed(self.schemes)}; UrlPolicy.only(schemes=...) names others"
-            raise not_allowed(f"scheme {scheme!r} is not admitted", hint)
-        if not self._admits_port(port):
-            hint = f"admitted: {listed(self.ports)}; UrlPolicy.only(ports=...) names others"
-            raise not_allowed(f"port {port} is not admitted", hint)
-
-    def _admits_port(self, port: int) -> bool:
-        return 1 <= port <= 65535 if self.ports is None else port in self.ports
-
-    def _check_host(self, host: str) -> None:
-        """Raise unless the host, in lower case, may be dialled."""
-        try:
-            address = literal(host)
-        except ValueError:
-            raise not_allowed(f"host {_shown(host)} is not an IP address in its plain form") from None
-        if address is None and not is_name(host):
-            raise not_allowed(f"host {_shown(host)} is not a host name (RFC 1123)")
-        if not self._admits_host(host if address is None else str(address)):
-            hint = f"admitted: {listed(self.hosts)}; UrlPolicy.only names others"
-            raise not_allowed(f"host {_shown(host)} is not admitted", hint, host=host)
-        if address is not None:
-            self.check_address(address)
-        elif self.hosts is None and not self.private and is_internal(host):
-            detail = f"host {_shown(host)} is an internal name, not a public one"
-            raise RejectedError("private_address", detail, host=host)
-
-    def _admits_host(self, host: str) -> bool:
-        return self.hosts is None or host in self.hosts or any(_is_under(host, pattern) for pattern in self.hosts)
-
 
 @functools.lru_cache(maxsize=256)
 def _admitted(policy: UrlPolicy, scheme: str, host: str, port: str | None) -> Origin:
     """Return the origin if the policy admits it, and remember that."""
-    found = Origin(scheme, host.strip("[]"), int(port or DEFAULT_PORTS[scheme]))
-    policy._check_scheme_and_port(scheme, found.port)  # noqa: SLF001  # the policy's own method, apart for the memory
-    policy._check_host(host)  # noqa: SLF001  # the same
-    return found
+    number = int(port or DEFAULT_PORTS[scheme])
+    if scheme not in policy.schemes:
+        hint = f"admitted: {listed(policy.schemes)}; UrlPolicy.only(schemes=...) names others"
+        raise not_allowed(f"scheme {scheme!r} is not admitted", hint)
+    if number not in (range(1, 65536) if policy.ports is None else policy.ports):
+        hint = f"admitted: {listed(policy.ports)}; UrlPolicy.only(ports=...) names others"
+        raise not_allowed(f"port {number} is not admitted", hint)
+    _check_host(policy, host)
+    return Origin(scheme, host.strip("[]"), number)
+
+
+def _check_host(policy: UrlPolicy, host: str) -> None:
+    """Raise unless the host, in lower case, may be dialled."""
+    try:
+        address = literal(host)
+    except ValueError:
+        raise not_allowed(f"host {_shown(host)} is not an IP address in its plain form") from None
+    if address is None and not is_name(host):
+        raise not_allowed(f"host {_shown(host)} is not a host name (RFC 1123)")
+    name, hosts = host if address is None else str(address), policy.hosts
+    above = tuple(one[1:] for one in hosts or () if one.startswith("*."))
+    if hosts is not None and name not in hosts and not name.endswith(above):
+        hint = f"admitted: {listed(hosts)}; UrlPolicy.only names others"
+        raise not_allowed(f"host {_shown(host)} is not admitted", hint, host=host)
+    if address is not None:
+        policy.check_address(address)
+    elif hosts is None and not policy.private and is_internal(host):
+        detail = f"host {_shown(host)} is an internal name, not a public one"
+        raise RejectedError("private_address", detail, host=host)
 
 
 def plain_target(policy: UrlPolicy, url: str) -> Target | None:
@@ -258,10 +259,6 @@ def next_target(policy: UrlPolicy, current: Target, location: bytes) -> Target:
     import httpx  # noqa: PLC0415  # see the theory of operation
 
     return target_of(policy.check_redirect(httpx.URL(current.url), location))
-
-
-def _is_under(host: str, pattern: str) -> bool:
-    return pattern.startswith("*.") and host.endswith(pattern[1:])
 
 
 def _shown(host: str) -> str:
@@ -308,18 +305,6 @@ def _a_labels(name: str) -> str:
         return httpx.URL(host=name).raw_host.decode("ascii")
     except httpx.InvalidURL as error:
         raise ValueError(str(error)) from None
-
-
-def _known_scheme(value: Any) -> str:
-    if value not in ("http", "https"):
-        raise ValueError(f"schemes must be 'http' or 'https', not {value!r}")
-    return str(value)
-
-
-def _port_number(value: Any) -> int:
-    if not _is_count(value) or not 1 <= value <= 65535:
-        raise ValueError(f"ports must be whole numbers from 1 to 65535, not {value!r}")
-    return int(value)
 
 
 def _is_count(value: Any) -> bool:

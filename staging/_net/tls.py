@@ -85,16 +85,13 @@ def _build_tls() -> ssl.SSLContext:
     paths = ssl.get_default_verify_paths()
     if Path(paths.openssl_cafile).is_file():
         context.load_verify_locations(cafile=paths.openssl_cafile)
-    if _has_certificates(paths.openssl_capath):
+    hashed = False
+    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
+        hashed = any(path.suffix == ".0" for path in Path(paths.openssl_capath).iterdir())
+    if hashed:
         context.load_verify_locations(capath=paths.openssl_capath)
     elif not context.cert_store_stats()["x509_ca"]:
         import certifi  # noqa: PLC0415  # comes with httpx; needed only where the system has no trust store
 
         context.load_verify_locations(certifi.where())
     return context
-
-
-def _has_certificates(directory: str) -> bool:
-    with contextlib.suppress(FileNotFoundError, NotADirectoryError, PermissionError):
-        return any(path.suffix == ".0" for path in Path(directory).iterdir())
-    return False

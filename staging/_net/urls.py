@@ -154,7 +154,15 @@ def what_is_wrong(text: str, schemes: tuple[str, ...]) -> tuple[str, str]:
         return "not an absolute URL", f"it must start with {' or '.join(f'{s}://' for s in schemes)}; {_LOCAL}"
     if (named := scheme[1].lower()) not in DEFAULT_PORTS:
         return f"scheme {named!r} is not admitted", _INSTEAD.get(named, admitted)
-    return _what_is_wrong_with_authority(re.split("[/?#]", text[scheme.end() :], maxsplit=1)[0])
+    authority = re.split("[/?#]", text[scheme.end() :], maxsplit=1)[0]
+    faults = (
+        (not authority, "URL without a host", ""),
+        ("@" in authority, "URL with a user name or password", ""),
+        ("%" in authority, "percent sign in the host", ""),
+        (not authority.isascii(), "host with non-ASCII characters", "write it with A-labels (xn--...)"),
+        (True, "malformed host or port, or '@' in a URL without a path", ""),
+    )
+    return next((detail, hint) for found, detail, hint in faults if found)
 
 
 _LOCAL = "a file of this machine is given as a pathlib.Path"
@@ -163,18 +171,6 @@ _INSTEAD = {
     # https://spec.matrix.org/latest/client-server-api/#get_matrixclientv1mediadownloadservernamemediaid
     "mxc": "give https://<homeserver>/_matrix/client/v1/media/download/<server>/<id>, with the token in `headers`",
 }
-
-
-def _what_is_wrong_with_authority(authority: str) -> tuple[str, str]:
-    if not authority:
-        return "URL without a host", ""
-    if "@" in authority:
-        return "URL with a user name or password", ""
-    if "%" in authority:
-        return "percent sign in the host", ""
-    if not authority.isascii():
-        return "host with non-ASCII characters", "write it with A-labels (xn--...)"
-    return "malformed host or port, or '@' in a URL without a path", ""
 
 
 def reference(location: bytes | str, scheme: str) -> str:
@@ -200,20 +196,15 @@ def reference(location: bytes | str, scheme: str) -> str:
     if _CONTROL.search(octets):
         raise _nowhere("Location with a control character")
     path, *rest = _QUERY.split(octets, maxsplit=1)
-    octets = _SLASHES.sub(lambda found: _before_host(found, scheme), path.replace(b"\\", b"/")) + b"".join(rest)
+    path = path.replace(b"\\", b"/")
+    [(named, slashes)] = _SLASHES.findall(path)
+    has_host = len(slashes) >= 2 or named.lower() not in {b"", f"{scheme}:".encode()}
+    octets = (named + b"//" if has_host else slashes) + path[len(named + slashes) :] + b"".join(rest)
     authority = match[0] if (match := _AUTHORITY.match(octets)) else b""
     if _TO_ENCODE.search(authority):
         raise _nowhere("Location with a space or non-ASCII character in the host")
     behind = _TO_ENCODE.sub(lambda found: b"%%%02X" % found[0][0], octets[len(authority) :])
     return (authority + behind).decode("ascii")
-
-
-def _before_host(start: re.Match[bytes], scheme: str) -> bytes:
-    """Return scheme and slashes as they stand before a host, or the slash of a path."""
-    named, slashes = start.groups()
-    if len(slashes) < 2 and named.lower() in {b"", f"{scheme}:".encode()}:
-        return slashes
-    return named + b"//"
 
 
 _CONTROL = rare(rb"[\x00-\x1f\x7f]")
