@@ -464,7 +464,7 @@ def test_processes_that_share_nothing(root):
 def test_a_sweep_that_cannot_remove_does_not_count(root, monkeypatch):
     path = orphan(root)
     with monkeypatch.context() as patch:
-        patch.setattr(removal_module, "_remove_directory", lambda *args: ((".", "stubborn"),))
+        patch.setattr(removal_module, "_remove_empty", lambda *args: OSError("stubborn"))
         assert sweep(root) == 0
     assert Lease(os.fspath(path)).release() is None
     assert sweep(root) == 1

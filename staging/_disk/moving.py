@@ -3,7 +3,6 @@
 import errno
 import os
 import stat
-from collections.abc import Callable
 from contextlib import suppress
 from pathlib import Path
 
@@ -66,21 +65,14 @@ def rename_new(source: str, target: str, *, source_fd: int | None = None, target
     except OSError as error:
         if error.errno not in _NO_HARD_LINKS:
             raise
-        _rename_if_free(source, target, source_fd, target_fd)
+        # file systems without hard links (FAT, some FUSE) allow no more than a look whether the new name is free
+        with suppress(FileNotFoundError):
+            os.stat(target, dir_fd=target_fd, follow_symlinks=False)
+            raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
+        os.rename(source, target, src_dir_fd=source_fd, dst_dir_fd=target_fd)
     else:
         with suppress(OSError):  # the file has its name; a second one goes with the workspace
             os.unlink(source, dir_fd=source_fd)
-
-
-def _rename_if_free(source: str, target: str, source_fd: int | None, target_fd: int | None) -> None:
-    """Rename a file if a look finds the new name free.
-
-    File systems without hard links (FAT, some FUSE) allow no more.
-    """
-    with suppress(FileNotFoundError):
-        os.stat(target, dir_fd=target_fd, follow_symlinks=False)
-        raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target)
-    os.rename(source, target, src_dir_fd=source_fd, dst_dir_fd=target_fd)
 
 
 # ── elsewhere ────────────────────────────────────────────────────────────────────────────────────────────────────────
@@ -109,70 +101,52 @@ def _copy_new(source: str, target: Path, source_fd: int | None, stop: Stop) -> N
 
     The copy is written to the disk before that.
     """
-    reader = os.open(source, _OLD_FILE, dir_fd=source_fd)
+    writer, hidden = _open_copy(target)
     try:
-        writer, give_name, give_up = _open_copy(target)
-        try:
-            _copy_all(reader, writer, stop)
-            _copy_mode(reader, writer)
-            os.fsync(writer)
-            give_name(writer)
-        except BaseException:
-            give_up()
-            raise
-        finally:
-            os.close(writer)
+        _copy_all(source, source_fd, writer, stop)
+        if hidden is not None:
+            rename_new(os.fspath(hidden), os.fspath(target))
+        else:  # with any descriptor, Python calls linkat, which can follow the link in /proc (open(2), O_TMPFILE)
+            os.link(f"/proc/self/fd/{writer}", target, src_dir_fd=writer, follow_symlinks=True)
+    except BaseException:
+        if hidden is not None:
+            with suppress(OSError):
+                hidden.unlink()
+        raise
     finally:
-        os.close(reader)
+        os.close(writer)
 
 
-def _open_copy(target: Path) -> tuple[int, Callable[[int], None], Callable[[], None]]:
-    """Return a new file, how to name it `target`, and how to delete it.
+def _open_copy(target: Path) -> tuple[int, Path | None]:
+    """Return a new file beside `target`, and its hidden name.
 
-    On Linux the file has no name until then, so that a kill leaves nothing; elsewhere a hidden one.
+    On Linux it has no name until it is complete, so that a kill leaves nothing.
     """
     if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):  # noqa: PTH112  # text
         with suppress(OSError):  # the file system or the kernel does not know of it
-            writer = os.open(target.parent, _NAMELESS & ~os.O_NOFOLLOW, 0o600)
-            return writer, lambda descriptor: _link_nameless(descriptor, target), lambda: None
+            return os.open(target.parent, _NAMELESS & ~os.O_NOFOLLOW, 0o600), None
     hidden = target.with_name(f".{new_name()}.part")
-
-    def give_up() -> None:
-        with suppress(OSError):
-            hidden.unlink()
-
-    return open_new(hidden), lambda _: rename_new(os.fspath(hidden), os.fspath(target)), give_up
+    return open_new(hidden), hidden
 
 
-def _link_nameless(descriptor: int, target: Path) -> None:
-    """Give a file its first name (open(2), O_TMPFILE)."""
-    above = os.open(target.parent, os.O_RDONLY | os.O_DIRECTORY | os.O_CLOEXEC)
-    try:  # with a descriptor, Python calls linkat, which can follow the link in /proc
-        os.link(f"/proc/self/fd/{descriptor}", target.name, dst_dir_fd=above, follow_symlinks=True)
+def _copy_all(source: str, source_fd: int | None, writer: int, stop: Stop) -> None:
+    """Copy content, mode and group of a file, and write them to the disk."""
+    reader = os.open(source, _OLD_FILE, dir_fd=source_fd)
+    try:
+        while copy_piece(reader, writer, _PIECE_BYTES):
+            if stop():
+                raise WorkspaceError("storage", "the copy was given up")
+        found, mode = os.fstat(reader), 0o777
     finally:
-        os.close(above)
-
-
-def _copy_all(reader: int, writer: int, stop: Stop) -> None:
-    while copy_piece(reader, writer, _PIECE_BYTES):
-        if stop():
-            raise WorkspaceError("storage", "the copy was given up")
-
-
-def _copy_mode(reader: int, writer: int) -> None:
-    """Give the copy the mode and the group of its original.
-
-    If the group cannot be set, no other group gets access.
-    """
-    if not hasattr(os, "fchown"):
-        return
-    found, mode = os.fstat(reader), 0o777
-    if os.fstat(writer).st_gid != found.st_gid:
-        try:
-            os.fchown(writer, -1, found.st_gid)
-        except PermissionError:
-            mode = 0o707
-    os.fchmod(writer, stat.S_IMODE(found.st_mode) & mode)
+        os.close(reader)
+    if hasattr(os, "fchown"):
+        if os.fstat(writer).st_gid != found.st_gid:
+            try:
+                os.fchown(writer, -1, found.st_gid)
+            except PermissionError:  # then no other group gets access
+                mode = 0o707
+        os.fchmod(writer, stat.S_IMODE(found.st_mode) & mode)
+    os.fsync(writer)
 
 
 def copy_piece(reader: int, writer: int, size: int) -> int:

@@ -116,25 +116,17 @@ def remove_workspace(path: str, lease: Lease, *, stop: Stop = never) -> tuple[tu
     Raises:
         StoppedError: if `stop` said so before it was gone.
     """
-    if lease.directory is not None:
-        return _remove_directory(path, lease.directory, stop)
-    lease.release()  # Windows removes no open file
-    shutil.rmtree(path, ignore_errors=True)
-    return ((_TOP, "not everything could be removed"),) if os.path.lexists(path) else ()
-
-
-def _remove_directory(path: str, directory: int, stop: Stop) -> tuple[tuple[str, str], ...]:
-    """Remove an open workspace and return the leftovers.
-
-    Its directory goes only if it still has its name.
-    """
+    if lease.directory is None:
+        lease.release()  # Windows removes no open file
+        shutil.rmtree(path, ignore_errors=True)
+        return ((_TOP, "not everything could be removed"),) if os.path.lexists(path) else ()
     left: dict[str, str] = {}
-    error = _remove_empty(path, directory)  # as it mostly is: the staged files are gone, and nothing else was there
+    error = _remove_empty(path, lease.directory)  # as it mostly is, since the staged files are gone
     for _ in range(_PASSES):
         if error is None:
             break
-        left = _empty(directory, stop)
-        error = _remove_empty(path, directory)
+        left = _empty(lease.directory, stop)
+        error = _remove_empty(path, lease.directory)
         if left or error is None or error.errno != errno.ENOTEMPTY:  # else a worker has just made its file
             break
     return () if error is None else tuple(left.items()) or ((_TOP, describe(error)),)
@@ -193,23 +185,16 @@ class _Broom:
         for _ in range(_PASSES):
             self._left.clear()
             self._progress = False
-            self._pass()
+            pending = [_TOP]
+            while pending:
+                name = pending.pop()
+                try:
+                    pending += self._empty(self._top, "") if name == _TOP else self._empty_below(name)
+                except OSError as error:
+                    self._note(name, error)
             if not self._progress:
                 break
         return self._left
-
-    def _pass(self) -> None:
-        try:
-            pending = self._empty(self._top, "")
-        except OSError as error:
-            self._note(_TOP, error)
-            return
-        while pending:
-            name = pending.pop()
-            try:
-                pending += self._empty_below(name)
-            except OSError as error:
-                self._note(name, error)
 
     def _empty_below(self, name: str) -> list[str]:
         directory = open_directory(name, self._top)

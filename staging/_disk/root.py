@@ -58,12 +58,15 @@ def prepare_root(temp_dir: str | os.PathLike[str] | None, *, group: int | None =
             written by every user without a sticky bit.
     """
     try:
-        root = _system_root() if temp_dir is None else _absolute(temp_dir)
+        root = _absolute(temp_dir)
         _make_directories(root, group)
         _judge_root(root)
         if group is not None:
             _judge_way(root, group)
-        _try_out(root)
+        trial = root / new_name()  # permission bits do not show read-only mounts, quotas and access lists
+        trial.mkdir(0o700)
+        with suppress(FileNotFoundError):  # a sweep took it for the orphan that it looks like
+            trial.rmdir()
     except WorkspaceError:
         raise
     except OSError as error:
@@ -75,15 +78,13 @@ def prepare_root(temp_dir: str | os.PathLike[str] | None, *, group: int | None =
     return root
 
 
-def _system_root() -> Path:
-    try:
-        return Path(os.path.realpath(tempfile.gettempdir()))
-    except FileNotFoundError as error:  # a read-only container; the message names the places that were tried
-        tried = one_line(error.strerror or str(error))
-        raise WorkspaceError("storage", f"{tried}; {_ADVICE}", error.errno) from error
-
-
-def _absolute(temp_dir: str | os.PathLike[str]) -> Path:
+def _absolute(temp_dir: str | os.PathLike[str] | None) -> Path:
+    if temp_dir is None:
+        try:
+            return Path(os.path.realpath(tempfile.gettempdir()))
+        except FileNotFoundError as error:  # a read-only container; the message names the places that were tried
+            tried = one_line(error.strerror or str(error))
+            raise WorkspaceError("storage", f"{tried}; {_ADVICE}", error.errno) from error
     given: Any = temp_dir  # a caller may ignore the annotation
     if not isinstance(given, str | os.PathLike):
         raise TypeError(f"temp_dir must be a path, as text or os.PathLike, not a {type(given).__qualname__}")
@@ -96,25 +97,22 @@ def _absolute(temp_dir: str | os.PathLike[str]) -> Path:
 
 def _make_directories(root: Path, group: int | None) -> None:
     for path in (*reversed(root.parents), root):
-        if not os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir, False for whatever is wrong: mkdir says what
-            _make_directory(path, group)
-
-
-def _make_directory(path: Path, group: int | None) -> None:
-    try:
-        path.mkdir(0o700)
-    except FileExistsError:  # made by another process meanwhile, or something is in the way
-        if path.is_symlink():
-            raise _linked(path) from None
-        if not path.is_dir():
-            raise WorkspaceError("storage", f"temp_dir: {one_line(str(path))} is not a directory") from None
-    else:
-        if group is not None:
-            try:
+        if os.path.isdir(path):  # noqa: PTH112  # unlike Path.is_dir, False for whatever is wrong: mkdir says what
+            continue
+        try:
+            path.mkdir(0o700)
+        except FileExistsError:  # made by another process meanwhile, or something is in the way
+            if path.is_symlink():
+                raise _linked(path) from None
+            if not path.is_dir():
+                raise WorkspaceError("storage", f"temp_dir: {one_line(str(path))} is not a directory") from None
+            continue
+        try:
+            if group is not None:
                 give_to_group(path, group, 0o710)
-            except BaseException:
-                path.rmdir()
-                raise
+        except BaseException:
+            path.rmdir()
+            raise
 
 
 def _linked(root: Path) -> WorkspaceError:
@@ -150,38 +148,22 @@ def _judge_root(root: Path) -> None:
     if is_open_to_all(found):
         detail = "every user can replace what lies in it; chmod +t it, or give a directory inside it"
         raise WorkspaceError("storage", f"temp_dir {one_line(str(root))}: {detail}", errno.EPERM)
-    for path in (root, *root.parents):
-        if complaint := _complaint(path.stat()):
-            place = "" if path == root else f"lies in {one_line(str(path))}, which "
-            warn_once(_DOUBTFUL, root, place + complaint)
-            return
-
-
-def _complaint(found: os.stat_result) -> str:
     if os.name != "posix":
-        return ""  # modes and owners mean something else there
-    if found.st_uid not in {0, os.geteuid()}:
-        return f"belongs to another user (uid {found.st_uid})"
-    if is_open_to_all(found):
-        return "can be written by every user and has no sticky bit"
-    if (
-        found.st_mode & stat.S_IWGRP
-        and not found.st_mode & stat.S_ISVTX
-        and found.st_gid not in {_ROOT_GROUP, os.getegid()}
-    ):
-        return f"can be written by group {found.st_gid} and has no sticky bit"
-    return ""
-
-
-def _try_out(root: Path) -> None:
-    """Make a directory and remove it, as a test.
-
-    Permission bits do not show read-only mounts, quotas and access lists.
-    """
-    trial = root / new_name()
-    trial.mkdir(0o700)
-    with suppress(FileNotFoundError):  # a sweep took it for the orphan that it looks like
-        trial.rmdir()
+        return  # modes and owners mean something else there
+    for path in (root, *root.parents):
+        found = path.stat()
+        by_group = found.st_mode & stat.S_IWGRP and not found.st_mode & stat.S_ISVTX
+        if found.st_uid not in {0, os.geteuid()}:
+            complaint = f"belongs to another user (uid {found.st_uid})"
+        elif is_open_to_all(found):
+            complaint = "can be written by every user and has no sticky bit"
+        elif by_group and found.st_gid not in {_ROOT_GROUP, os.getegid()}:
+            complaint = f"can be written by group {found.st_gid} and has no sticky bit"
+        else:
+            continue
+        place = "" if path == root else f"lies in {one_line(str(path))}, which "
+        warn_once(_DOUBTFUL, root, place + complaint)
+        return
 
 
 # ── the group ────────────────────────────────────────────────────────────────────────────────────────────────────────

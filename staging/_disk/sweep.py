@@ -94,14 +94,11 @@ def reclaim(path: str, stop: Stop = never) -> bool | None:
         Whether it is gone by our hand; None where there are no locks.
     """
     with suppress(OSError, StoppedError):  # alive, taken by another sweep, gone, or not to be opened
-        if _is_own_directory(os.lstat(path)):
+        found = os.lstat(path)
+        if stat.S_ISDIR(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid()):
             lease = Lease(path)
             try:
                 return not remove_workspace(path, lease, stop=stop) if lease.held else None
             finally:
                 lease.release()
     return False
-
-
-def _is_own_directory(found: os.stat_result) -> bool:
-    return stat.S_ISDIR(found.st_mode) and (not hasattr(os, "geteuid") or found.st_uid == os.geteuid())
