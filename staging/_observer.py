@@ -28,9 +28,14 @@ class Observer:
 
     def started(self, attachment: Attachment) -> "Progression":
         """Tell that a download begins, and return its `Progression`."""
-        if self._on_event is not None:
-            self._emit(Started(attachment=attachment))
-        return Progression(self._emit if self._on_event is not None else None, attachment)
+        if self._on_event is None:
+            return _UNTOLD
+        self._emit(Started(attachment=attachment))
+
+        def tell(received: int, total: int | None) -> None:
+            self._emit(Progress(attachment=attachment, received=received, total=total))
+
+        return Progression(tell)
 
     def finished(self, outcome: Outcome) -> None:
         """Tell what became of an attachment."""
@@ -71,21 +76,19 @@ class Progression:
     The last state is always told.
 
     Args:
-        emit: takes the events; None, if they are not wanted.
-        attachment: what is downloaded.
+        tell: takes how much has been received, of how much in all; None, if nothing wants to know.
     """
 
-    __slots__ = ("_attachment", "_emit", "_last", "_throttle")
+    __slots__ = ("_last", "_tell", "_throttle")
 
-    def __init__(self, emit: Callable[[Event], None] | None, attachment: Attachment) -> None:
-        self._emit = emit
-        self._attachment = attachment
+    def __init__(self, tell: Callable[[int, int | None], None] | None) -> None:
+        self._tell = tell
         self._throttle = Throttle()
         self._last: tuple[int, int | None] | None = None  # held back
 
     def __call__(self, received: int, total: int | None) -> None:
         """Take how much has been received, of how much in all."""
-        if self._emit is None:
+        if self._tell is None:
             return
         self._last = (received, total)
         if received == total or self._throttle.ready(anyio.current_time()):
@@ -93,7 +96,10 @@ class Progression:
 
     def flush(self) -> None:
         """Tell what was held back."""
-        if self._emit is not None and self._last is not None:
+        if self._tell is not None and self._last is not None:
             received, total = self._last
             self._last = None
-            self._emit(Progress(attachment=self._attachment, received=received, total=total))
+            self._tell(received, total)
+
+
+_UNTOLD = Progression(None)  # of all downloads that nothing observes

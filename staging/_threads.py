@@ -331,7 +331,8 @@ class DiskQueue:
             await ended
         finally:
             job.wanted = False
-        return cast("T", job.outcome())
+        result: T = job.outcome()
+        return result
 
     def _depart(self, before: int) -> None:
         """Start a trip, or wait for another round that may bring more.

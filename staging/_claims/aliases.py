@@ -4,6 +4,8 @@ Each row stands under the name that the comparison uses. Honest senders write an
 older one, or the one that a browser, a desktop or ``file`` uses.
 """
 
+import functools
+
 from staging._claims.kinds import DOC, GZIP, HTML, JSON, MP3, MSG, OLE, PDF, PPT, SVG, XLS, XML, ZIP
 
 _NAMES = {
@@ -196,6 +198,7 @@ _NAMES = {
 ALIASES = {alias: name.lower() for name, aliases in _NAMES.items() for alias in aliases.split()}
 
 
+@functools.lru_cache(maxsize=256)
 def canonical(media_type: str) -> str:
     """Return the one name for a type and its aliases.
 
