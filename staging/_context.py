@@ -85,7 +85,13 @@ def context(
 
 def _entry(number: int, outcome: Outcome, urls: Urls, places: _Places | None) -> Iterator[str]:
     yield f"{number}. {label(outcome)} {quoted(outcome.name)}"
-    yield f"   Downloaded: {_downloaded(outcome)}"
+    match outcome:
+        case StagedFile():
+            yield "   Downloaded: Yes (available for processing)"
+        case Failure():
+            yield f"   Downloaded: Failed ({one_line(outcome.detail) or outcome.reason})"
+        case Skipped():
+            yield f"   Downloaded: Not needed ({outcome.reason})"
     if isinstance(outcome, StagedFile) and places is not None:
         place = next((place for place in places if outcome.path.is_relative_to(place[0])), None)
         path = outcome.path if place is None else place[1].joinpath(*outcome.path.relative_to(place[0]).parts)
@@ -126,16 +132,6 @@ def label(outcome: Outcome) -> str:
         attachment = outcome.attachment
         return kind_shown(attachment.media_type, outcome.media_type, _claimed_name(attachment)).upper()
     return outcome.attachment.kind.upper()
-
-
-def _downloaded(outcome: Outcome) -> str:
-    match outcome:
-        case StagedFile():
-            return "Yes (available for processing)"
-        case Failure():
-            return f"Failed ({one_line(outcome.detail) or outcome.reason})"
-        case Skipped():
-            return f"Not needed ({outcome.reason})"
 
 
 def shown_url(attachment: Attachment, *, full: bool = False) -> str:

@@ -128,18 +128,14 @@ class RejectedError(_ReasonedError, ValueError):
 class DownloadError(_ReasonedError):
     """Says that the server or the network did not deliver the file.
 
-    The connection, the status or the body was not what a download needs.
+    The connection, the status or the body was not what a download needs. It takes the same as `RejectedError`, and:
 
     Args:
-        reason: one word of the closed list `Reason`; `Failure` says what each means.
-        detail: one line for a person, without secrets; also ``str(error)``.
-        hint: what a programmer can do about it; empty if nothing.
         status: the HTTP status, if one was received.
         attempts: how many requests were made, the first included.
         limit: the number that it went over: seconds, bytes, or redirects.
         size: the bytes that came, where they are the matter.
         host: the host that it contacted.
-        retryable: whether the same request may succeed later; None: as for most errors of this reason.
     """
 
     def __init__(
@@ -155,16 +151,13 @@ class WorkspaceError(_ReasonedError, OSError):
     """Says that the disk does not do what is needed.
 
     It is raised where the root cannot be used, at entry, and where a file cannot be kept. A file that cannot be written
-    becomes a `Failure`.
+    becomes a `Failure`. It takes the same as `RejectedError`, but no host, and:
 
     Args:
         reason: ``disk_full`` or ``storage``.
-        detail: one line for a person; also ``str(error)``.
         errno: the operating system's number, if it gave one.
-        hint: what a programmer can do about it; empty if nothing.
         limit: the bytes that must remain free, where they are the matter.
         size: the bytes that had to be written.
-        retryable: whether the same attachment may succeed later; None: as for most errors of this reason.
     """
 
     def __init__(

@@ -113,7 +113,15 @@ class _Copy:
             self._progress(size, size)
         else:
             await self._read_all(reader_of(attachment.source))
-        return await self._finish()
+        expected = attachment.size
+        if expected is not None and self.part.size != expected:
+            detail = f"size mismatch: {self.part.size:,} bytes are there where {expected:,} were declared"
+            raise DownloadError("size_mismatch", detail, size=self.part.size)
+        if not self.part.size and expected is None and is_no_empty_file(attachment):
+            raise DownloadError("size_mismatch", "empty: there is nothing in it where a file was meant", size=0)
+        staged = await self._terms.disk.run(self._commit)
+        self._turn.reservation.finish(staged.size)
+        return staged
 
     def _admit(self, size: int) -> None:
         """Refuse what would be over a limit.
@@ -160,15 +168,22 @@ class _Copy:
                 await self._append(data)
             if not data or not sized:
                 break
-        if not self.part.size and self._attachment.size is None and await _is_at_end(reader):
+        if self.part.size or self._attachment.size is not None:
+            return
+        tell = getattr(reader, "tell", None)
+        try:
+            place = await _called(tell, ()) if callable(tell) else 0
+        except (OSError, ValueError):  # of a stream that has no places
+            return
+        if isinstance(place, int) and place > 0:
             hint = "call seek(0) before it is given"
             raise RejectedError("invalid", "nothing is left to read: the file is at its end", hint=hint)
 
     async def _read(self, read: Callable[..., Any], size: tuple[int, ...]) -> bytes:
-        seconds = self._terms.limits.idle_timeout
+        seconds, data = self._terms.limits.idle_timeout, None
         with anyio.move_on_after(seconds) as scope:
             try:
-                return _as_bytes(await _called(read, size))
+                data = await _called(read, size)
             except WorkspaceError:
                 raise
             except io.UnsupportedOperation as error:
@@ -176,21 +191,16 @@ class _Copy:
                 raise RejectedError("invalid", "the file is not open for reading", hint=hint) from error
             except OSError as error:
                 raise storage_error(error) from error
-        assert scope.cancelled_caught  # noqa: S101  # or it has returned
-        raise DownloadError("stalled", f"stalled: no data for {seconds:g} seconds", limit=seconds)
+        if scope.cancelled_caught:
+            raise DownloadError("stalled", f"stalled: no data for {seconds:g} seconds", limit=seconds)
+        if isinstance(data, bytes | bytearray | memoryview):
+            return bytes(data)
+        if isinstance(data, str):
+            hint = "open it in binary mode: open(path, 'rb')"
+            raise RejectedError("invalid", "the file is open as text, not as bytes", hint=hint)
+        raise RejectedError("invalid", f"reading it gives no bytes but a {type(data).__qualname__}")
 
     # ── the end ──────────────────────────────────────────────────────────────────────────────────────────────────────
-
-    async def _finish(self) -> StagedFile:
-        expected = self._attachment.size
-        if expected is not None and self.part.size != expected:
-            detail = f"size mismatch: {self.part.size:,} bytes are there where {expected:,} were declared"
-            raise DownloadError("size_mismatch", detail, size=self.part.size)
-        if not self.part.size and expected is None and is_no_empty_file(self._attachment):
-            raise DownloadError("size_mismatch", "empty: there is nothing in it where a file was meant", size=0)
-        staged = await self._terms.disk.run(self._commit)
-        self._turn.reservation.finish(staged.size)
-        return staged
 
     def _commit(self) -> StagedFile:
         observed = observe(*self.part.ends()) if self.part.size else observe(b"")
@@ -236,22 +246,3 @@ async def _called(read: Callable[..., Any], size: tuple[int, ...]) -> object:
         return await read(*size)
     result: Any = await in_thread(read, *size, abandon=True)
     return await result if isinstance(result, Awaitable) else result
-
-
-async def _is_at_end(reader: Any) -> bool:
-    """Tell whether an object was read before."""
-    tell = getattr(reader, "tell", None)
-    try:
-        place = await _called(tell, ()) if callable(tell) else 0
-    except (OSError, ValueError):  # of a stream that has no places
-        return False
-    return isinstance(place, int) and place > 0
-
-
-def _as_bytes(data: object) -> bytes:
-    if isinstance(data, bytes | bytearray | memoryview):
-        return bytes(data)
-    if isinstance(data, str):
-        hint = "open it in binary mode: open(path, 'rb')"
-        raise RejectedError("invalid", "the file is open as text, not as bytes", hint=hint)
-    raise RejectedError("invalid", f"reading it gives no bytes but a {type(data).__qualname__}")

@@ -51,7 +51,16 @@ def log_batch(outcomes: Sequence[Outcome], label: str = "") -> None:
 def log_outcome(outcome: Outcome, label: str = "") -> None:
     """Warn of a failure, or of a file that contradicts its claim."""
     if isinstance(outcome, Failure):
-        _failure(outcome, label)
+        facts = _facts(outcome, label)
+        detail, hint = one_line(outcome.detail), one_line(outcome.hint, limit=1000)
+        where = ", ".join(filter(None, (outcome.reason, facts["url"])))
+        known = {key: getattr(outcome.error, key, None) for key in ("status", "limit", "size", "host")}
+        log(
+            logging.WARNING, "Not staged: %s%s: %s (%s)%s",
+            quoted(outcome.name), _for(label), detail, where, f"; {hint}" if hint else "",
+            **facts, reason=outcome.reason, detail=detail, hint=hint, retryable=outcome.retryable,
+            attempts=outcome.attempts, **known,
+        )  # fmt: skip
     elif isinstance(outcome, StagedFile) and (claimed := contradicted_claim(outcome)):
         claimed, seen = one_line(claimed, limit=100), one_line(outcome.media_type, limit=100)
         log(
@@ -63,19 +72,6 @@ def log_outcome(outcome: Outcome, label: str = "") -> None:
 
 def _facts(outcome: Outcome, label: str) -> dict[str, Any]:
     return {"label": label, "name": one_line(outcome.name), "url": shown_url(outcome.attachment)}
-
-
-def _failure(failure: Failure, label: str) -> None:
-    facts = _facts(failure, label)
-    detail, hint = one_line(failure.detail), one_line(failure.hint, limit=1000)
-    where = ", ".join(filter(None, (failure.reason, facts["url"])))
-    known = {key: getattr(failure.error, key, None) for key in ("status", "limit", "size", "host")}
-    log(
-        logging.WARNING, "Not staged: %s%s: %s (%s)%s",
-        quoted(failure.name), _for(label), detail, where, f"; {hint}" if hint else "",
-        **facts, reason=failure.reason, detail=detail, hint=hint, retryable=failure.retryable,
-        attempts=failure.attempts, **known,
-    )  # fmt: skip
 
 
 def log_removal(files: int, label: str = "") -> None:

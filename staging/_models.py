@@ -9,6 +9,7 @@ import os
 import re
 import sys
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import KW_ONLY, dataclass, field
 from pathlib import Path
 from typing import Any, Literal, TypeVar, get_args
@@ -89,6 +90,7 @@ class Attachment(metaclass=Readable):
 
     def __post_init__(self) -> None:
         claims: tuple[Any, ...] = self.url, self.name, self.media_type, self.description  # whatever a caller gives
+        data: Any = self.data
         if claims[0] is None or not {*map(type, claims)} <= _MAYBE_TEXT:
             _require_texts(claims)
         if self.kind not in _KINDS:
@@ -97,9 +99,11 @@ class Attachment(metaclass=Readable):
             _require_size(self.size)
         if self.headers is not _NO_HEADERS:
             object.__setattr__(self, "headers", checked_headers(self.headers))
-        if self.data is not None:
-            object.__setattr__(self, "data", _checked_data(self.data))
-        if not self.url.strip() and self.data is None and self.source is None and self.kind != "embed":
+        if data is not None:
+            if not isinstance(data, bytes | bytearray | memoryview):
+                raise TypeError(f"data must be bytes, not {_shown(data)}")
+            object.__setattr__(self, "data", bytes(data))  # of bytes, the same object
+        if not self.url.strip() and data is None and self.source is None and self.kind != "embed":
             raise ValueError("an attachment needs a url, or data")
 
     def __repr__(self) -> str:
@@ -139,12 +143,6 @@ def checked_headers(headers: Any) -> Mapping[str, str]:
     return checked
 
 
-def _checked_data(data: Any) -> bytes:
-    if not isinstance(data, bytes | bytearray | memoryview):
-        raise TypeError(f"data must be bytes, not {_shown(data)}")
-    return bytes(data)  # of bytes, the same object
-
-
 def is_size(value: Any) -> bool:
     """Tell whether this is a size in bytes that a file can have."""
     return isinstance(value, int) and not isinstance(value, bool) and 0 <= value <= MAX_SIZE
@@ -177,10 +175,7 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome(metaclass=Readable):
-    """Holds the attachment and a display name on one safe line.
-
-    The attachment is as it was claimed.
-    """
+    """What every outcome has."""
 
     attachment: Attachment
     name: str
@@ -188,7 +183,7 @@ class _Outcome(metaclass=Readable):
     @property
     def downloaded(self) -> bool:
         """Tell whether the bytes are on disk."""
-        return False
+        return self.local_path is not None
 
     @property
     def local_path(self) -> str | None:
@@ -201,17 +196,11 @@ class _Outcome(metaclass=Readable):
         It has what the caller's own mapping has, or else `url`, `filename` and `type`. `local_path` and `downloaded`
         are added.
         """
-        own = _own_keys(self.attachment.source)
-        if own is None:
-            own = {"url": self.attachment.url, "filename": self.name, "type": self.attachment.kind}
+        source = self.attachment.source
+        own = {"url": self.attachment.url, "filename": self.name, "type": self.attachment.kind}
+        with suppress(Exception):  # a foreign mapping may raise anything
+            own = dict(source) if isinstance(source, Mapping) else own
         return {**own, "local_path": self.local_path, "downloaded": self.downloaded}
-
-
-def _own_keys(source: Any) -> dict[str, Any] | None:
-    try:
-        return dict(source) if isinstance(source, Mapping) else None
-    except Exception:  # noqa: BLE001  # a foreign mapping may raise anything
-        return None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -233,11 +222,6 @@ class StagedFile(_Outcome):
     media_type: str
 
     @property
-    def downloaded(self) -> bool:
-        """Return True, since the bytes are on disk."""
-        return True
-
-    @property
     def local_path(self) -> str | None:
         """Return the absolute path, as text."""
         return os.fspath(self.path)
@@ -255,9 +239,9 @@ class StagedFile(_Outcome):
 class Failure(_Outcome):
     """An attachment that was not staged, and the reason.
 
+    It has an attachment and a name, as `StagedFile`.
+
     Attributes:
-        attachment: what was asked for, as it was claimed.
-        name: for display: printable, on one line.
         reason: one word of the closed list `Reason`, to `match` on.
         detail: one line for a person, the sender too: no secrets, and no advice for programmers.
         hint: what a programmer can do about it, for the log alone; empty if nothing.
@@ -302,11 +286,9 @@ def failure(attachment: Attachment, name: str, error: StagingError) -> Failure:
 class Skipped(_Outcome):
     """An attachment that was not wanted.
 
-    It has neither a file nor a failure.
+    It has an attachment and a name, as `StagedFile`, but neither a file nor a failure.
 
     Attributes:
-        attachment: what was asked for, as it was claimed.
-        name: for display: printable, on one line.
         reason: ``link`` for a plain link, ``embed`` for a part that is no file, ``type`` for what `accept` leaves out.
     """
 

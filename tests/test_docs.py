@@ -37,12 +37,13 @@ DOCUMENTED = CLASSES | FUNCTIONS
 def described(value):
     """Return the names that a docstring describes: those in its section, or if it has none, those in code font.
 
-    With those of the function to which it refers for the rest ("as `anthropic_blocks`").
+    With those of the function or class to which it refers for the rest ("as `anthropic_blocks`").
     """
     doc = inspect.getdoc(value) or ""
     listed = re.findall(r"^ {4}\**(\w+): \S", doc, re.MULTILINE)
     named = [] if re.search("^(Args|Attributes):$", doc, re.MULTILINE) else re.findall(r"`(\w+)`", doc)
-    others = [PUBLIC.get(f"staging.llm.{name}") for name in re.findall(r"as `(\w+)`", doc)]
+    names = re.findall(r"as `(\w+)`", doc)
+    others = [PUBLIC.get(f"{module}.{name}") for name in names for module in ("staging", "staging.llm")]
     return {*listed, *named}.union(*(described(other) for other in others if other))
 
 
