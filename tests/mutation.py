@@ -258,8 +258,8 @@ DISK = [
     Sabotage(
         "a workspace that its owner does not want is removed",
         "_disk/workspace.py",
-        "                workspace.remove()\n                raise",
-        "                raise",
+        "            workspace.remove()\n            raise",
+        "            raise",
         ENDS,
     ),
     Sabotage(
@@ -335,8 +335,8 @@ DISK = [
     Sabotage(
         "a file system without locks is told of",
         "_disk/workspace.py",
-        "                        warn_of_no_locks(root)\n",
-        "                        pass\n",
+        "                warn_of_no_locks(root)\n",
+        "                pass\n",
         ENDS,
     ),
     Sabotage(

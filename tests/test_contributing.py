@@ -4,6 +4,7 @@ import re
 from pathlib import Path
 from typing import get_args
 
+import mutation
 import pytest
 from test_layers import FLOORS
 
@@ -44,3 +45,9 @@ def test_the_full_command_is_the_readmes():
 def test_what_the_hooks_run_is_there():
     hooks = (ROOT / ".pre-commit-config.yaml").read_text("utf-8")
     assert [path for path in re.findall(r"tests/\w+\.py", hooks) if not (ROOT / path).is_file()] == []
+
+
+def test_every_sabotage_finds_the_line_that_it_changes():
+    """A line that was rewritten would otherwise lose its check without a word."""
+    texts = {sabotage.file: (ROOT / "staging" / sabotage.file).read_text("utf-8") for sabotage in mutation.SABOTAGES}
+    assert [s.purpose for s in mutation.SABOTAGES if texts[s.file].count(s.old) != 1] == []
