@@ -215,7 +215,7 @@ def main():
     if "seconds" in lacking:
         bounds.CPU_SECONDS = 1
     if "landlock" in lacking:
-        sandbox.Sandbox._landlock = lambda self, folders: -1
+        sandbox._CREATE_RULESET = 0xFFFF  # a call that no kernel has
     if "seccomp" in lacking:
         sandbox.program = lambda machine, pid: b""
     if sys.argv[1] == "--serve":

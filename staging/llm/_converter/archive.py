@@ -45,27 +45,22 @@ def read(source: IO[bytes], out: Output) -> None:
     head = source.read(6)
     source.seek(0)
     try:
-        if head.startswith(b"PK"):
-            _read_zip(source, out)
-        else:
+        if not head.startswith(b"PK"):
             _read_packed(source, out, head)
+            return
+        with zipfile.ZipFile(source) as archive:
+            members = archive.infolist()
+        names = {member.filename for member in members}
+        for part, task in _PARTS:
+            if part in names and (part != "content.xml" or "META-INF/manifest.xml" in names):
+                source.seek(0)
+                importlib.import_module(f"staging.llm._converter.{task}").read(source, out)
+                return
+        if locked := sum(member.flag_bits & 1 for member in members):
+            out.remark(f"{locked:,} of its files are encrypted, a password is needed for them")
+        _list(out, ((m.filename, m.file_size, m.is_dir()) for m in members), len(members))
     except _DAMAGE:
         out.refuse(BROKEN)
-
-
-def _read_zip(source: IO[bytes], out: Output) -> None:
-    with zipfile.ZipFile(source) as archive:
-        members = archive.infolist()
-        names = {member.filename for member in members}
-    for part, task in _PARTS:
-        if part in names and (part != "content.xml" or "META-INF/manifest.xml" in names):
-            source.seek(0)
-            importlib.import_module(f"staging.llm._converter.{task}").read(source, out)
-            return
-    locked = sum(member.flag_bits & 1 for member in members)
-    if locked:
-        out.remark(f"{locked:,} of its files are encrypted, a password is needed for them")
-    _list(out, ((m.filename, m.file_size, m.is_dir()) for m in members), len(members))
 
 
 def _list(out: Output, members: Iterator[tuple[str, int, bool]], count: int | None) -> None:

@@ -17,7 +17,16 @@ def to_srgb(image: Any, profile: bytes | None) -> Any:
 
     Its mode is L, RGB, LA or RGBA. A picture that is already so is returned itself.
     """
-    made = _by_profile(image, profile) if profile else image
+    made = image
+    if profile:
+        with contextlib.suppress(Exception):  # a profile that cannot be used is ignored (ICC.1)
+            cms: Any = importlib.import_module("PIL.ImageCms")
+            own = cms.ImageCmsProfile(io.BytesIO(profile))
+            if "srgb" not in cms.getProfileDescription(own).lower():
+                flat = image.convert({"LA": "L", "RGBA": "RGB", "P": "RGB"}.get(image.mode, image.mode))
+                made = cms.profileToProfile(flat, own, cms.createProfile("sRGB"), outputMode="RGB")
+            if made is not image and image.mode in {"RGBA", "LA"}:
+                made.putalpha(image.getchannel("A"))
     if made.mode in {"1", "P"} and made is image:
         return image
     if made.mode in {"L", "RGB", "LA", "RGBA"}:
@@ -25,25 +34,6 @@ def to_srgb(image: Any, profile: bytes | None) -> Any:
     if made.mode in {"La", "RGBa", "PA"}:
         return made.convert("RGBA")
     return made.convert("RGB")
-
-
-def _by_profile(image: Any, profile: bytes) -> Any:
-    """Convert from the file's own profile (ICC.1).
-
-    A profile that cannot be used is ignored.
-    """
-    with contextlib.suppress(Exception):
-        cms: Any = importlib.import_module("PIL.ImageCms")
-        own = cms.ImageCmsProfile(io.BytesIO(profile))
-        if "srgb" in cms.getProfileDescription(own).lower():
-            return image
-        alpha = image.getchannel("A") if image.mode in {"RGBA", "LA"} else None
-        flat = image.convert({"LA": "L", "RGBA": "RGB", "P": "RGB"}.get(image.mode, image.mode))
-        made = cms.profileToProfile(flat, own, cms.createProfile("sRGB"), outputMode="RGB")
-        if alpha is not None:
-            made.putalpha(alpha)
-        return made
-    return image
 
 
 def seen(image: Any) -> tuple[Any, str]:

@@ -63,7 +63,11 @@ def _number(value: float, section: str) -> str:
     elif "/" in literal[digits.end() : digits.end() + 2]:
         text = general(value)  # a fraction
     elif re.search("[0#?]", literal[digits.end() :]) and "." not in literal and value < _MANY:
-        text = _spread(str(round(value)), literal)
+        places = len(re.findall("[0#?]", literal))  # between other signs, such as 000-00-0000
+        number = str(round(value)).rjust(places)
+        first = len(number) - places + 1
+        signs = iter([number[:first], *number[first:]])
+        text = re.sub("[0#?]", lambda place: next(signs).replace(" ", "0" * (place[0] == "0")), literal)
     else:
         percent = literal.count("%")
         text = literal[: digits.start()] + _placed(value * 100**percent, digits[0]) + literal[digits.end() :]
@@ -72,19 +76,6 @@ def _number(value: float, section: str) -> str:
 
 _ESCAPED = {n: 0xE000 + n for n in range(128)}  # hides a literal's signs from the search for digits
 _UNESCAPED = {hidden: sign for sign, hidden in _ESCAPED.items()}
-
-
-def _spread(number: str, pattern: str) -> str:
-    """Return digits in their places between other signs, such as 000-00-0000."""
-    left, found = list(number), []
-    for at in range(len(pattern) - 1, -1, -1):
-        if pattern[at] not in "0#?":
-            found.append(pattern[at])
-        else:
-            found.append(left.pop() if left else "0" * (pattern[at] == "0"))
-            if not re.search("[0#?]", pattern[:at]):
-                found += reversed(left)
-    return "".join(reversed(found))
 
 
 def _placed(value: float, pattern: str) -> str:

@@ -112,18 +112,15 @@ def _pieces(main: bytes, table: bytes) -> Iterator[_Piece]:
         words = main[at_byte : at_byte + width * characters]
         if width == 2:  # halves of a pair are characters of their own here
             text = words[: len(words) // 2 * 2].decode("utf-16-le", "surrogatepass")
-            text = "".join(map(_halves, text)) if text and max(text) > "\uffff" else text
+            text = re.sub(
+                "[\U00010000-\U0010ffff]",
+                lambda pair: "".join(map(chr, struct.unpack("<2H", pair[0].encode("utf-16-le")))),
+                text,
+            )
         else:
             text = words.decode("cp1252", "replace")
         yield _Piece(first, at_byte, width, text)
         first += len(text)
-
-
-def _halves(character: str) -> str:
-    if character <= "\uffff":
-        return character
-    high, low = divmod(ord(character) - 0x10000, 0x400)
-    return chr(0xD800 + high) + chr(0xDC00 + low)
 
 
 def _edits(main: bytes, table: bytes, pieces: list[_Piece], out: Output) -> Iterator[tuple[int, int, str]]:
@@ -133,11 +130,16 @@ def _edits(main: bytes, table: bytes, pieces: list[_Piece], out: Output) -> Iter
     """
     counts = dict.fromkeys(("hidden", "deleted"), 0)
     for place, end, properties in _ranges(main, table, _CHARACTERS):
-        found = dict(_properties(properties))
-        for start, after, words in _between(pieces, place, end):
-            if found.get(_VANISH) or found.get(_DELETED):
-                counts["deleted" if found.get(_DELETED) else "hidden"] += len(words.strip())
-                yield start, after, "".join(re.findall("[\r\x07]", words))
+        found: dict[int, int] = {}  # the first byte of each one's value, by its number (2.2.5.1)
+        at = 0
+        while at + 3 <= len(properties):
+            number = int.from_bytes(properties[at : at + 2], "little")
+            found[number] = properties[at + 2]
+            at += 2 + (_OPERANDS[number >> 13] or 1 + properties[at + 2])
+        gone = "deleted" if found.get(_DELETED) else "hidden" if found.get(_VANISH) else ""
+        for start, after, words in _between(pieces, place, end) if gone else ():
+            counts[gone] += len(words.strip())
+            yield start, after, "".join(re.findall("[\r\x07]", words))
     for place, end, properties in _ranges(main, table, _PARAGRAPHS):
         level = int.from_bytes(properties[:2], "little")  # of the styles, the first nine are headings (2.7.3)
         for start, _, _ in list(_between(pieces, place, end))[:1]:
@@ -190,16 +192,6 @@ def _held(page: bytes, offset: int, *, is_paragraph: bool) -> bytes:
     if length:
         return page[offset + 1 : offset + 2 * length]
     return page[offset + 2 : offset + 2 + 2 * page[offset + 1]]
-
-
-def _properties(data: bytes) -> Iterator[tuple[int, int]]:
-    """Yield the properties in a list, each as its number and the first byte of its value (2.2.5.1)."""
-    at = 0
-    while at + 3 <= len(data):
-        number = int.from_bytes(data[at : at + 2], "little")
-        yield number, data[at + 2]
-        size = _OPERANDS[number >> 13]
-        at += 2 + (size or 1 + data[at + 2])
 
 
 def _shown(text: str) -> str:

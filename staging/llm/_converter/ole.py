@@ -59,9 +59,16 @@ def read_slides(source: IO[bytes], out: Output) -> None:
         out.refuse(BROKEN)
     if b"\xdf\xc4\xd1\xf3" in stream(ole, "Current User")[:20]:  # [MS-PPT], 2.3.2
         out.refuse(ENCRYPTED)
-    outline = _outline(data)
-    shapes = [list(_words(data, start, end, 0)) for kind, start, end in _records(data, 0, len(data)) if kind == _SLIDE]
-    notes = [list(_words(data, start, end, 0)) for kind, start, end in _records(data, 0, len(data)) if kind == _NOTES]
+    outline: list[tuple[list[str], list[str]]] = []
+    shapes: list[list[str]] = []
+    notes: list[list[str]] = []
+    texts = {_SLIDE: shapes, _NOTES: notes}
+    for kind, start, end in _records(data, 0, len(data)):
+        if kind in texts:
+            texts[kind].append(list(_words(data, start, end, 0)))
+        for inner, first, last in _records(data, start, end) if kind == _DOCUMENT else ():
+            if inner == _LIST and int.from_bytes(data[first - 8 : first - 6], "little") >> 4 == 0:  # 2.4.14.3
+                outline = _listed(data, first, last)
     count = max(len(outline), len(shapes))
     out.remark(f"{count:,} slide{'s' * (count != 1)}")
     for number in range(count):
@@ -83,19 +90,6 @@ def _records(data: bytes, at: int, end: int) -> Iterator[tuple[int, int, int]]:
         kind, size = struct.unpack_from("<HI", data, at + 2)
         yield kind, at + 8, min(at + 8 + size, end)
         at += 8 + size
-
-
-def _outline(data: bytes) -> list[tuple[list[str], list[str]]]:
-    """Return the titles and bodies of every slide (2.4.14.3).
-
-    The document keeps them in a list of its own.
-    """
-    slides: list[tuple[list[str], list[str]]] = []
-    for kind, start, end in _records(data, 0, len(data)):
-        for inner, first, last in _records(data, start, end) if kind == _DOCUMENT else ():
-            if inner == _LIST and int.from_bytes(data[first - 8 : first - 6], "little") >> 4 == 0:
-                slides = _listed(data, first, last)
-    return slides
 
 
 def _listed(data: bytes, at: int, end: int) -> list[tuple[list[str], list[str]]]:

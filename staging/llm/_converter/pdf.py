@@ -112,18 +112,15 @@ def _page(document: Any, number: int) -> tuple[str, bool]:
         words = text_page.get_text_range()
         text_page.close()
         words = _HYPHEN.sub("", words).replace("\r\n", "\n").strip()
-        is_scan = len(words) < FEW_WORDS and _has_picture(page)
+        raw = _raw()
+        is_scan = len(words) < FEW_WORDS and any(
+            raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page.raw, at))
+            in {raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM}
+            for at in range(min(50, raw.FPDFPage_CountObjects(page.raw)))
+        )
         return "\n".join(filter(None, [words, *_annotations(document, page)])), is_scan
     finally:
         page.close()
-
-
-def _has_picture(page: Any) -> bool:
-    raw = _raw()
-    return any(
-        raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page.raw, at)) in {raw.FPDF_PAGEOBJ_IMAGE, raw.FPDF_PAGEOBJ_FORM}
-        for at in range(min(50, raw.FPDFPage_CountObjects(page.raw)))
-    )
 
 
 def _annotations(document: Any, page: Any) -> Iterator[str]:
@@ -133,20 +130,15 @@ def _annotations(document: Any, page: Any) -> Iterator[str]:
         if not annotation:
             continue
         try:
-            yield from _annotation(raw, document.formenv, annotation)
+            kind = raw.FPDFAnnot_GetSubtype(annotation)
+            words = _string(raw.FPDFAnnot_GetStringValue, annotation, b"Contents") if kind in _NOTES else ""
+            if kind == _WIDGET and document.formenv:
+                yield from _field(raw, document.formenv, annotation)
+            elif words:
+                author = _string(raw.FPDFAnnot_GetStringValue, annotation, b"T")
+                yield f"[{_NOTES[kind]}{' by ' + author if author else ''}: {words}]"
         finally:
             raw.FPDFPage_CloseAnnot(annotation)
-
-
-def _annotation(raw: Any, form: Any, annotation: Any) -> Iterator[str]:
-    kind = raw.FPDFAnnot_GetSubtype(annotation)
-    if kind == _WIDGET and form:
-        yield from _field(raw, form, annotation)
-    elif kind in _NOTES:
-        words = _string(raw.FPDFAnnot_GetStringValue, annotation, b"Contents")
-        author = _string(raw.FPDFAnnot_GetStringValue, annotation, b"T")
-        if words:
-            yield f"[{_NOTES[kind]}{' by ' + author if author else ''}: {words}]"
 
 
 def _field(raw: Any, form: Any, annotation: Any) -> Iterator[str]:

@@ -80,16 +80,23 @@ class SheetWriter:
             if room <= 0:
                 self._write(f"[… the rows from {number:,} on were not read …]\n")
                 break
-            near = _near(cells, number)
+            near: list[str] = []
+            last = 0
+            far = False
+            for at, text in enumerate(cells, 1):
+                if text:  # after a long gap, cells tell their own place
+                    far = far or at - last - 1 > WIDE_GAP
+                    near += [f"[{column(at)}{number}:] {text}"] if far else [*[""] * (at - last - 1), text]
+                    last = at
             if not widest:
                 widest = min(max(8, len(near)), 60)
                 self._write("," + ",".join(map(column, range(1, widest + 1))) + "\n")
             writer.writerow([number, *near])
-            text = lines.getvalue()
+            line = lines.getvalue()
             lines.seek(0)
             lines.truncate()
-            room -= len(text)
-            self._write(text)
+            room -= len(line)
+            self._write(line)
 
     def hidden(self, what: str, numbers: Sequence[int]) -> None:
         """Name the rows or columns that are hidden, each run of them once."""
@@ -110,25 +117,6 @@ class SheetWriter:
     def _write(self, text: str) -> None:
         self._left -= len(text)
         self._out.text(text)
-
-
-def _near(cells: Sequence[str], number: int) -> list[str]:
-    """Return the cells without long gaps.
-
-    The cell after a gap has its place beside it.
-    """
-    placed: list[str] = []
-    empty = 0
-    far = False
-    for at, text in enumerate(cells, 1):
-        if not text:
-            empty += 1
-            continue
-        far = far or empty > WIDE_GAP
-        placed += [] if far else [""] * empty
-        placed.append(f"[{column(at)}{number}:] {text}" if far else text)
-        empty = 0
-    return placed
 
 
 def column(number: int) -> str:

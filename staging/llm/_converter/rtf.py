@@ -184,8 +184,12 @@ class _Document:
                 self._add(self._letters.taken(self._group.codec))
             if word:
                 self._word(word.decode("ascii"), int(number) if number else None)
+            elif sign == b"*":  # what follows is a destination, silent unless it is one that is known
+                self._group.set_aside("silent")
+            elif sign in {b"\n", b"\r"}:
+                self._break("par")
             elif sign:
-                self._sign(sign)
+                self._add({b"~": "\xa0", b"_": "\u2011", b"-": ""}.get(sign, sign.decode("latin-1")))
             elif brace:
                 self._brace(brace)
         self._add(self._letters.taken(self._group.codec))
@@ -323,14 +327,6 @@ class _Document:
                 words[start:] = [markdown.heading(self._heading, line).lstrip("\n")] if line else []
                 return
         self._add(_TEXTS[word])
-
-    def _sign(self, sign: bytes) -> None:
-        if sign == b"*":  # what follows is a destination, silent unless it is one that is known
-            self._group.set_aside("silent")
-        elif sign in {b"\n", b"\r"}:
-            self._break("par")
-        else:
-            self._add({b"~": "\xa0", b"_": "\u2011", b"-": ""}.get(sign, sign.decode("latin-1")))
 
     def _add(self, text: str) -> None:
         group = self._group

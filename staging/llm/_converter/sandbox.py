@@ -56,7 +56,25 @@ class Sandbox:
 
     def __init__(self, folders: list[str]) -> None:
         self._libc: Any = ctypes.CDLL(None, use_errno=True) if sys.platform == "linux" else None
-        self._ruleset = self._landlock(folders) if self._libc else -1
+        self._ruleset = -1  # of Landlock, where the kernel has it: it allows only the libraries
+        if not self._libc:
+            return
+        call = self._libc.syscall
+        abi = call(ctypes.c_long(_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(_GET_ABI))
+        if abi < 1:
+            return
+        rights = [_FS_RIGHTS.get(abi, _ALL_FS_RIGHTS)] + [_TCP] * (abi >= 4) + [_SCOPES] * (abi >= 6)
+        wanted = struct.pack(f"={len(rights)}Q", *rights)
+        self._ruleset = call(ctypes.c_long(_CREATE_RULESET), wanted, ctypes.c_size_t(len(wanted)), ctypes.c_uint32(0))
+        for folder in folders if self._ruleset >= 0 else ():
+            try:
+                place = os.open(folder, os.O_PATH | os.O_CLOEXEC)
+            except OSError:  # an entry of sys.path that is not there
+                continue
+            rights_here = _READ if stat.S_ISDIR(os.fstat(place).st_mode) else _READ_FILE
+            rule = struct.pack("=Qi", rights_here, place)
+            call(ctypes.c_long(_ADD_RULE), ctypes.c_int(self._ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, 0)
+            os.close(place)
 
     def rear(self) -> None:
         """Become the parent of every process that a converter leaves behind.
@@ -116,29 +134,6 @@ class Sandbox:
     def _prctl(self, option: int, value: int, more: int = 0) -> None:
         unsigned = ctypes.c_ulong
         self._libc.prctl(ctypes.c_int(option), unsigned(value), unsigned(more), unsigned(0), unsigned(0))
-
-    def _landlock(self, folders: list[str]) -> int:
-        """Return a Landlock rule set that allows only the libraries.
-
-        It is -1 where the kernel has no Landlock.
-        """
-        call = self._libc.syscall
-        abi = call(ctypes.c_long(_CREATE_RULESET), None, ctypes.c_size_t(0), ctypes.c_uint32(_GET_ABI))
-        if abi < 1:
-            return -1
-        rights = [_FS_RIGHTS.get(abi, _ALL_FS_RIGHTS)] + [_TCP] * (abi >= 4) + [_SCOPES] * (abi >= 6)
-        wanted = struct.pack(f"={len(rights)}Q", *rights)
-        ruleset: int = call(ctypes.c_long(_CREATE_RULESET), wanted, ctypes.c_size_t(len(wanted)), ctypes.c_uint32(0))
-        for folder in folders if ruleset >= 0 else ():
-            try:
-                place = os.open(folder, os.O_PATH | os.O_CLOEXEC)
-            except OSError:  # an entry of sys.path that is not there
-                continue
-            rights_here = _READ if stat.S_ISDIR(os.fstat(place).st_mode) else _READ_FILE
-            rule = struct.pack("=Qi", rights_here, place)
-            call(ctypes.c_long(_ADD_RULE), ctypes.c_int(ruleset), ctypes.c_int(_RULE_PATH_BENEATH), rule, 0)
-            os.close(place)
-        return ruleset
 
 
 def library_folders() -> list[str]:

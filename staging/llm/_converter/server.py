@@ -96,12 +96,12 @@ class Server:
         line = socket.socket(fileno=number)
         with contextlib.suppress(Exception):  # a library that does not load is the child's failure
             load(job["task"])
-        if _is_cut(line):  # while it waited, or while the libraries were loaded
-            line.close()
-            os.close(source)
-            os.close(pipe)
-            return True
+        cut = select.poll()
+        cut.register(line, select.POLLRDHUP)
         try:
+            if cut.poll(0):  # the parent no longer wants it: while it waited, or while the libraries were loaded
+                line.close()
+                return True
             gc.freeze()  # what is here now is shared with the children, and no collection of theirs touches it
             pid = os.fork()
         except OSError as error:  # no more processes
@@ -127,6 +127,7 @@ class Server:
         """Kill and reap a converter, and tell its status.
 
         The group is killed while its leader still holds the number. Then processes that left the group are killed.
+        They became children of this process (PR_SET_CHILD_SUBREAPER).
         """
         _kill(child.pid)
         _, status = os.waitpid(child.pid, 0)
@@ -134,22 +135,15 @@ class Server:
             self._events.unregister(number)
         del self._by_life[child.life], self._by_line[child.line.fileno()]
         os.close(child.life)
-        self._kill_strays()
-        _tell(child.line, os.waitstatus_to_exitcode(status))
-
-    def _kill_strays(self) -> None:
-        """Kill processes that a converter left behind when it ended.
-
-        They became children of this process (PR_SET_CHILD_SUBREAPER).
-        """
+        known = {other.pid for other in self._by_life.values()}
         for _ in range(_ROUNDS):
-            known = {child.pid for child in self._by_life.values()}
             strays = [pid for pid in _children(self._pid) if pid not in known]
             for pid in strays:
                 os.kill(pid, signal.SIGKILL)
                 os.waitpid(pid, 0)
             if not strays:
-                return
+                break
+        _tell(child.line, os.waitstatus_to_exitcode(status))
 
     def _convert(self, job: dict[str, object], source: int, pipe: int) -> NoReturn:
         """Be the converter, in the child."""
@@ -170,13 +164,6 @@ def _kill(pid: int) -> None:
     for kill in (os.killpg, os.kill):  # it may not have its group yet
         with contextlib.suppress(ProcessLookupError, PermissionError):
             kill(pid, signal.SIGKILL)
-
-
-def _is_cut(line: socket.socket) -> bool:
-    """Tell whether the parent no longer wants the line's result."""
-    events = select.poll()
-    events.register(line, select.POLLRDHUP)
-    return bool(events.poll(0))
 
 
 def _tell(line: socket.socket, status: int) -> None:

@@ -31,14 +31,22 @@ def _converted(image: Any, factor: int) -> Any:
 
     A band ends where a reduced row ends.
     """
-    mode, scale = _mode_of(image), _scale_of(image)
+    mode = "RGBA" if image.mode == "PA" or "transparency" in image.info else "RGB" if image.mode == "P" else "L"
+    scale, offset = 255 / 65_535, 0.0  # of levels of 16 bits
+    if image.mode in {"I", "F"}:  # wider levels, and fractions, have no white of their own: their extremes are taken
+        low, high = image.getextrema()
+        if image.mode == "I" and low >= 0 and high <= 65_535:
+            scale = scale if high > 255 else 1.0
+        else:
+            scale = 255 / (high - low) if high > low else 0.0
+            offset = -low * scale
     pil: Any = importlib.import_module("PIL.Image")
     made = pil.new(mode, (-(-image.width // factor), -(-image.height // factor)))
     rows = max(1, _BAND // factor) * factor
     for top in range(0, image.height, rows):
         band = image.crop((0, top, image.width, min(image.height, top + rows)))
         if image.mode in _DEEP:
-            band = band.convert("F").point(lambda level: level * scale[0] + scale[1])
+            band = band.convert("F").point(lambda level: level * scale + offset)
         band.info = image.info  # a palette's or a colour's transparency
         band = band.convert(mode)
         made.paste(band.reduce(factor) if factor > 1 else band, (0, top // factor))
@@ -46,25 +54,3 @@ def _converted(image: Any, factor: int) -> Any:
     if exif:
         made.info["exif"] = exif.tobytes()
     return made
-
-
-def _mode_of(image: Any) -> str:
-    if image.mode == "PA" or "transparency" in image.info:
-        return "RGBA"
-    return "RGB" if image.mode == "P" else "L"
-
-
-def _scale_of(image: Any) -> tuple[float, float]:
-    """Return factor and offset by which deep levels become 0 to 255.
-
-    16 bits count as such. Wider levels, and fractions, have no white of their own: their extremes are taken.
-    """
-    if image.mode not in _DEEP:
-        return 1.0, 0.0
-    if image.mode.startswith("I;16"):
-        return 255 / 65_535, 0.0
-    low, high = image.getextrema()
-    if image.mode == "I" and low >= 0 and high <= 65_535:
-        return (255 / 65_535 if high > 255 else 1.0), 0.0
-    factor = 255 / (high - low) if high > low else 0.0
-    return factor, -low * factor

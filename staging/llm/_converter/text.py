@@ -202,32 +202,28 @@ def _wide_codec(head: bytes) -> str | None:
     if len(head) < 4:
         return None
     zeros = [head[at::4].count(0) / (len(head) // 4) for at in range(4)]
-    for codec, full, empty in (
-        ("utf-32-le", (2, 3), (0,)), ("utf-32-be", (0, 1), (3,)), ("utf-16-le", (1, 3), (0, 2)),
-        ("utf-16-be", (0, 2), (1, 3)),
-    ):  # fmt: skip
-        if len(head) == 4 and codec.startswith("utf-32"):
-            continue  # one character says nothing
+    for codec, full, empty in _ZEROS if len(head) > 4 else _ZEROS[2:]:  # one character of UTF-32 says nothing
         if all(zeros[at] > 0.7 for at in full) and all(zeros[at] < 0.2 for at in empty) and _is_prose(head, codec):
             return codec
     # in UTF-16, one byte of two tells the alphabet, and is no printable sign in most: this is ASCII, such as a log
     others = head.translate(None, b"\0")
     if others.isascii() and len(others.translate(None, _PRINTABLE)) * 8 <= len(others):
         return None
-    return next((codec for codec in ("utf-16-le", "utf-16-be") if _has_wide_lines(head, codec)), None)
-
-
-_PRINTABLE = bytes((*range(0x20, 0x7F), *b"\t\n\r\x1b\b"))
-
-
-def _has_wide_lines(head: bytes, codec: str) -> bool:
-    """Tell whether it is UTF-16 of letters that have no zero bytes.
-
-    Line ends and spaces still have theirs.
-    """
-    signs = [c.encode(codec) for c in " \n\t,.0123456789"]
     units = [head[at : at + 2] for at in range(0, len(head), 2)]
-    return 0 in head and sum(units.count(sign) for sign in signs) * 80 >= len(units) and _is_prose(head, codec)
+    for codec in ("utf-16-le", "utf-16-be") if 0 in head else ():  # letters may have no zero bytes, but spaces do
+        signs = sum(units.count(c.encode(codec)) for c in " \n\t,.0123456789")
+        if signs * 80 >= len(units) and _is_prose(head, codec):
+            return codec
+    return None
+
+
+_ZEROS = (  # of four bytes, those that are nearly always zero in text, and those that seldom are
+    ("utf-32-le", (2, 3), (0,)),
+    ("utf-32-be", (0, 1), (3,)),
+    ("utf-16-le", (1, 3), (0, 2)),
+    ("utf-16-be", (0, 2), (1, 3)),
+)
+_PRINTABLE = bytes((*range(0x20, 0x7F), *b"\t\n\r\x1b\b"))
 
 
 def _is_prose(data: bytes, codec: str) -> bool:

@@ -58,9 +58,15 @@ class _Document:
             blocks = _Blocks(self, self._package.relations(self._main))
             for piece in blocks.written(self._package.units(self._main, _UNITS, {"w:tbl"})):
                 self._out.text(piece)
-            for kind, tag in (("footnotes", "footnote"), ("endnotes", "endnote")):
-                self._write_notes(kind, tag)
-            self._write_comments()
+            for kind in ("footnote", "endnote"):
+                for note, words in self._beside(kind):
+                    mark = "e" * (kind == "endnote") + attribute(note, "id")
+                    self._out.text(f"\n[^{mark}]: {words}\n" if words else "")
+            for comment, words in self._beside("comment"):
+                self.counts["comment"] += 1
+                author = markdown.one_line(attribute(comment, "author"))
+                by = f" by {author}" if author else ""
+                self._out.text(f"\n[comment {attribute(comment, 'id')}{by}: {words}]\n")
             self._write_edges("footer")
         finally:
             self._tell()  # also of a text that ended because it is too long
@@ -82,24 +88,13 @@ class _Document:
         full = re.compile(rf"{re.escape(self._folder)}/{pattern}\.xml", re.IGNORECASE)
         return sorted(filter(full.fullmatch, self._package.names), key=lambda name: (len(name), name))
 
-    def _write_notes(self, kind: str, tag: str) -> None:
-        for name in self._names(kind):
+    def _beside(self, kind: str) -> Iterator[tuple[Element, str]]:
+        """Yield the notes or comments that stand beside the text, each with its words."""
+        for name in self._names(f"{kind}s"):
             relations = self._package.relations(name)
-            for _, note in self._package.units(name, {f"w:{tag}"}):
-                if attribute(note, "type") in {"separator", "continuationSeparator", "continuationNotice"}:
-                    continue
-                if words := _Blocks(self, relations).inside(note).strip():
-                    self._out.text(f"\n[^{'e' * (tag == 'endnote')}{attribute(note, 'id')}]: {words}\n")
-
-    def _write_comments(self) -> None:
-        for name in self._names("comments"):
-            relations = self._package.relations(name)
-            for _, comment in self._package.units(name, {"w:comment"}):
-                self.counts["comment"] += 1
-                words = _Blocks(self, relations).inside(comment).strip()
-                author = markdown.one_line(attribute(comment, "author"))
-                by = f" by {author}" if author else ""
-                self._out.text(f"\n[comment {attribute(comment, 'id')}{by}: {words}]\n")
+            for _, element in self._package.units(name, {f"w:{kind}"}):
+                if attribute(element, "type") not in {"separator", "continuationSeparator", "continuationNotice"}:
+                    yield element, _Blocks(self, relations).inside(element).strip()
 
     def mark_comment(self, comment: str) -> str:
         """Return the mark of a comment at its place, once.
@@ -343,30 +338,20 @@ class _Inline:
 
         Its text boxes and charts are kept for after the paragraph.
         """
-        shown = _preferred(element)
-        boxes = list(_outermost(shown, "w:txbxContent"))
+        for alternative in list(element.iter("mc:AlternateContent")):
+            choice = alternative.find("mc:Choice")  # the fallbacks repeat it for older programs (part 3, 10.2.1)
+            for fallback in alternative.findall("mc:Fallback") if choice is not None and len(choice) else ():
+                alternative.remove(fallback)
+        boxes = list(_outermost(element, "w:txbxContent"))
         self.boxes += boxes
-        self.graphics += self._document.graphics(self._relations, shown)
-        alts = [drawing.alt_text(p) for tag in ("wp:docPr", "v:shape") for p in shown.iter(tag)]
-        alts += [attribute(p, "alt") for p in shown.iter("v:shape")]
-        alts += [attribute(p, "string") for p in shown.iter("v:textpath")]
-        has_picture = any(e.tag.rpartition(":")[2] in {"pic", "blip", "imagedata"} for e in shown.iter())
+        self.graphics += self._document.graphics(self._relations, element)
+        alts = [drawing.alt_text(p) for tag in ("wp:docPr", "v:shape") for p in element.iter(tag)]
+        alts += [attribute(p, "alt") for p in element.iter("v:shape")]
+        alts += [attribute(p, "string") for p in element.iter("v:textpath")]
+        has_picture = any(e.tag.rpartition(":")[2] in {"pic", "blip", "imagedata"} for e in element.iter())
         self._document.counts["picture"] += has_picture
         alt = next(filter(None, alts), "")
         return markdown.picture(alt or "picture") if has_picture or (alt and not boxes) else ""
-
-
-def _preferred(element: Element) -> Element:
-    """Return the drawing without its fallbacks.
-
-    They repeat it for older programs (ECMA-376 part 3, 10.2.1).
-    """
-    for alternative in list(element.iter("mc:AlternateContent")):
-        choice = alternative.find("mc:Choice")
-        if choice is not None and len(choice):
-            for fallback in alternative.findall("mc:Fallback"):
-                alternative.remove(fallback)
-    return element
 
 
 def _outermost(element: Element, tag: str) -> Iterator[Element]:
