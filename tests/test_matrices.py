@@ -4,7 +4,8 @@ from itertools import product
 
 import pytest
 
-from staging import AttachmentStage, Limits
+from staging import AttachmentStage, Limits, UrlPolicy
+from staging._net import transport as transport_module
 from staging._net.http1 import Request
 from staging._net.policy import target
 from staging._net.transport import Transport
@@ -39,10 +40,23 @@ async def test_a_connection_is_kept_only_if_both_sides_know_where_they_are(read)
             while read and await response.readinto(view):
                 pass
             await response.aclose()
-            kept = sum(map(len, transport._idle.values()))
+            kept = len(transport._idle)
             whole = read or framing == "empty"
             assert kept == (persists and stays and ends and whole), (version, connection, framing)
             transport.close()
+
+
+async def test_the_oldest_idle_connection_makes_room_for_a_new_one(monkeypatch):
+    """Else those to servers that are never asked again would keep out all others, for as long as an area lives."""
+    monkeypatch.setattr(transport_module, "MAX_IDLE", 2)
+    async with FakeCDN() as a, FakeCDN() as b, FakeCDN() as c:
+        policy = UrlPolicy.only("127.0.0.1", schemes=("http",), ports=None, private=True)
+        transport = Transport(policy)
+        for cdn in (a, b, c, c, b, a):
+            response = await transport.send(Request(target(policy, cdn.serve("/x", b"")), {}))
+            await response.aclose()
+        assert [request.connection for cdn in (a, b, c) for request in cdn.requests] == [1, 2, 1, 1, 1, 1]
+        transport.close()
 
 
 # ── resume: RFC 9110 sections 13.1.5, 14.2 and 14.4 ──────────────────────────────────────────────────────────────────

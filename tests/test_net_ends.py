@@ -108,7 +108,7 @@ def test_an_exchange_leaves_no_socket(sockets, used, times):
                 return count
 
             def left():
-                idle = [stream._sock for waiting in transport._idle.values() for _, stream in waiting]
+                idle = [stream._sock for _, stream in transport._idle]
                 return [sock for sock in sockets if sock not in idle]
 
             class Live(list):

@@ -178,7 +178,7 @@ async def test_idle_connections_go_first(monkeypatch):
         transport, real, refused = Transport(policy), _dial._attempt, []
 
         async def scarce(address):
-            if any(transport._idle.values()):
+            if transport._idle:
                 refused.append(address)
                 raise OSError(errno.EMFILE, "too many open files")
             return await real(address)

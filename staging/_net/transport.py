@@ -1,9 +1,9 @@
 """Send GET requests over HTTP/1.1 and keep the connections.
 
 Theory of operation. One exchange is one request and one response on one connection. Connections whose response was read
-to its end go back to the pool, a dictionary keyed by origin. Before one is used again it must be silent. A server may
-still close it at that moment. So if a used connection breaks before the first byte of the response, the exchange is
-made once more on a fresh one. GET is idempotent (RFC 9112 section 9.3.1). Anything unusual on a connection ends it.
+to its end go back to the pool. Before one is used again it must be silent. A server may still close it at that moment.
+So if a used connection breaks before the first byte of the response, the exchange is made once more on a fresh one. GET
+is idempotent (RFC 9112 section 9.3.1). Anything unusual on a connection ends it.
 
 Only connecting has a timeout of its own. Every other deadline belongs to the caller's cancel scope, and every await may
 be cancelled, which closes the connection.
@@ -12,6 +12,7 @@ be cancelled, which closes the connection.
 import ssl
 import sys
 import time
+from collections import Counter
 from collections.abc import Awaitable, Callable
 from typing import Final, Protocol
 
@@ -85,7 +86,7 @@ class Transport:
         self._policy = policy
         self._tls = tls
         self._resolver = Resolver()
-        self._idle: dict[Origin, list[tuple[float, Stream]]] = {}
+        self._idle: list[tuple[float, Stream]] = []  # since when; the last one was given back last
         self._closed = False
 
     async def send(self, request: Request) -> FramedResponse:
@@ -129,7 +130,8 @@ class Transport:
         self._close_idle()
 
     def __repr__(self) -> str:
-        idle = ", ".join(f"{len(waiting)} to {origin}" for origin, waiting in self._idle.items() if waiting)
+        count = Counter(stream.origin for _, stream in self._idle)
+        idle = ", ".join(f"{number} to {origin}" for origin, number in count.items())
         return f"<Transport: {'closed' if self._closed else f'idle connections: {idle or 0}'}>"
 
     def _warm(self, origin: Origin) -> Stream | None:
@@ -137,9 +139,11 @@ class Transport:
 
         Those that are not usable are closed.
         """
-        waiting = self._idle.get(origin, ())
-        while waiting:
-            since, stream = waiting.pop()
+        for idle in self._idle[::-1]:
+            since, stream = idle
+            if stream.origin != origin:
+                continue
+            self._idle.remove(idle)
             if time.monotonic() - since < IDLE_SECONDS and stream.silent():
                 return stream
             stream.close()
@@ -151,7 +155,7 @@ class Transport:
         try:
             return await dial(origin, self._policy, self._tls, self._resolver, on_step)
         except WorkspaceError:
-            if not any(self._idle.values()):
+            if not self._idle:
                 raise
             self._close_idle()
             return await dial(origin, self._policy, self._tls, self._resolver, on_step)
@@ -159,17 +163,18 @@ class Transport:
     def _release(self, stream: Stream, *, reusable: bool) -> None:
         """Keep a connection for the next exchange, or close it.
 
-        It is kept if it may be used again.
+        It is kept if it may be used again. Beyond `MAX_IDLE`, the one that has waited longest is closed.
         """
-        if not reusable or self._closed or sum(map(len, self._idle.values())) >= MAX_IDLE:
+        if not reusable or self._closed:
             stream.close()
-        else:
-            self._idle.setdefault(stream.origin, []).append((time.monotonic(), stream))
+            return
+        self._idle.append((time.monotonic(), stream))
+        if len(self._idle) > MAX_IDLE:
+            self._idle.pop(0)[1].close()  # else servers that are never asked again would keep out all others
 
     def _close_idle(self) -> None:
-        for waiting in self._idle.values():
-            for _, stream in waiting:
-                stream.close()
+        for _, stream in self._idle:
+            stream.close()
         self._idle.clear()
 
 
