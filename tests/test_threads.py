@@ -1,5 +1,6 @@
 """Blocking work in threads: nothing is lost, nothing is left, and no thread is an application's."""
 
+import asyncio
 import contextvars
 import threading
 
@@ -7,10 +8,11 @@ import anyio
 import anyio.lowlevel
 import anyio.to_thread
 import pytest
+import trio
 
 from staging import WorkspaceError
 from staging import _threads as threads_module
-from staging._threads import DiskQueue, in_thread, outlast
+from staging._threads import DiskQueue, in_thread, loop_of_asyncio, outlast
 
 
 async def test_a_function_runs_in_a_thread_with_its_callers_context_and_its_error_comes_back():
@@ -171,3 +173,28 @@ async def test_a_disk_that_hangs_holds_up_its_own_queue_alone():
         with anyio.fail_after(10):
             assert await DiskQueue().run(int) == 0
         release.set()
+
+
+def test_asyncio_is_seen_where_trio_is_its_guest():
+    async def main():
+        loop = asyncio.get_running_loop()
+        begun, over, ended, seen = asyncio.Event(), trio.Event(), asyncio.Event(), []
+
+        async def guest():
+            seen.append(loop_of_asyncio())
+            begun.set()
+            await over.wait()
+
+        trio.lowlevel.start_guest_run(
+            guest,
+            run_sync_soon_threadsafe=loop.call_soon_threadsafe,
+            done_callback=lambda _: ended.set(),
+            host_uses_signal_set_wakeup_fd=True,
+        )
+        await begun.wait()
+        seen.append(loop_of_asyncio())
+        over.set()
+        await ended.wait()
+        assert seen == [None, loop]
+
+    asyncio.run(main())

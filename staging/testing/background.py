@@ -48,7 +48,7 @@ class Background:
 
     def _start(self) -> object:
         trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_run():
+        if trio is not None and trio.lowlevel.in_trio_task():
             task: object = trio.lowlevel.spawn_system_task(self._run_on_trio, context=contextvars.copy_context())
             return task
         task = asyncio.get_running_loop().create_task(self._run())
