@@ -7,7 +7,9 @@ import threading
 import anyio
 import pytest
 
+from staging import StagingArea
 from staging._net.readiness import Readiness
+from staging.testing import FakeCDN
 
 
 @pytest.fixture
@@ -165,3 +167,19 @@ def test_a_loop_that_knows_no_readers_is_asked_through_anyio(pair, monkeypatch):
 
     on_asyncio(wait_twice)
     assert asked == [ours, ours]
+
+
+def test_a_connection_of_another_loop_is_not_used_again(tmp_path):
+    """A server whose requests each run a loop of their own may share an area, as long as no two run at once."""
+    with FakeCDN.in_thread() as cdn:
+        url, area = cdn.serve("/a", b"abc"), StagingArea(tmp_path, policy=cdn.policy)
+
+        async def use():
+            async with area.stage() as stage:
+                assert [outcome.downloaded for outcome in await stage.download(url)] == [True]
+
+        on_asyncio(area.__aenter__)
+        for _ in range(2):
+            on_asyncio(use)
+        on_asyncio(area.aclose)
+        assert [request.connection for request in cdn.requests] == [1, 2]

@@ -67,6 +67,10 @@ class Readiness:
             if waiter.done() and not waiter.cancelled():
                 waiter.exception()  # seen, also if the task is cancelled just now
 
+    def is_of_this_loop(self) -> bool:
+        """Tell whether `wait` may be called in the event loop that runs here."""
+        return self._loop is None or self._loop is loop_of_asyncio()
+
     def _report(self) -> None:
         waiter = self._waiter
         if waiter is None or waiter.done():

@@ -112,10 +112,12 @@ class Stream:
                 await anyio.wait_writable(self._sock)
 
     def silent(self) -> bool:
-        """Return whether an idle connection is open and has sent nothing.
+        """Return whether an idle connection is open and has sent nothing, and belongs to this event loop.
 
         See RFC 9112 section 9.3.
         """
+        if not self._readiness.is_of_this_loop():
+            return False
         if not hasattr(select, "poll"):  # Windows
             return not select.select([self._sock], [], [], 0)[0]
         poll = select.poll()  # a look by `recv` raises if there is nothing, which takes ten times as long
