@@ -140,22 +140,24 @@ class Batch:
         An attachment that is not complete by the deadline is a failure.
         """
         self._tools.ledger.results.append(self._results)
-        jobs, limits = iter(enumerate(self._attachments)), self._tools.terms.limits
-        with anyio.move_on_after(self._seconds):
-            self._renewed = await self._refreshed()
-            self._clocks = [Clock(limits) for _ in range(min(limits.concurrency, len(self._attachments)))]
-            async with anyio.create_task_group() as group:
-                for clock in tuple(self._clocks):
-                    group.start_soon(self._work, jobs, clock, group.cancel_scope.cancel)
-                if self._clocks:
-                    group.start_soon(watch, self._clocks, limits)
+        jobs, limits, watching = iter(enumerate(self._attachments)), self._tools.terms.limits, anyio.CancelScope()
+        try:
+            with anyio.move_on_after(self._seconds):
+                self._renewed = await self._refreshed()
+                self._clocks = [Clock(limits) for _ in range(min(limits.concurrency, len(self._attachments)))]
+                async with anyio.create_task_group() as group:
+                    for clock in tuple(self._clocks):
+                        group.start_soon(self._work, jobs, clock, watching.cancel)
+                    if self._clocks:
+                        group.start_soon(watch, self._clocks, limits, watching)
+        finally:
+            for key in self._passing:
+                self._tools.ledger.fetches.pop(key, None)
         for index, attachment in enumerate(self._attachments):
             if self._results[index] is None:
                 detail = f"deadline: not finished within the {self._seconds:g} seconds of the batch"
                 late = DownloadError("deadline", detail, limit=self._seconds)
                 self._settle(index, failure(attachment, display_name(attachment), late))
-        for key in self._passing:
-            self._tools.ledger.fetches.pop(key, None)
         outcomes = [outcome for outcome in self._results if outcome is not None]
         self._tools.observer.downloaded(outcomes)
         return outcomes
@@ -248,7 +250,7 @@ class Batch:
         try:
             staged = await self._in_turn(attachment, target, reservation, clock)
             if self._accepted is not None and not self._accepted.admits(staged):
-                await terms.disk.run(terms.workspace.unlink, staged.path.name)
+                await in_thread(terms.workspace.unlink, staged.path.name)  # even if the call is cancelled just now
                 ledger.taken -= 1
                 reservation.refund()
                 return "type"

@@ -18,6 +18,7 @@ from staging._threads import timer
 _NEVER = float("inf")
 _LOOKS = 8  # in one idle timeout: a silence ends after that time, or up to an eighth of it later
 _SHORTEST = 0.001  # seconds between two looks
+_ROUNDS = 2  # of the loop before a look: if the process stood still, the bytes that have come count first
 
 
 class Clock:
@@ -115,15 +116,19 @@ class Clock:
         self.scope.cancel()
 
 
-async def watch(clocks: Sequence[Clock], limits: Limits) -> None:
-    """Look at clocks again and again, until cancelled.
+async def watch(clocks: Sequence[Clock], limits: Limits, scope: anyio.CancelScope) -> None:
+    """Look at clocks again and again, until `scope` is cancelled.
 
     Args:
-        clocks: of one call, whose number may grow.
+        clocks: of one call.
         limits: of its stage.
+        scope: of this watch alone. To cancel the call's instead could hide a cancellation of its caller (anyio#1214).
     """
     now: Callable[[], float] = timer()
     pace = max(_SHORTEST, min(limits.idle_timeout, limits.timeout) / _LOOKS)
-    while True:
-        due = min((clock.look() for clock in clocks), default=_NEVER)
-        await anyio.sleep(max(0, min(pace, due - now())))
+    with scope:
+        while True:
+            due = min((clock.look() for clock in clocks), default=_NEVER)
+            await anyio.sleep(max(0, min(pace, due - now())))
+            for _ in range(_ROUNDS):
+                await anyio.sleep(0)  # noqa: ASYNC115  # as `checkpoint` has it

@@ -161,6 +161,8 @@ class Turns:
             turn.line.lent -= 1
             self._lent.remove(turn)
             self._lent_of[turn.server] -= 1
+            if not self._lent_of[turn.server]:
+                del self._lent_of[turn.server]  # a sender can name any number of servers
 
     def _lend(self) -> None:
         """Lend the turns of slow downloads to lines that hold fewer."""

@@ -5,8 +5,8 @@ import types
 
 
 @types.coroutine
-def steps_of(coroutine, step):
-    """Run a coroutine; call `step` each time it gives way to the loop."""
+def steps_of(coroutine, step, thrown=bool):
+    """Run a coroutine; call `step` each time it gives way to the loop, and `thrown` with what the loop throws in."""
     answer = functools.partial(coroutine.send, None)
     while True:
         try:
@@ -17,6 +17,7 @@ def steps_of(coroutine, step):
         try:
             value = yield wish
         except BaseException as error:  # noqa: BLE001  # handed on to the coroutine
+            thrown(error)
             answer = functools.partial(coroutine.throw, error)
         else:
             answer = functools.partial(coroutine.send, value)

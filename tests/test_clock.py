@@ -1,11 +1,15 @@
 """One task looks at the clocks of a call, and ends the downloads that are late."""
 
+import socket
+import time
+
 import anyio
 
 from staging import AttachmentStage, Failure, Limits, StagedFile
 from staging._budget import Budget, Reservation
 from staging._clock import Clock, watch
 from staging._errors import WorkspaceError
+from staging._net.readiness import Readiness
 from staging.testing import Drip, FakeCDN, Stall
 
 QUICK = Limits(timeout=60, idle_timeout=0.1, retries=0)
@@ -13,12 +17,13 @@ QUICK = Limits(timeout=60, idle_timeout=0.1, retries=0)
 
 async def ended(clock, limits):
     """Return the error with which the clock ends what runs in its scope."""
+    watching = anyio.CancelScope()
     with anyio.fail_after(20):
         async with anyio.create_task_group() as group:
-            group.start_soon(watch, [clock], limits)
+            group.start_soon(watch, [clock], limits, watching)
             with clock.wind():
                 await anyio.sleep_forever()
-            group.cancel_scope.cancel()
+            watching.cancel()
     return clock.error
 
 
@@ -71,6 +76,34 @@ async def test_a_clock_that_is_stopped_ends_nothing():
         await ended(clock, QUICK)
     assert scope.cancelled_caught
     assert clock.error is None
+
+
+async def test_bytes_that_came_while_the_process_stood_still_are_no_silence():
+    """A loop that was held up, or a process that was stopped, finds its time over and its bytes there, at once."""
+    limits, clock = Limits(idle_timeout=0.05), Clock(Limits(idle_timeout=0.05))
+    ours, theirs = socket.socketpair()
+    with ours, theirs:
+        ours.setblocking(False)
+        readiness, errors = Readiness(ours), []
+
+        async def receive():
+            with clock.wind():
+                clock.start(Reservation())
+                await readiness.wait(lambda: ours.recv(1))
+                clock.await_peer()
+            errors.append(clock.error)
+            watching.cancel()
+
+        for _ in range(12):  # trio runs what is due in no order
+            watching = anyio.CancelScope()
+            async with anyio.create_task_group() as group:
+                group.start_soon(receive)
+                group.start_soon(watch, [clock], limits, watching)
+                await anyio.wait_all_tasks_blocked()
+                theirs.send(b"x")
+                time.sleep(0.06)  # noqa: ASYNC251  # it stands still
+        readiness.close()
+    assert errors == [None] * 12
 
 
 async def test_a_download_that_must_give_up_its_bytes_ends_at_once():

@@ -14,7 +14,7 @@ from staging import AttachmentStage, Limits, Progress, RejectedError, StageClose
 from staging import _turns as turns_module
 from staging._budget import Budget, Reservation
 from staging._turns import Line, Turn, Turns
-from staging.testing import Chunked, Drip, FakeCDN, Hold, Raw, Reply, Stall, assert_empty
+from staging.testing import Chunked, Drip, FakeCDN, Hold, Raw, Reply, Stall, Truncate, assert_empty
 
 MB = 1_048_576
 
@@ -218,6 +218,19 @@ async def test_the_more_of_a_server_is_silent_the_sooner_a_download_from_it_lend
             assert turns.running == 2
 
 
+async def test_nothing_is_kept_of_a_server_whose_downloads_have_ended(monkeypatch):
+    """A sender can name any number of servers."""
+    monkeypatch.setattr(turns_module, "SETTLING", 0.0)
+    turns = Turns(1)
+    silent = Turn(Line(turns), Reservation(), "its own server")
+    await silent.__aenter__()
+    with anyio.fail_after(5):
+        async with Turn(Line(turns), Reservation()):
+            assert turns._lent_of == {"its own server": 1}
+    await silent.__aexit__(None, None, None)
+    assert not turns._lent_of
+
+
 async def test_a_download_that_receives_keeps_its_turn(monkeypatch):
     monkeypatch.setattr(turns_module, "SETTLING", 0)
     turns, looks, lend = Turns(1), [], Turns._lend
@@ -393,6 +406,27 @@ async def test_identical_urls_are_one_request_and_one_outcome_failures_too(tmp_p
             await stage.download(url)
             assert len(cdn.requests) == (1 if reason == "not_found" else 2), "what may not last is tried again"
         assert time.monotonic() - began < 10
+
+
+async def test_a_failure_that_may_not_last_is_forgotten_also_when_its_call_is_cancelled(tmp_path):
+    async with FakeCDN() as cdn:
+        url, gate = cdn.script("/a", Reply(b"", status=503), Reply(b"abc")), Hold()
+        held = cdn.serve("/held", b"x", gate)
+        async with AttachmentStage(tmp_path, policy=cdn.policy, limits=Limits(retries=0, concurrency=1)) as stage:
+            async with anyio.create_task_group() as group:
+                group.start_soon(stage.download, url, held)
+                await gate.reached()  # so the first has failed
+                group.cancel_scope.cancel()
+            assert [outcome.reason for outcome in stage.failures] == ["http_status"]
+            assert isinstance((await stage.download(url))[0], StagedFile)
+
+
+async def test_a_failed_download_gives_its_bytes_back_at_once(tmp_path):
+    async with FakeCDN() as cdn:
+        url = cdn.serve("/a", b"x" * 5000, Truncate(at=3000))
+        async with StagingArea(tmp_path, policy=cdn.policy, limits=Limits(retries=0)) as area, area.stage() as stage:
+            assert [outcome.reason for outcome in await stage.download(url)] == ["size_mismatch"]
+            assert area.stats().bytes_held == 0
 
 
 async def test_headers_make_a_request_another_one(tmp_path):

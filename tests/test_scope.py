@@ -115,6 +115,19 @@ def test_N01_cancelled_at_every_step(tmp_path, asyncio_loop, mode):
     run_on(asyncio_loop, main)
 
 
+def test_N01_a_call_that_ends_by_itself_cancels_nothing_in_the_task_that_made_it(tmp_path, asyncio_loop):
+    """Of two cancellations in one round asyncio makes one, and anyio took the caller's for its own (anyio#1214)."""
+
+    async def main():
+        async with FakeCDN() as cdn, AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+            thrown = []
+            await steps_of(stage.download(cdn.serve("/a", b"x"), cdn.serve("/b", b"x")), bool, thrown.append)
+            assert thrown == []
+            assert len(stage.files) == 2
+
+    run_on(asyncio_loop, main)
+
+
 @pytest.mark.parametrize("times", [1, 10])
 @pytest.mark.parametrize("mode", MODES)
 def test_N02_cancelled_in_the_body_and_again_at_every_step_of_the_exit(tmp_path, asyncio_loop, mode, times):

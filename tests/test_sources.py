@@ -28,6 +28,7 @@ from staging import (
     Started,
 )  # fmt: skip
 from staging._claims import data_urls
+from staging._claims.accepted import Accepted
 from staging._errors import RejectedError
 from staging.testing import FakeCDN, assert_empty
 
@@ -629,6 +630,15 @@ async def test_nothing_accepted_leaves_no_mark_on_later_calls(tmp_path):
         (none,) = await stage.download(data, accept=[])
         (some,) = await stage.download(data)
         assert (none.reason, some.downloaded) == ("type", True)
+
+
+async def test_what_is_not_accepted_goes_also_if_the_call_is_cancelled_just_then(tmp_path, monkeypatch):
+    async with AttachmentStage(tmp_path) as stage:
+        with anyio.CancelScope() as scope:
+            monkeypatch.setattr(Accepted, "admits", lambda *_: scope.cancel())  # and says no
+            await stage.download(b"plain", accept=["image/*"])
+        assert scope.cancelled_caught
+        assert list(stage.directory.iterdir()) == []
 
 
 async def test_a_wrong_accept_is_the_callers_to_see(tmp_path):
