@@ -240,15 +240,15 @@ async def fetch(root, peers, size=None):
 
 
 async def _outcome(attachment, terms, turn):
-    clock, outcome = Clock(LIMITS), None
+    clock, watching, outcome = Clock(LIMITS), anyio.CancelScope(), None
     async with anyio.create_task_group() as group:
-        group.start_soon(watch, [clock], LIMITS)
+        group.start_soon(watch, [clock], LIMITS, watching)
         with clock.wind():
             try:
                 outcome = await download(attachment, target(POLICY, URL), terms, turn, clock, progress=lambda *_: None)
             except StagingError as error:
                 outcome = failure(attachment, "photo.png", error)
-        group.cancel_scope.cancel()
+        watching.cancel()
     return outcome or failure(attachment, "photo.png", clock.error)
 
 
