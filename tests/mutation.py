@@ -55,7 +55,7 @@ DISK = [
     Sabotage(
         "a lock on a directory that lost its name is no lease",
         "_disk/lease.py",
-        "if not is_at(path, directory):",
+        "if not is_at(path, self.directory):",
         "if False:",
         LEASE,
     ),
@@ -69,8 +69,8 @@ DISK = [
     Sabotage(
         "what cannot be locked is not held",
         "_disk/lease.py",
-        "            return False\n        return True",
-        "            return True\n        return True",
+        "            if error.errno not in _UNSUPPORTED:\n                raise\n",
+        "            self.held = True\n",
         LEASE,
     ),
     Sabotage(
@@ -405,8 +405,8 @@ DISK = [
     Sabotage(
         "a copy that was given up leaves nothing",
         "_disk/moving.py",
-        "                hidden.unlink()\n",
-        "                pass\n",
+        "            hidden.unlink()\n",
+        "            pass\n",
         f"{ENDS} {WORKSPACE}",
     ),
     Sabotage(

@@ -92,7 +92,14 @@ def disposition_filename(header: bytes) -> str | None:
     text = header.rstrip(b"\0 \t\r\n").translate(_UNFOLD).decode("latin-1")
     if "\0" in text or text.startswith('"'):  # no field value, or none that has a disposition type
         return None
-    parameters = list(_parameters(text if _WITHOUT_TYPE.match(text) else text.partition(";")[2]))
+    parameters = list[_Parameter]()
+    for match in _PARAMETER.finditer(text if _WITHOUT_TYPE.match(text) else text.partition(";")[2]):
+        key = match["key"].strip(" ").lower()
+        if match["quoted"] is not None:
+            parameters.append(_Parameter(key, _QUOTED_PAIR.sub(r"\1", match["quoted"]), quoted=True))
+        elif match["bare"] is not None:
+            value = _MISSING_SEMICOLON.split(match["bare"])[0].strip(" ")
+            parameters.append(_Parameter(key, value, quoted=False))
     first = {parameter.key: parameter for parameter in reversed(parameters)}
     extended, plain = first.get("filename*"), first.get("filename")
     name = _extended(extended) if extended else None
@@ -112,15 +119,6 @@ class _Parameter(NamedTuple):
     key: str
     value: str
     quoted: bool
-
-
-def _parameters(text: str) -> Iterator[_Parameter]:
-    for match in _PARAMETER.finditer(text):
-        key = match["key"].strip(" ").lower()
-        if match["quoted"] is not None:
-            yield _Parameter(key, _QUOTED_PAIR.sub(r"\1", match["quoted"]), quoted=True)
-        elif match["bare"] is not None:
-            yield _Parameter(key, _MISSING_SEMICOLON.split(match["bare"])[0].strip(" "), quoted=False)
 
 
 def _plain(value: str) -> str | None:

@@ -59,7 +59,7 @@ def type_of_zip(head: bytes, tail: bytes) -> str:
         tail: its last bytes, or nothing where the head is all of it.
     """
     head, tail = head.removeprefix(b"PK00").removeprefix(b"PK\7\x08"), tail or head
-    names = _first_names(head) | _last_names(tail)
+    names = _names(head, tail)
     if b"mimetype" in names and (declared := _declared(head, tail)):
         return declared
     folded = {name.lower() for name in names}
@@ -119,10 +119,11 @@ def _program(names: set[bytes], folded: set[bytes]) -> str:
     return ZIP
 
 
-def _first_names(head: bytes) -> set[bytes]:
-    """Return the members' names from the local headers.
+def _names(head: bytes, tail: bytes) -> set[bytes]:
+    """Return the members' names.
 
-    It ends at the first file whose length is not known beforehand.
+    Those from local headers end at the first file whose length is not known beforehand. The others are from the part of
+    the central directory that lies in the tail.
     """
     names, at = set[bytes](), 0
     while at >= 0 and head.startswith(b"PK\3\4", at) and at + _LOCAL.size <= len(head):
@@ -133,15 +134,7 @@ def _first_names(head: bytes) -> set[bytes]:
         at += name + extra + size
         if flags & 8:  # a folder has no data: behind it stands at most a descriptor (APPNOTE 4.3.9)
             at = head.find(b"PK\3\4", at, at + 32) if named.endswith(b"/") else -1
-    return names
-
-
-def _last_names(tail: bytes) -> set[bytes]:
-    """Return the members' names from the central directory.
-
-    Only the part of it that lies in the tail is read.
-    """
-    names, end = set[bytes](), tail.rfind(b"PK\5\6")
+    end = tail.rfind(b"PK\5\6")
     if not 0 <= end <= len(tail) - _END.size:
         return names
     (size,) = _END.unpack_from(tail, end)

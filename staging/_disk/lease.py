@@ -81,29 +81,24 @@ class Lease:
         else:
             self._locked = os.open(os.path.join(path, _LOCK_FILE), os.O_RDWR | os.O_CREAT, 0o600)  # noqa: PTH118  # text
         try:
-            self.held = self._take()
-            if self.directory is not None:  # elsewhere, an open file keeps its directory in place
-                self._confirm(path, self.directory)
+            self._take(path)
         except BaseException:
             self.release()
             raise
 
-    def _take(self) -> bool:
+    def _take(self, path: str) -> None:
         try:
             _lock(self._locked)
-        except BlockingIOError:
-            raise
+            self.held = True
         except OSError as error:
             if error.errno not in _UNSUPPORTED:
                 raise
-            return False
-        return True
-
-    def _confirm(self, path: str, directory: int) -> None:
-        if not is_at(path, directory):
+        if self.directory is None:
+            return  # elsewhere, an open file keeps its directory in place
+        if not is_at(path, self.directory):
             raise FileNotFoundError(errno.ENOENT, "another directory has the workspace's name")
         if self.held:
-            own_mode(directory)
+            own_mode(self.directory)
 
     def let_go(self) -> None:
         """Free the lease and keep the descriptor.

@@ -99,34 +99,28 @@ def move_new(source: str, target: Path, *, source_fd: int | None, stop: Stop = n
 def _copy_new(source: str, target: Path, source_fd: int | None, stop: Stop) -> None:
     """Copy a file, and give the copy its name when complete.
 
-    The copy is written to the disk before that.
+    The copy is written to the disk before that. On Linux it has no name until then, so that a kill leaves nothing;
+    elsewhere it has a hidden one.
     """
-    writer, hidden = _open_copy(target)
+    writer, hidden = -1, target.with_name(f".{new_name()}.part")
+    if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):  # noqa: PTH112  # text
+        with suppress(OSError):  # the file system or the kernel does not know of it
+            writer = os.open(target.parent, _NAMELESS & ~os.O_NOFOLLOW, 0o600)
+    nameless = writer >= 0
+    if not nameless:
+        writer = open_new(hidden)
     try:
         _copy_all(source, source_fd, writer, stop)
-        if hidden is not None:
-            rename_new(os.fspath(hidden), os.fspath(target))
-        else:  # with any descriptor, Python calls linkat, which can follow the link in /proc (open(2), O_TMPFILE)
+        if nameless:  # given a descriptor, Python calls linkat, which can follow the link in /proc (open(2), O_TMPFILE)
             os.link(f"/proc/self/fd/{writer}", target, src_dir_fd=writer, follow_symlinks=True)
+        else:
+            rename_new(os.fspath(hidden), os.fspath(target))
     except BaseException:
-        if hidden is not None:
-            with suppress(OSError):
-                hidden.unlink()
+        with suppress(OSError):
+            hidden.unlink()
         raise
     finally:
         os.close(writer)
-
-
-def _open_copy(target: Path) -> tuple[int, Path | None]:
-    """Return a new file beside `target`, and its hidden name.
-
-    On Linux it has no name until it is complete, so that a kill leaves nothing.
-    """
-    if hasattr(os, "O_TMPFILE") and os.path.isdir("/proc/self/fd"):  # noqa: PTH112  # text
-        with suppress(OSError):  # the file system or the kernel does not know of it
-            return os.open(target.parent, _NAMELESS & ~os.O_NOFOLLOW, 0o600), None
-    hidden = target.with_name(f".{new_name()}.part")
-    return open_new(hidden), hidden
 
 
 def _copy_all(source: str, source_fd: int | None, writer: int, stop: Stop) -> None:

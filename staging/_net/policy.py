@@ -284,8 +284,13 @@ def _host_pattern(value: Any) -> str:
         if ":" in value:
             return str(literal(value if value.startswith("[") else f"[{value}]"))
         wildcard = "*." if value.startswith("*.") else ""
-        name = value.removeprefix("*.")
-        name = name.lower() if name.isascii() else _a_labels(name)
+        name: str = value.removeprefix("*.")
+        if not name.isascii():
+            import httpx  # noqa: PLC0415  # see the theory of operation
+
+            with contextlib.suppress(httpx.InvalidURL):  # what is left as it is, is no name
+                name = httpx.URL(host=name).raw_host.decode("ascii")  # its A-labels (RFC 5890)
+        name = name.lower()
         usable = is_name(name) if literal(name) is None else not wildcard
         if usable:
             return wildcard + name
@@ -295,16 +300,6 @@ def _host_pattern(value: Any) -> str:
     raise ValueError(
         f"hosts must be host names, IP addresses or '*.' and a name, without scheme or port, not {value!r}"
     )
-
-
-def _a_labels(name: str) -> str:
-    """Return the A-labels of a name that is not ASCII (RFC 5890)."""
-    import httpx  # noqa: PLC0415  # see the theory of operation
-
-    try:
-        return httpx.URL(host=name).raw_host.decode("ascii")
-    except httpx.InvalidURL as error:
-        raise ValueError(str(error)) from None
 
 
 def _is_count(value: Any) -> bool:
