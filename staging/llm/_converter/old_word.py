@@ -128,7 +128,7 @@ def _edits(main: bytes, table: bytes, pieces: list[_Piece], out: Output) -> Iter
 
     Each is the numbers of the first character and of the one after the last, and what takes their place.
     """
-    counts = dict.fromkeys(("hidden", "deleted"), 0)
+    counts: dict[str, int] = dict.fromkeys(("hidden", "deleted"), 0)
     for place, end, properties in _ranges(main, table, _CHARACTERS):
         found: dict[int, int] = {}  # the first byte of each one's value, by its number (2.2.5.1)
         at = 0

@@ -66,8 +66,9 @@ def read_slides(source: IO[bytes], out: Output) -> None:
     for kind, start, end in _records(data, 0, len(data)):
         if kind in texts:
             texts[kind].append(list(_words(data, start, end, 0)))
+        # the document keeps the titles and bodies of all slides in a list of its own (2.4.14.3)
         for inner, first, last in _records(data, start, end) if kind == _DOCUMENT else ():
-            if inner == _LIST and int.from_bytes(data[first - 8 : first - 6], "little") >> 4 == 0:  # 2.4.14.3
+            if inner == _LIST and int.from_bytes(data[first - 8 : first - 6], "little") >> 4 == 0:
                 outline = _listed(data, first, last)
     count = max(len(outline), len(shapes))
     out.remark(f"{count:,} slide{'s' * (count != 1)}")
