@@ -101,8 +101,8 @@ def loop_of_asyncio() -> "asyncio.AbstractEventLoop | None":
 
     asyncio is not imported for it: that would be a fifth of `import staging`, and where it runs it is there.
     """
-    trio = sys.modules.get("trio")
-    if trio is not None and trio.lowlevel.in_trio_task():
+    in_trio_task = getattr(sys.modules.get("trio.lowlevel"), "in_trio_task", None)  # another thread may import it now
+    if in_trio_task is not None and in_trio_task():
         return None
     loop: asyncio.AbstractEventLoop = sys.modules["asyncio"].get_running_loop()
     return loop

@@ -2,7 +2,9 @@
 
 import asyncio
 import contextvars
+import sys
 import threading
+import types
 
 import anyio
 import anyio.lowlevel
@@ -198,3 +200,9 @@ def test_asyncio_is_seen_where_trio_is_its_guest():
         assert seen == [None, loop]
 
     asyncio.run(main())
+
+
+def test_asyncio_is_seen_while_another_thread_imports_trio(monkeypatch):
+    for name in ("trio", "trio.lowlevel"):
+        monkeypatch.setitem(sys.modules, name, types.ModuleType(name))  # half-imported
+    assert asyncio.run(in_thread(int)) == 0

@@ -7,14 +7,13 @@ enter in one task and leave in another: pytest-asyncio runs the two halves of a 
 no such owner. When the loop ends first, it cancels the task, which then closes what it holds.
 """
 
-import asyncio
 import contextvars
 import sys
 from collections.abc import Awaitable, Callable
 
 import anyio
 
-from staging._threads import outlast
+from staging._threads import loop_of_asyncio, outlast
 
 
 class Background:
@@ -47,11 +46,11 @@ class Background:
             raise self._error
 
     def _start(self) -> object:
-        trio = sys.modules.get("trio")
-        if trio is not None and trio.lowlevel.in_trio_task():
-            task: object = trio.lowlevel.spawn_system_task(self._run_on_trio, context=contextvars.copy_context())
+        if (loop := loop_of_asyncio()) is None:
+            spawn = sys.modules["trio"].lowlevel.spawn_system_task
+            task: object = spawn(self._run_on_trio, context=contextvars.copy_context())
             return task
-        task = asyncio.get_running_loop().create_task(self._run())
+        task = loop.create_task(self._run())
         task.add_done_callback(self._end)  # a loop that shuts down may cancel a task before its first line
         return task  # asyncio itself holds a task weakly
 
