@@ -85,7 +85,7 @@ _READERS = _table(
     (Reader("old_word", _WORD.remark, "olefile"), [DOC]),
     (Reader("old_slides", _SLIDES.remark, "olefile"), [PPT]),
     (Reader("outlook", _MAIL.remark, "olefile"), [MSG]),
-    (Reader("ole", "the text that was found in a file of unknown or damaged structure", language="text"), [OLE]),
+    (Reader("ole", "", language="text"), [OLE]),
     (Reader("ebook", "an e-book as Markdown", "selectolax"), [EPUB]),
     (Reader("rtf", "a document as Markdown"), ["application/rtf"]),
     (_LIST, [ZIP, GZIP, "application/x-tar", "application/x-bzip2", "application/x-xz", "application/x-lzma",

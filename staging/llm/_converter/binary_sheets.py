@@ -27,7 +27,7 @@ _MAX_TOLD = 500  # comments, links or merged areas that are listed of one sheet
 def read(source: IO[bytes], out: Output) -> None:
     """Write the workbook."""
     package = Package(source, out)
-    main = next((name for name in package.names if name.lower() == "xl/workbook.bin"), "")
+    main = package.main(r"xl/workbook\.bin")
     if not main:
         out.refuse(BROKEN)
     try:

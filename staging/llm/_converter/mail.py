@@ -47,7 +47,8 @@ def _body(message: email.message.Message, attached: list[str], depth: int) -> It
         return
     if kind == "message/rfc822" and depth < _DEEPEST:
         for inner in _parts(message):
-            yield "\n[forwarded mail:]\n"
+            name = markdown.one_line(_name(message))
+            yield f"\n[forwarded mail{' ' * bool(name)}{name}:]\n"
             yield from _written(inner, attached, depth + 4)
     elif kind == "multipart/alternative":
         yield from _body(_best(message), attached, depth + 1)

@@ -6,10 +6,12 @@ from collections.abc import Iterator
 from typing import IO, Any
 
 from staging.llm._converter import formats, markdown
+from staging.llm._converter.ole import open_ole, stream
 from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
 from staging.llm._converter.rows import SheetWriter, Title, column
 
 _NUMBER, _DATE, _BOOLEAN, _ERROR = 2, 3, 4, 5  # xlrd's types of cells
+_EMPTY = b"\0\6"  # without a value, and with a format alone
 _MAX_TOLD = 500
 
 
@@ -19,10 +21,7 @@ def read(source: IO[bytes], out: Output) -> None:
     data = source.read()
     silent = io.StringIO()
     try:
-        try:
-            book = xlrd.open_workbook(file_contents=data, logfile=silent, formatting_info=True, on_demand=True)
-        except (NotImplementedError, AttributeError, IndexError, KeyError):
-            book = xlrd.open_workbook(file_contents=data, logfile=silent, on_demand=True)
+        book = _opened(xlrd, out, file_contents=data, logfile=silent, ragged_rows=True, on_demand=True)
     except xlrd.XLRDError as error:
         out.refuse(ENCRYPTED if "encrypted" in str(error) or "password" in str(error).lower() else BROKEN)
     hidden = book._sheet_visibility  # noqa: SLF001  # xlrd tells it only of loaded sheets
@@ -40,8 +39,26 @@ def read(source: IO[bytes], out: Output) -> None:
         book.unload_sheet(at)
 
 
+def _opened(xlrd: Any, out: Output, **options: Any) -> Any:
+    """Return the workbook, without what cannot be read of it.
+
+    Names are never needed, and xlrd gives up where one is a formula that it does not know.
+    """
+    xlrd.book.Book.names_epilogue = lambda _: None
+    try:
+        return xlrd.open_workbook(formatting_info=True, **options)
+    except (NotImplementedError, AttributeError, IndexError, KeyError):
+        return xlrd.open_workbook(**options)
+    except xlrd.compdoc.CompDocError:  # sectors that two streams share, or that lie behind the end
+        ole = open_ole(io.BytesIO(options["file_contents"]), out)
+        options["file_contents"] = stream(ole, "Workbook") or stream(ole, "Book")
+        return xlrd.open_workbook(formatting_info=True, **options)
+
+
 def _rows(book: Any, sheet: Any) -> Iterator[tuple[int, list[str]]]:
     for number in range(sheet.nrows):
+        if not bytes(sheet.row_types(number)).strip(_EMPTY):  # a sheet may have millions of cells with only a colour
+            continue
         cells = [_shown(book, cell) for cell in sheet.row(number)]
         if any(cells):
             yield number + 1, cells
@@ -51,7 +68,8 @@ def _shown(book: Any, cell: Any) -> str:
     if cell.ctype in {_NUMBER, _DATE}:
         code = ""
         if cell.xf_index is not None:
-            code = book.format_map[book.xf_list[cell.xf_index].format_key].format_str
+            look = book.xf_list[cell.xf_index] if 0 <= cell.xf_index < len(book.xf_list) else None
+            code = book.format_map[look.format_key].format_str if look and look.format_key in book.format_map else ""
         elif cell.ctype == _DATE:
             code = "yyyy-mm-dd hh:mm" if cell.value % 1 else "yyyy-mm-dd"
         return formats.shown(cell.value, code, since_1904=bool(book.datemode))

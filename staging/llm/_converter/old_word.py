@@ -1,4 +1,4 @@
-"""Read Word 97 to 2003 ([MS-DOC]).
+"""Read Word 97 to 2003 ([MS-DOC]), and the words of Word 6 and 95, whose header is like it.
 
 The words are found through the structures that hold them. Their paragraphs' styles make headings. Hidden and deleted
 words are left out.
@@ -6,14 +6,14 @@ words are left out.
 
 import re
 import struct
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
-from staging.llm._converter import markdown
+from staging.llm._converter import detection, markdown
 from staging.llm._converter.ole import MAX_BYTES, open_ole, stream
 from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
 
-_SIGNATURE = 0xA5EC
+_SIGNATURE, _OLDER = 0xA5EC, 0xA5DC
 _PARTS = ("", "footnotes", "headers and footers", "", "comments", "endnotes", "text boxes", "text boxes of headers")
 _FIELD = re.compile("\x13([^\x13\x14\x15]*)\x14([^\x13\x14\x15]*)\x15|\x13[^\x13\x14\x15]*\x15")
 _TARGET = re.compile(r'HYPERLINK\s+(?!\\l)(?:\\[a-z]\s+)*"([^"]+)"')
@@ -34,6 +34,7 @@ _PAGE = 512  # bytes of a page of properties
 _PARAGRAPHS, _CHARACTERS = (0x102, 13), (0xFA, 1)  # place in the header, bytes of an entry in a page (2.5.6, 2.9.174)
 _OPERANDS = (1, 1, 2, 4, 2, 2, 0, 3)  # bytes, by the kind of property (2.2.5.1); 0: the next byte tells
 _VANISH, _DELETED = 0x083C, 0x0800  # 2.6.1
+_QUICKLY_SAVED = 0x0004
 _MAX_RANGES = 100_000
 _LEVEL = "\x0f"  # before a heading, with its level
 
@@ -61,22 +62,24 @@ def read(source: IO[bytes], out: Output) -> None:
     """
     ole = open_ole(source, out)
     main = stream(ole, "WordDocument")
-    if len(main) < 0x1AA or int.from_bytes(main[:2], "little") != _SIGNATURE:
+    signature = int.from_bytes(main[:2], "little")
+    if len(main) < 0x1AA or signature not in {_SIGNATURE, _OLDER}:
         out.refuse(BROKEN)
     flags = int.from_bytes(main[10:12], "little")
     if flags & 0x0100:
         out.refuse(ENCRYPTED)
-    version = int.from_bytes(main[2:4], "little")
-    if version < 0x00C1:  # Word 6 and 95 have one run of bytes
-        out.remark("headings and hidden text are not told apart from the rest")
-        start, end = struct.unpack_from("<II", main, 0x18)
-        out.text(_shown(main[start:end].decode("cp1252", "replace")))
+    if signature == _OLDER:
+        _write(struct.unpack_from("<8I", main, 0x34), _older_text(main, flags, out), [], out)
         return
     table = stream(ole, "1Table" if flags & 0x0200 else "0Table")
     counts = struct.unpack_from("<8I", main, 0x4C)
     pieces = list(_pieces(main, table))
     text = "".join(piece.text for piece in pieces)
-    edits = sorted(_edits(main, table, pieces, out))
+    _write(counts, text, sorted(_edits(main, table, pieces, out)), out)
+
+
+def _write(counts: Sequence[int], text: str, edits: list[tuple[int, int, str]], out: Output) -> None:
+    """Write the parts of the text, each of so many characters."""
     at = 0
     for count, part in zip(counts, _PARTS, strict=True):
         words = _shown(_edited(text, edits, at, at + count)).strip()
@@ -88,28 +91,38 @@ def read(source: IO[bytes], out: Output) -> None:
             out.text(words + "\n")
 
 
+def _older_text(main: bytes, flags: int, out: Output) -> str:
+    """Return the text of Word 6 or 95, one byte a character.
+
+    The language that the header names is often that of the program, so the bytes themselves tell the code page.
+    """
+    out.remark("headings and hidden text are not told apart from the rest")
+    (start,) = struct.unpack_from("<I", main, 0x18)
+    runs = [main[start:]]
+    if flags & _QUICKLY_SAVED:
+        runs = [main[place : place + count] for place, count in _places(main, *struct.unpack_from("<II", main, 0x160))]
+    data = b"".join(runs)[: sum(struct.unpack_from("<8I", main, 0x34))]
+    if data.isascii():
+        return data.decode("ascii")
+    try:
+        found = detection.detect(re.sub(rb"[\0-\x1f]", b" ", data))
+    except ImportError:
+        found = detection.UNKNOWN
+    codec = found.codec if found.codec.startswith("cp") else "cp1252"  # it is a program of Windows
+    out.remark(found.remark if codec == found.codec else "decoded as windows-1252, which is a guess")
+    return data.decode(codec, "replace")
+
+
 def _pieces(main: bytes, table: bytes) -> Iterator[_Piece]:
-    """Yield the text in its order, from the piece table (2.4.1).
+    """Yield the text in its order.
 
     The file itself holds the text in the order in which it was edited.
     """
-    start, size = struct.unpack_from("<II", main, 0x1A2)
-    at, end = start, min(start + size, len(table))
-    while at + 5 <= end and table[at] == 1:  # changed properties, of which text needs none
-        at += 3 + int.from_bytes(table[at + 1 : at + 3], "little")
-    if at + 5 > end or table[at] != 2:
-        return
-    length = int.from_bytes(table[at + 1 : at + 5], "little")
-    at += 5
-    count = min(length, end - at) // 12
-    places = struct.unpack_from(f"<{count + 1}I", table, at)
     first = 0
-    for number in range(count):
-        (place,) = struct.unpack_from("<I", table, at + 4 * (count + 1) + 8 * number + 2)
-        characters = min(places[number + 1] - places[number], MAX_BYTES)
+    for place, count in _places(table, *struct.unpack_from("<II", main, 0x1A2)):
         width = 1 if place & 0x4000_0000 else 2
         at_byte = (place & 0x3FFF_FFFF) // (3 - width)
-        words = main[at_byte : at_byte + width * characters]
+        words = main[at_byte : at_byte + width * count]
         if width == 2:  # halves of a pair are characters of their own here
             text = words[: len(words) // 2 * 2].decode("utf-16-le", "surrogatepass")
             text = re.sub(
@@ -121,6 +134,22 @@ def _pieces(main: bytes, table: bytes) -> Iterator[_Piece]:
             text = words.decode("cp1252", "replace")
         yield _Piece(first, at_byte, width, text)
         first += len(text)
+
+
+def _places(table: bytes, start: int, size: int) -> Iterator[tuple[int, int]]:
+    """Yield the place and the characters of every piece, from the piece table (2.4.1)."""
+    at, end = start, min(start + size, len(table))
+    while at + 5 <= end and table[at] == 1:  # changed properties, of which text needs none
+        at += 3 + int.from_bytes(table[at + 1 : at + 3], "little")
+    if at + 5 > end or table[at] != 2:
+        return
+    length = int.from_bytes(table[at + 1 : at + 5], "little")
+    at += 5
+    count = min(length, end - at) // 12
+    places = struct.unpack_from(f"<{count + 1}I", table, at)
+    for number in range(count):
+        (place,) = struct.unpack_from("<I", table, at + 4 * (count + 1) + 8 * number + 2)
+        yield place, max(0, min(places[number + 1] - places[number], MAX_BYTES))
 
 
 def _edits(main: bytes, table: bytes, pieces: list[_Piece], out: Output) -> Iterator[tuple[int, int, str]]:

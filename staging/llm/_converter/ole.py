@@ -6,9 +6,16 @@ import struct
 from collections.abc import Iterator
 from typing import IO, Any
 
-from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
+from staging.llm._converter.output import BROKEN, ENCRYPTED, Output, RefusedError
 
 MAX_BYTES = 32 * 1_048_576
+_KINDS = {  # by a stream that only they have
+    "WordDocument": ("old_word", "read", "a document as Markdown"),
+    "PowerPoint Document": ("ole", "read_slides", "slides as Markdown"),
+    "Workbook": ("old_sheets", "read", "sheets as CSV with row numbers"),
+    "Book": ("old_sheets", "read", "sheets as CSV with row numbers"),
+    "__properties_version1.0": ("outlook", "read", "a mail"),
+}
 _RUN = re.compile(rb"(?:[\t\n\r\x20-\x7e\xa0-\xff]\0){6,}|[\t\n\r\x20-\x7e]{6,}")
 
 
@@ -33,7 +40,25 @@ def stream(ole: Any, name: str) -> bytes:
 
 
 def read(source: IO[bytes], out: Output) -> None:
-    """Write the runs of text in a file whose structure cannot be followed."""
+    """Write a compound file by what its streams say that it is.
+
+    The parent sees only the ends of a file, and the list of the streams may lie between them. Of a file whose structure
+    cannot be followed, it is the runs of text.
+    """
+    try:
+        ole = open_ole(source, out)
+        kind = next((kind for name, kind in _KINDS.items() if ole.exists(name)), None)
+    except (ImportError, RefusedError) as error:
+        if error.args == (ENCRYPTED,):
+            raise
+        kind = None
+    source.seek(0)
+    if kind:
+        module, reader, told = kind
+        getattr(importlib.import_module(f"staging.llm._converter.{module}"), reader)(source, out)
+        out.remark(told)
+        return
+    out.remark("the text that was found in a file of unknown or damaged structure")
     runs = (found[0] for found in _RUN.finditer(source.read(MAX_BYTES)))
     words = (run.decode("utf-16-le" if run[1:2] == b"\0" else "ascii", "replace").strip() for run in runs)
     out.remark("runs of letters, perhaps out of order")
@@ -46,6 +71,7 @@ _DOCUMENT, _SLIDE, _NOTES, _LIST, _PERSIST = 1000, 1006, 1008, 4080, 1011
 _HEADER, _CHARS, _BYTES = 3999, 4000, 4008
 _TITLES = {0, 6}  # the second is a centred one (2.13.33)
 _CONTAINER = 0xF
+_FOR_TWO = "PP97_DUALSTORAGE/"  # of a file that PowerPoint 95 opens too, the part for later ones
 
 
 def read_slides(source: IO[bytes], out: Output) -> None:
@@ -54,8 +80,8 @@ def read_slides(source: IO[bytes], out: Output) -> None:
     Each has its outline, the words of its other shapes, and its notes.
     """
     ole = open_ole(source, out)
-    data = stream(ole, "PowerPoint Document")
-    if not data:
+    data = stream(ole, _FOR_TWO + "PowerPoint Document") or stream(ole, "PowerPoint Document")
+    if not any(kind == _DOCUMENT for kind, _, _ in _records(data, 0, len(data))):  # also that of PowerPoint 95
         out.refuse(BROKEN)
     if b"\xdf\xc4\xd1\xf3" in stream(ole, "Current User")[:20]:  # [MS-PPT], 2.3.2
         out.refuse(ENCRYPTED)

@@ -6,8 +6,9 @@ it. Entities can then neither multiply (CWE-776) nor name other files (CWE-611).
 
 import io
 import posixpath
+import re
 import zipfile
-from collections.abc import Collection, Iterator
+from collections.abc import Callable, Collection, Iterator
 from typing import IO, Any, NamedTuple
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser  # see `check_prolog`
 from xml.parsers import expat
@@ -95,6 +96,15 @@ class Package:
     def names(self) -> list[str]:
         """Return the parts' names, as they are written."""
         return [member.filename.replace("\\", "/").lstrip("/") for member in self._members.values()]
+
+    def main(self, usual: str) -> str:
+        """Return the name of the part that the others belong to, or nothing.
+
+        The package says where it is (ECMA-376 part 2, 9.2). Where it does not, it has its `usual` name, a pattern.
+        """
+        told = [r.target for r in self.relations("").values() if r.kind == "officeDocument" and r.target in self]
+        found = [name for name in self.names if re.fullmatch(usual, name, re.IGNORECASE)]
+        return next(iter([*found, *told]), "")
 
     def __contains__(self, name: str) -> bool:
         return name.lower() in self._members
@@ -234,7 +244,7 @@ def check_prolog(part: IO[bytes], out: Output) -> None:
     """
     started: list[str] = []
     parser: Any = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = lambda *_: out.refuse(ENTITIES)
+    parser.StartDoctypeDeclHandler = _refuse_doctype(out)
     parser.StartElementHandler = lambda name, _: started.append(name)
     try:
         while not started and (piece := part.read(4096)):
@@ -242,6 +252,19 @@ def check_prolog(part: IO[bytes], out: Output) -> None:
     except expat.ExpatError:
         out.refuse(BROKEN)
     part.seek(0)
+
+
+def _refuse_doctype(out: Output) -> Callable[..., None]:
+    """Return what refuses a document type.
+
+    One that is only a known public name declares nothing here, and OpenOffice 1 and 2 wrote it.
+    """
+
+    def refuse(_: str, __: str | None, public: str | None, has_own: object) -> None:
+        if has_own or not (public or "").startswith("-//OpenOffice.org//DTD "):
+            out.refuse(ENTITIES)
+
+    return refuse
 
 
 _short: dict[str, str] = {}

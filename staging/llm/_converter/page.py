@@ -36,10 +36,8 @@ _HIDING = re.compile(
     r"|mso-hide\s*:\s*all|(?:text-indent|left|top|margin-left)\s*:\s*-\d{3,}|clip\s*:\s*rect\(\s*[01]", re.IGNORECASE)
 # fmt: on
 _COLORS = re.compile(r"(?<![\w-])(background(?:-color)?|color)\s*:\s*([^;!]+)", re.IGNORECASE)
-_MEDIA_RULES = re.compile(r"@[^{}]*\{(?:[^{}]*\{[^{}]*\})*[^{}]*\}")
-_HIDING_RULE = re.compile(
-    r"((?:[\w-]*[.#][\w-]+\s*,?\s*)+)\{[^{}]*(?:display\s*:\s*none|visibility\s*:\s*hidden)[^{}]*\}"
-)
+_HIDING_RULE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
+_MAX_STYLE = 200_000  # characters of a style sheet that are looked through
 _LAYOUT_CELL = 1500  # characters of one cell, above which a table is no table of data
 
 
@@ -64,6 +62,25 @@ def fragment(data: bytes | str) -> str:
     return "".join(page.blocks())
 
 
+def _hidden_by(style: str) -> Iterator[str]:
+    """Yield the selectors that a style sheet hides on every screen.
+
+    It is cut at its braces, since an expression for whole rules can take seconds for a sheet of 100 KB.
+    """
+    first, *others = style[:_MAX_STYLE].split("/*")
+    plain = first + "".join(part.partition("*/")[2] for part in others)
+    opened: list[str] = []
+    text = ""
+    for piece in re.split("([{}])", plain):
+        if piece == "{":
+            opened.append(text)
+        elif piece == "}" and opened:
+            selectors = opened.pop().rpartition(";")[2]
+            if not opened and _HIDING_RULE.search(text):
+                yield from map(str.strip, selectors.split(","))
+        text = piece
+
+
 class _Page:
     def __init__(self, text: str) -> None:
         from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # noqa: PLC0415  # only with the extra
@@ -72,12 +89,7 @@ class _Page:
             self._tree: Any = LexborHTMLParser(text)
         except SelectolaxError:  # any page can be parsed, if there is memory
             raise MemoryError from None
-        self._hidden = {  # classes and identifiers that the page's own style sheets hide, on every screen
-            part.strip()
-            for style in self._tree.css("style")
-            for rule in _HIDING_RULE.finditer(_MEDIA_RULES.sub("", style.text()[:200_000]))
-            for part in rule[1].split(",")
-        }
+        self._hidden = {selector for style in self._tree.css("style") for selector in _hidden_by(style.text())}
         self._counts: Counter[str] = Counter()
 
     def title(self) -> str:

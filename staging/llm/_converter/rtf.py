@@ -168,12 +168,14 @@ class _Document:
     def _group(self) -> _Group:
         return self._groups[-1]
 
-    def parse(self, data: bytes) -> None:
+    def parse(self, data: bytes) -> None:  # noqa: C901  # one line for each kind of token
         """Read every token."""
         at = 0
+        opened = False  # whether a group has just begun
         while found := _TOKEN.match(data, at):
             at = found.end()
             word, number, code, sign, brace, text = found.groups()
+            begins, opened = opened, brace == b"{" or (opened and not any(found.groups()))
             if code or text:
                 self._letters.feed(bytes([int(code, 16)]) if code else text)
                 continue
@@ -184,8 +186,9 @@ class _Document:
                 self._add(self._letters.taken(self._group.codec))
             if word:
                 self._word(word.decode("ascii"), int(number) if number else None)
-            elif sign == b"*":  # what follows is a destination, silent unless it is one that is known
-                self._group.set_aside("silent")
+            elif sign == b"*":  # where a group begins, what follows is a destination, silent unless it is known
+                if begins:
+                    self._group.set_aside("silent")
             elif sign in {b"\n", b"\r"}:
                 self._break("par")
             elif sign:
@@ -193,6 +196,7 @@ class _Document:
             elif brace:
                 self._brace(brace)
         self._add(self._letters.taken(self._group.codec))
+        self._rows.end_row(self._groups[0].words)  # of cells whose row never ends
 
     def text(self) -> str:
         """Return the whole as Markdown."""

@@ -23,10 +23,10 @@ _BESIDE = {"s:cols", "s:mergeCells", "s:hyperlinks"}
 def read(source: IO[bytes], out: Output) -> None:
     """Write the workbook."""
     package = Package(source, out)
-    names = [name for name in package.names if name.lower().startswith("xl/") and name.lower().endswith("workbook.xml")]
-    if not names:
+    main = package.main(r"xl/[^/]*workbook\.xml")
+    if not main:
         out.refuse(BROKEN)
-    _Workbook(package, names[0], out).write()
+    _Workbook(package, main, out).write()
 
 
 class _Workbook:

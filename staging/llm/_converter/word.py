@@ -35,10 +35,10 @@ _TARGET = re.compile(r"HYPERLINK\s+(?:\\[a-z]\s+)*\"([^\"]+)\"")
 def read(source: IO[bytes], out: Output) -> None:
     """Write the document."""
     package = Package(source, out)
-    names = [name for name in package.names if re.fullmatch(r"word/document\d*\.xml", name, re.IGNORECASE)]
-    if not names:
+    main = package.main(r"word/document\d*\.xml")
+    if not main:
         out.refuse(BROKEN)
-    _Document(package, names[0], out).write()
+    _Document(package, main, out).write()
 
 
 class _Document:
