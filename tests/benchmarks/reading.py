@@ -14,6 +14,7 @@ project. Each reading is a process of its own, so that its memory can be told.
 
 import argparse
 import email.policy
+import hashlib
 import json
 import re
 import statistics
@@ -23,12 +24,19 @@ import tempfile
 from collections import Counter, defaultdict
 from pathlib import Path
 
+HERE = Path(__file__).resolve().parent
+sys.path.insert(0, str(HERE))
+
+from facts import Fact, shares  # noqa: E402
+
 TASKS = {
     "pdf": "pdf", "docx": "docx", "xlsx": "xlsx", "xls": "old_sheets", "xlsb": "binary_sheets", "pptx": "pptx",
     "odt": "odf", "ods": "odf", "odp": "odf", "epub": "ebook", "rtf": "rtf", "doc": "old_word", "ppt": "old_slides",
     "eml": "mail", "msg": "outlook", "html": "html", "ipynb": "notebook",
 }  # fmt: skip
 PANDOC = {"docx": "docx", "odt": "odt", "epub": "epub", "html": "html", "ipynb": "ipynb", "rtf": "rtf"}
+FACTS = {"xlsx": "xlsx", "xls": "xlsx", "xlsb": "xlsx", "ods": "xlsx", "pptx": "pptx", "ppt": "pptx", "odp": "pptx",
+         "eml": "eml", "msg": "msg"}  # the kind whose library tells the facts  # fmt: skip
 CSV = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
 
 OURS = """
@@ -82,31 +90,56 @@ def run(python: str, code: str, task: str, path: Path) -> tuple[str, float, floa
         return "", 0.0, 0.0, "crash"
 
 
-def reference(path: Path, kind: str) -> tuple[str, str]:
-    """Return the reference's words, and its Markdown where there is one."""
-    try:
-        if kind == "pdf":
-            return output_of("pdftotext", path, "-"), ""
-        if kind in PANDOC:
-            plain = output_of("pandoc", "-f", PANDOC[kind], "-t", "plain", "--wrap=none", path)
-            return plain, output_of("pandoc", "-f", PANDOC[kind], "-t", "gfm", "--wrap=none", path)
-        if kind == "eml":
-            mail = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
-            plain = (
-                part.get_payload(decode=True) or b"" for part in mail.walk() if part.get_content_type() == "text/plain"
-            )
-            return "\n".join(part.decode("utf-8", "replace") for part in plain), ""
-        if kind in {"pptx", "odp", "ppt"}:
-            with tempfile.TemporaryDirectory() as folder:
-                office(folder, "pdf", path)
-                return "".join(output_of("pdftotext", pdf, "-") for pdf in Path(folder).glob("*.pdf")), ""
-        if kind in {"doc", "xlsx", "xls", "ods", "xlsb"}:
-            with tempfile.TemporaryDirectory() as folder:
-                office(folder, "txt:Text (encoded):UTF8" if kind == "doc" else CSV, path)
-                return "\n".join(p.read_text("utf-8", "replace") for p in sorted(Path(folder).iterdir())), ""
-    except (OSError, subprocess.SubprocessError, ValueError, LookupError):
-        pass
-    return "", ""
+def reference(path: Path, kind: str, python: str) -> tuple[str, str, list[Fact]]:
+    """Return the reference's words, its Markdown where there is one, and its facts."""
+    with tempfile.TemporaryDirectory() as folder:
+        try:
+            return (*read_by(path, kind, python, folder), facts_by(path, kind, python, folder))
+        except (OSError, subprocess.SubprocessError, ValueError, LookupError):
+            return "", "", []
+
+
+def read_by(path: Path, kind: str, python: str, folder: str) -> tuple[str, str]:
+    """Return words and Markdown of the program that knows this kind."""
+    if kind in PANDOC:
+        return by_pandoc(path, PANDOC[kind])
+    if kind == "eml":
+        return by_python(path, folder), ""
+    if kind == "msg":
+        return json.loads(output_of(python, HERE / "facts.py", path, "words")) if python else "", ""
+    if kind in {"pdf", "pptx", "odp", "ppt"}:
+        pages = [path] if kind == "pdf" else office(folder, "pdf", path)
+        return "".join(output_of("pdftotext", pdf, "-") for pdf in pages), ""
+    texts = office(folder, "txt:Text (encoded):UTF8" if kind == "doc" else CSV, path)
+    plain = "\n".join(text.read_text("utf-8", "replace") for text in texts)
+    same = office(folder, "docx", path) if kind == "doc" else []
+    return plain, "".join(by_pandoc(text, "docx")[1] for text in same)
+
+
+def by_pandoc(path: Path, form: str) -> tuple[str, str]:
+    plain, markdown = (output_of("pandoc", "-f", form, "-t", to, "--wrap=none", path) for to in ("plain", "gfm"))
+    return plain, markdown
+
+
+def by_python(path: Path, folder: str) -> str:
+    """Return the words of a mail, as a program that prefers plain text shows it."""
+    message = email.message_from_bytes(path.read_bytes(), policy=email.policy.default)
+    body = message.get_body(("plain", "html"))
+    if body is None or body.get_content_type() == "text/plain":
+        return body.get_content() if body else ""
+    page = Path(folder, "page.html")
+    page.write_text(body.get_content(), "utf-8")
+    return by_pandoc(page, "html")[0]
+
+
+def facts_by(path: Path, kind: str, python: str, folder: str) -> list[Fact]:
+    """Return what libraries for this kind tell, or for the newer one that LibreOffice makes of it."""
+    known = FACTS.get(kind)
+    if not known or not python:
+        return []
+    for source in [path] if known == kind else office(folder, known, path):
+        return [Fact(*fact) for fact in json.loads(output_of(python, HERE / "facts.py", source, known))]
+    return []
 
 
 def output_of(*command: object) -> str:
@@ -114,10 +147,13 @@ def output_of(*command: object) -> str:
     return done.stdout.decode("utf-8", "replace")
 
 
-def office(folder: str, form: str, path: Path) -> None:
+def office(folder: str, form: str, path: Path) -> list[Path]:
+    """Return what LibreOffice makes of a document; of a workbook as text it is a file for each sheet."""
     profile = Path(tempfile.gettempdir(), "reading-benchmark-profile").as_uri()  # a new one for each file costs 10 s
     command = ["soffice", f"-env:UserInstallation={profile}", "--headless", "--convert-to", form]
-    subprocess.run([*command, "--outdir", folder, str(path)], capture_output=True, timeout=90, check=False)
+    place = tempfile.mkdtemp(dir=folder)
+    subprocess.run([*command, "--outdir", place, str(path)], capture_output=True, timeout=90, check=False)
+    return sorted(Path(place).iterdir())
 
 
 def words(text: str) -> Counter[str]:
@@ -130,12 +166,37 @@ def recall(text: str, expected: str) -> float | None:
     return sum(min(n, found[w]) for w, n in wanted.items()) / wanted.total() if wanted.total() >= 5 else None
 
 
-def structure(text: str, expected: str) -> float | None:
-    """Return the share of the reference's headings, rows and links that are there."""
+def structure(text: str, expected: str, facts: list[Fact]) -> float | None:
+    """Return the share of the facts, or else of the reference's headings, rows and links, that are there."""
+    if facts:
+        counts = shares(text, facts).values()
+        return sum(found for found, _ in counts) / sum(count for _, count in counts)
     kinds = (r"(?m)^#{1,6} \S", r"(?m)^\s*\|.*\|\s*$|<tr", r"\]\(\S")
     wanted = [len(re.findall(kind, expected)) for kind in kinds]
     found = [len(re.findall(kind, text)) for kind in kinds]
     return sum(map(min, found, wanted)) / sum(wanted) if sum(wanted) >= 3 else None
+
+
+def of_kinds(texts: list[str], facts: list[list[Fact]]) -> str:
+    """Return for each kind of fact how many were shown, in words."""
+    shown, wanted = Counter[str](), Counter[str]()
+    for text, known in zip(texts, facts, strict=True):
+        for kind, (found, count) in shares(text, known).items():
+            shown[kind] += found
+            wanted[kind] += count
+    return ", ".join(f"{kind} {shown[kind]}/{count}" for kind, count in sorted(wanted.items()))
+
+
+def cached(path: Path, kind: str, python: str, folder: Path | None) -> tuple[str, str, list[Fact]]:
+    """Return what the reference says, which takes seconds for each file, or said before."""
+    if folder is None:
+        return reference(path, kind, python)
+    place = folder / f"{hashlib.sha256(path.read_bytes()).hexdigest()}.{kind}.json"
+    if not place.exists():
+        folder.mkdir(exist_ok=True, parents=True)
+        place.write_text(json.dumps(reference(path, kind, python)))
+    plain, expected, facts = json.loads(place.read_text())
+    return plain, expected, [Fact(*fact) for fact in facts]
 
 
 def mean(values: list[float | None]) -> str:
@@ -147,12 +208,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("folder", type=Path)
     parser.add_argument("--python", help="an interpreter with markitdown and kreuzberg")
+    parser.add_argument("--tools", nargs="+", choices=("markitdown", "kreuzberg"), default=["markitdown", "kreuzberg"])
+    parser.add_argument("--cache", type=Path, help="a folder that keeps what references say")
     parser.add_argument("--limit", type=int, default=25, help="files of one kind")
     parser.add_argument("--kinds", nargs="+", choices=TASKS, default=list(TASKS), help="extensions to read")
     given = parser.parse_args()
     tools = {"ours": (sys.executable, OURS)}
     if given.python:
-        tools |= {"markitdown": (given.python, MARKITDOWN), "kreuzberg": (given.python, KREUZBERG)}
+        codes = {"markitdown": MARKITDOWN, "kreuzberg": KREUZBERG}
+        tools |= {tool: (given.python, codes[tool]) for tool in given.tools}
     files = defaultdict(list)
     for path in sorted(given.folder.rglob("*"), key=lambda path: (path.name, path)):
         kind = path.suffix.lower().lstrip(".").replace("htm", "html").replace("htmll", "html")
@@ -164,21 +228,22 @@ def main() -> None:
         chosen = files[kind][:: max(1, len(files[kind]) // given.limit)][: given.limit]
         if not chosen:
             continue
-        expected = [reference(path, kind) for path in chosen]
-        cells = []
+        expected = [cached(path, kind, given.python or "", given.cache) for path in chosen]
+        cells, told = [], []
         for tool, (python, code) in tools.items():
             results = [run(python, code, task, path) for path in chosen]
-            for path, (text, _, _, wrong), (plain, _) in zip(chosen, results, expected, strict=True):
-                share = recall(text, plain)
-                if wrong or (share is not None and share < 0.8):
-                    print(f"{tool} {kind} {path}: {wrong or share}", file=sys.stderr)
             read = [recall(r[0], e[0]) for r, e in zip(results, expected, strict=True)]
-            kept = [structure(r[0], e[1]) for r, e in zip(results, expected, strict=True)]
+            kept = [structure(r[0], e[1], e[2]) for r, e in zip(results, expected, strict=True)]
+            for path, (_, _, _, wrong), *both in zip(chosen, results, read, kept, strict=True):
+                if wrong or any(share is not None and share < 0.8 for share in both):
+                    print(f"{tool} {kind} {path}: {wrong} {both}", file=sys.stderr)
+            told.append(f"{tool}: {of_kinds([r[0] for r in results], [e[2] for e in expected])}")
             seconds, memory = statistics.median(r[1] for r in results), max(r[2] for r in results)
             wrong = sum(r[3] in {"crash", "hang"} for r in results)
             none = sum(not r[0].strip() for r in results) - wrong
             cells.append(f"{mean(read)}, {mean(kept)}, {seconds:.3f}, {memory:.0f}, {none}, {wrong}")
         print(f"| {kind} | {len(chosen)} | " + " | ".join(cells) + " |", flush=True)
+        print(*told, sep="\n", file=sys.stderr, flush=True)
 
 
 if __name__ == "__main__":
