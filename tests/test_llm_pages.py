@@ -3,6 +3,7 @@
 # ruff: noqa: E501  # a page's markup is read best where it is not broken up
 
 import base64
+import datetime as dt
 import email.message
 import gzip
 import io
@@ -471,6 +472,36 @@ def test_an_outlook_mail_gives_heads_text_and_attachments(streams):
     streams["__attach_version1.0_#00000000/__substg1.0_37010102"] = bytes(9)
     found = reading("outlook", b"")
     assert found.text == "From: Ann\nSubject: Order\n\nPlease confirm by Friday.\n\n[attached:]\n- a.pdf (9 bytes)"
+
+
+def sent(moment: dt.datetime, place: str, head: int) -> dict[str, bytes]:
+    """Return the stream of a mail's properties of fixed size, which tells when it was sent."""
+    ticks = (moment - dt.datetime(1601, 1, 1, tzinfo=dt.UTC)) // dt.timedelta(microseconds=1) * 10
+    entries = struct.pack("<IIQ", 0x0E060040, 6, 1) + struct.pack("<IIQ", 0x00390040, 6, ticks)
+    return {f"{place}__properties_version1.0": bytes(head) + entries}
+
+
+def test_an_outlook_mail_tells_when_and_to_whom_and_shows_the_mails_within(streams):
+    def put(place: str, **texts: str) -> None:
+        for number, text in texts.items():
+            streams[f"{place}__substg1.0_{number[1:]}001F"] = text.encode("utf-16-le")
+
+    streams.update(sent(dt.datetime(2024, 2, 29, 13, 5, tzinfo=dt.UTC), "", 32))
+    put("", _0037="Outer", _1000="See the mail that I send along.")
+    put("__recip_version1.0_#00000000/", _3001="Bo", _39FE="bo@example.com")
+    attached = "__attach_version1.0_#00000000/"
+    inner = f"{attached}__substg1.0_3701000D/"
+    put(attached, _3001="Inner")
+    streams.update(sent(dt.datetime(2023, 1, 2, 3, 4, tzinfo=dt.UTC), inner, 24))
+    put(inner, _0037="Inner", _0C1A="Ann", _1000="This is what she wrote to me.")
+    put(f"{inner}__attach_version1.0_#00000000/", _3707="b.pdf")
+    found = reading("outlook", b"")
+    assert found.text == (
+        "To: bo@example.com\nSubject: Outer\nDate: 2024-02-29 13:05 UTC\n\nSee the mail that I send along.\n\n"
+        "[forwarded mail Inner:]\nFrom: Ann\nSubject: Inner\nDate: 2023-01-02 03:04 UTC\n\n"
+        "This is what she wrote to me.\n\n[attached:]\n- b.pdf"
+    )
+    assert found.remarks == "1 attached file not shown"
 
 
 def test_compressed_rtf_is_that_of_the_specification():

@@ -13,6 +13,7 @@ project. Each reading is a process of its own, so that its memory can be told.
 # ruff: noqa: T201  # a command that prints
 
 import argparse
+import csv
 import email.policy
 import hashlib
 import json
@@ -27,7 +28,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path.insert(0, str(HERE))
 
-from facts import Fact, shares  # noqa: E402
+from facts import MOST, Fact, shares  # noqa: E402
 
 TASKS = {
     "pdf": "pdf", "docx": "docx", "xlsx": "xlsx", "xls": "old_sheets", "xlsb": "binary_sheets", "pptx": "pptx",
@@ -37,6 +38,7 @@ TASKS = {
 PANDOC = {"docx": "docx", "odt": "odt", "epub": "epub", "html": "html", "ipynb": "ipynb", "rtf": "rtf"}
 FACTS = {"xlsx": "xlsx", "xls": "xlsx", "xlsb": "xlsx", "ods": "xlsx", "pptx": "pptx", "ppt": "pptx", "odp": "pptx",
          "eml": "eml", "msg": "msg"}  # the kind whose library tells the facts  # fmt: skip
+_FORMATTED = re.compile(r"^(?=.*\d).*(?:[%$€£/:]|\d,\d)")
 CSV = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
 
 OURS = """
@@ -94,7 +96,9 @@ def reference(path: Path, kind: str, python: str) -> tuple[str, str, list[Fact]]
     """Return the reference's words, its Markdown where there is one, and its facts."""
     with tempfile.TemporaryDirectory() as folder:
         try:
-            return (*read_by(path, kind, python, folder), facts_by(path, kind, python, folder))
+            plain, expected = read_by(path, kind, python, folder)
+            shown = cells_shown(plain) if FACTS.get(kind) == "xlsx" else []
+            return plain, expected, shown + facts_by(path, kind, python, folder)
         except (OSError, subprocess.SubprocessError, ValueError, LookupError):
             return "", "", []
 
@@ -130,6 +134,13 @@ def by_python(path: Path, folder: str) -> str:
     page = Path(folder, "page.html")
     page.write_text(body.get_content(), "utf-8")
     return by_pandoc(page, "html")[0]
+
+
+def cells_shown(plain: str) -> list[Fact]:
+    """Return the cells whose format says more than their number does."""
+    cells = [" ".join(cell.split()).casefold() for row in csv.reader(plain.splitlines()) for cell in row]
+    formatted = [cell for cell in dict.fromkeys(cells) if len(cell) < 30 and _FORMATTED.search(cell)]
+    return [Fact("cell as shown", rf"(?<!\w){re.escape(cell)}(?!\w)") for cell in formatted[:MOST]]
 
 
 def facts_by(path: Path, kind: str, python: str, folder: str) -> list[Fact]:

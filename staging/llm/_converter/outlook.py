@@ -1,9 +1,11 @@
 """Read mails of Outlook ([MS-OXMSG]).
 
-The result has the header fields, the text and the list of attached files.
+The result has the header fields, the text, the mails within it and the list of attached files.
 """
 
+import datetime as dt
 import struct
+from collections.abc import Iterator
 from typing import IO, Any
 
 from staging.llm._converter import markdown, page
@@ -19,6 +21,10 @@ _HEADS = (
     ("Subject", "0037"),
 )  # [MS-OXPROPS]
 _BODY, _HTML, _RTF = "1000", "1013", "1009"
+_EPOCH = dt.datetime(1601, 1, 1, tzinfo=dt.UTC)  # of FILETIME, in tenths of a microsecond
+_INNER = "__substg1.0_3701000D"  # the storage of a mail that is attached
+_DEEPEST = 8  # mails within mails
+_MOST_ATTACHED = 200
 _MAX_RTF = 16 * 1_048_576
 _DICTIONARY = (  # [MS-OXRTFCP], 2.1.2.1
     b"{\\rtf1\\ansi\\mac\\deff0\\deftab720{\\fonttbl;}{\\f0\\fnil \\froman \\fswiss \\fmodern \\fscript \\fdecor "
@@ -30,23 +36,69 @@ _DICTIONARY = (  # [MS-OXRTFCP], 2.1.2.1
 def read(source: IO[bytes], out: Output) -> None:
     """Write the mail."""
     ole = open_ole(source, out)
-    for name, number in _HEADS:
-        if value := markdown.one_line(_property(ole, "", number)):
-            out.text(f"{name}: {value}\n")
-    out.text("\n" + _body(ole) + "\n")
-    attached: list[str] = sorted({entry[0] for entry in ole.listdir() if entry[0].startswith("__attach_version1.0_")})
+    folders = {tuple(path[: at + 1]) for path in ole.listdir() for at in range(len(path) - 1)}
+    attached: list[str] = []
+    for piece in _written(ole, folders, (), attached):
+        out.text(piece)
     if attached:
-        out.text("\n[attached:]\n")
+        out.text("\n[attached:]\n" + "".join(attached))
         out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")
-    for folder in attached[:200]:
-        name = (
-            _property(ole, folder + "/", "3707")
-            or _property(ole, folder + "/", "3704")
-            or _property(ole, folder + "/", "3001")
-        )
-        path = f"{folder}/__substg1.0_37010102"
-        size = f" ({ole.get_size(path):,} bytes)" if ole.exists(path) else ""
-        out.text(f"- {markdown.one_line(name) or 'without a name'}{size}\n")
+
+
+def _written(ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...], attached: list[str]) -> Iterator[str]:
+    """Yield a mail, and those within it; what else is attached is listed.
+
+    Args:
+        ole: the compound file.
+        folders: its storages, each as the names of a path.
+        place: the storage of the mail; that of the file itself is its root.
+        attached: takes the lines of what is attached.
+    """
+    here = "".join(f"{name}/" for name in place)
+    for name, number in _HEADS:
+        if value := markdown.one_line(
+            _property(ole, here, number) or (name == "To" and _recipients(ole, folders, place)) or ""
+        ):
+            yield f"{name}: {value}\n"
+    if sent := _sent(stream(ole, f"{here}__properties_version1.0"), is_inner=bool(place)):
+        yield f"Date: {sent}\n"
+    yield "\n" + _body(ole, here) + "\n"
+    inside = (path for path in folders if path[:-1] == place and path[-1].startswith("__attach_version1.0_"))
+    for folder in sorted(inside)[:_MOST_ATTACHED]:
+        start = "".join(f"{name}/" for name in folder)
+        name = markdown.one_line(next(filter(None, (_property(ole, start, n) for n in ("3707", "3704", "3001"))), ""))
+        if (*folder, _INNER) in folders and len(folder) < 2 * _DEEPEST:
+            yield f"\n[forwarded mail{' ' * bool(name)}{name}:]\n"
+            yield from _written(ole, folders, (*folder, _INNER), attached)
+        else:
+            path = f"{start}__substg1.0_37010102"
+            size = f" ({ole.get_size(path):,} bytes)" if ole.exists(path) else ""
+            attached.append(f"- {name or 'without a name'}{size}\n")
+
+
+def _recipients(ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...]) -> str:
+    """Return those whom a mail goes to, where no field tells them all."""
+    inside = sorted(path for path in folders if path[:-1] == place and path[-1].startswith("__recip_version1.0_"))
+    starts = ["".join(f"{name}/" for name in path) for path in inside[:_MOST_ATTACHED]]
+    found = (
+        _property(ole, start, "39FE") or _property(ole, start, "3003") or _property(ole, start, "3001")
+        for start in starts
+    )
+    return "; ".join(filter(None, found))
+
+
+def _sent(properties: bytes, *, is_inner: bool) -> str:
+    """Return when a mail was sent, or else when it came (2.4)."""
+    entries = {
+        properties[at : at + 4][::-1].hex().upper(): int.from_bytes(properties[at + 8 : at + 16], "little")
+        for at in range(24 if is_inner else 32, len(properties) - 15, 16)
+    }
+    ticks = entries.get("00390040") or entries.get("0E060040") or 0
+    try:
+        sent = _EPOCH + dt.timedelta(microseconds=ticks // 10)
+    except OverflowError:
+        return ""
+    return f"{sent:%Y-%m-%d %H:%M} UTC" if ticks else ""
 
 
 def _property(ole: Any, folder: str, number: str) -> str:
@@ -61,17 +113,17 @@ def _property(ole: Any, folder: str, number: str) -> str:
     return decoded(narrow)[0].rstrip("\0") if narrow else ""
 
 
-def _body(ole: Any) -> str:
-    words = _property(ole, "", _BODY)
+def _body(ole: Any, here: str) -> str:
+    words = _property(ole, here, _BODY)
     if len(words.strip()) >= 20:
         return words
-    html = stream(ole, f"__substg1.0_{_HTML}0102") or _property(ole, "", _HTML).encode()
+    html = stream(ole, f"{here}__substg1.0_{_HTML}0102") or _property(ole, here, _HTML).encode()
     if html:
         try:
             return page.fragment(html)
         except ImportError:
             return decoded(html)[0]
-    packed = stream(ole, f"__substg1.0_{_RTF}0102")
+    packed = stream(ole, f"{here}__substg1.0_{_RTF}0102")
     if not packed or words.strip():
         return words
     from staging.llm._converter import rtf  # noqa: PLC0415  # few mails have only this form
