@@ -30,6 +30,7 @@ from staging import (
 from staging._claims import data_urls
 from staging._claims.accepted import Accepted
 from staging._errors import RejectedError
+from staging._threads import DiskQueue
 from staging.testing import FakeCDN, assert_empty
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
@@ -633,9 +634,14 @@ async def test_nothing_accepted_leaves_no_mark_on_later_calls(tmp_path):
 
 
 async def test_what_is_not_accepted_goes_also_if_the_call_is_cancelled_just_then(tmp_path, monkeypatch):
+    def refuse(*_):
+        monkeypatch.setattr(DiskQueue, "_depart", lambda *_: None)  # the disk is slow: no job begins any more
+        scope.cancel()
+        return False
+
+    monkeypatch.setattr(Accepted, "admits", refuse)
     async with AttachmentStage(tmp_path) as stage:
         with anyio.CancelScope() as scope:
-            monkeypatch.setattr(Accepted, "admits", lambda *_: scope.cancel())  # and says no
             await stage.download(b"plain", accept=["image/*"])
         assert scope.cancelled_caught
         assert list(stage.directory.iterdir()) == []
