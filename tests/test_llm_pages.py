@@ -18,7 +18,7 @@ from llm_stage import docx, epub, pdf, pdf_of, stage_of, zipped
 from reading import reading
 
 from staging import llm
-from staging.llm._converter import old_word, ole, outlook, output
+from staging.llm._converter import old_slides, old_word, ole, outlook, output
 
 pytestmark = pytest.mark.usefixtures("shared_converters")
 
@@ -331,7 +331,7 @@ class Streams(dict):
 @pytest.fixture
 def streams(monkeypatch):
     found = Streams()
-    for module in (ole, old_word, outlook):
+    for module in (ole, old_slides, old_word, outlook):
         monkeypatch.setattr(module, "open_ole", lambda *_: found)
     return found
 
@@ -442,6 +442,45 @@ def test_old_slides_give_outline_shapes_and_notes(streams):
     streams["PowerPoint Document"] = document + slide + record(1008, record(4008, b"say this"), container=True)
     found = reading("old_slides", b"")
     assert (found.text, found.remarks) == ("## Slide 1: Title\n\npoint\nin a shape\n\n[notes: say this]", "1 slide")
+
+
+def saved(*parts: bytes, document: int = 0, before: int = 0, start: int = 0) -> bytes:
+    """Return what one save adds: records that are numbered from 1 on, their directory, and the edit at the end."""
+    places = [start + sum(map(len, parts[:at])) for at in range(len(parts))]
+    data = b"".join(parts)
+    directory = record(6002, struct.pack(f"<{1 + len(parts)}I", len(parts) << 20 | 1, *places))
+    edit = record(4085, struct.pack("<5I", 0, 0, before, start + len(data), document) + bytes(8))
+    return data + directory + edit
+
+
+def test_old_slides_are_those_of_the_last_save_with_their_notes_and_comments(streams):
+    """Every save leaves what it replaces in the file; the master of the notes is none."""
+
+    def note(slide: int, text: bytes) -> bytes:
+        return record(1008, record(1009, struct.pack("<II", slide, 0)) + record(4008, text), container=True)
+
+    def listed(persist: int, number: int = 0) -> bytes:
+        return record(1011, struct.pack("<5I", persist, 0, 0, number, 0))
+
+    title, body = record(3999, bytes(4)), record(3999, b"\1\0\0\0")
+    slides = listed(2, 257) + title + record(4008, b"Second\rline") + listed(3, 256) + body + record(4008, b"one\rtwo")
+    lists = record(4080, slides, container=True) + record(4080, listed(4) + listed(5), instance=2, container=True)
+    document = record(1000, lists, container=True)
+    remark = record(4026, "Ann".encode("utf-16-le")) + record(4026, "why?".encode("utf-16-le"), instance=1)
+    tags = record(5000, record(5003, record(12_000, remark, container=True)), container=True)
+    show = record(1017, bytes(10) + b"\4\0" + bytes(4))
+    slide = record(1006, show + record(4008, b"in a shape") + tags, container=True)
+    parts = [document, slide, record(1006, b"", container=True), note(0, b"Click to edit"), note(257, b"say this")]
+    old = saved(document, record(1006, record(4008, b"OUTDATED"), container=True), *parts[2:], document=1)
+    streams["PowerPoint Document"] = old + saved(*parts, document=1, before=len(old) - 36, start=len(old))
+    end = len(streams["PowerPoint Document"]) - 36
+    streams["Current User"] = bytes(16) + struct.pack("<I", end)
+    found = reading("old_slides", b"")
+    assert found.text == (
+        "## Slide 1 (hidden): Second line\n\nin a shape\n\n[comment by Ann: why?]\n\n[notes: say this]\n\n"
+        "## Slide 2\n\n- one\n- two"
+    )
+    assert found.remarks == "2 slides; 1 hidden slide"
 
 
 def test_slides_for_two_programs_are_those_of_the_later_one(streams):

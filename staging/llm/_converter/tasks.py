@@ -47,7 +47,7 @@ TASKS: Mapping[str, Task] = {
     "odf": Task(module="odf", libraries=(_ZIP,), memory=80 * MB),
     "rtf": Task(module="rtf"),
     "old_word": Task(module="old_word", libraries=("olefile",), memory=80 * MB),
-    "old_slides": Task(module="ole", reader="read_slides", libraries=("olefile",), memory=80 * MB),
+    "old_slides": Task(module="old_slides", libraries=("olefile",), memory=80 * MB),
     "outlook": Task(module="outlook", libraries=("olefile", *_PAGES), memory=80 * MB),
     "ole": Task(module="ole"),
     "ebook": Task(module="ebook", libraries=(_ZIP, *_PAGES), memory=80 * MB),
