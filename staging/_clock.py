@@ -91,20 +91,21 @@ class Clock:
         now, due = self._now(), min(self._end, self._since + self._limits.idle_timeout)
         if due > now:
             return due
-        if self.error is None:
-            self._cancel(self._late(now))
-        return _NEVER
-
-    def _late(self, now: float) -> StagingError:
+        if self.error is not None:
+            return _NEVER
         idle, step = self._limits.idle_timeout, f", while {self._step}" if self._step else ""
+        late: StagingError
         if now >= self._end:
             detail = f"timeout: not finished within {self._limits.timeout:g} seconds{step}"
-            return DownloadError("timeout", detail, limit=self._limits.timeout)
-        if self._waits_for_disk:
-            return WorkspaceError("storage", f"the disk hangs: {idle:g} seconds for one write")
-        if step:
-            return DownloadError("connect", f"no connection within {idle:g} seconds{step}", limit=idle, retryable=True)
-        return DownloadError("stalled", f"stalled: no data for {idle:g} seconds", limit=idle)
+            late = DownloadError("timeout", detail, limit=self._limits.timeout)
+        elif self._waits_for_disk:
+            late = WorkspaceError("storage", f"the disk hangs: {idle:g} seconds for one write")
+        elif step:
+            late = DownloadError("connect", f"no connection within {idle:g} seconds{step}", limit=idle, retryable=True)
+        else:
+            late = DownloadError("stalled", f"stalled: no data for {idle:g} seconds", limit=idle)
+        self._cancel(late)
+        return _NEVER
 
     def _give_up(self) -> None:
         assert self._reservation is not None  # noqa: S101  # it calls this

@@ -21,6 +21,7 @@ import contextlib
 import contextvars
 import copy
 import errno
+import functools
 import os
 import queue
 import sys
@@ -117,14 +118,6 @@ def waker() -> Callable[[Callable[[], object]], object]:
         return loop.call_soon_threadsafe
     run: Callable[[Callable[[], object]], object] = sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon
     return run
-
-
-def _soon(function: Callable[..., object], *args: Any) -> None:
-    """Call a function in the next round of this event loop."""
-    if (loop := loop_of_asyncio()) is not None:
-        loop.call_soon(function, *args)
-    else:
-        sys.modules["trio"].lowlevel.current_trio_token().run_sync_soon(function, *args)
 
 
 def timer() -> Callable[[], float]:
@@ -341,7 +334,11 @@ class DiskQueue:
             before: jobs that waited a round ago.
         """
         if len(self._waiting) > before:
-            _soon(self._depart, len(self._waiting))
+            again = functools.partial(self._depart, len(self._waiting))
+            if (loop := loop_of_asyncio()) is not None:
+                loop.call_soon(again)  # `waker` would write to the loop's own pipe
+            else:
+                waker()(again)
             return
         wake, done = waker(), list[_Job]()
 
