@@ -96,16 +96,11 @@ async def main(urls: Sequence[str], hosts: Sequence[str]) -> None:
         print("The answer: " + await answer(client, attachments, policy))
 
 
-def command_line() -> argparse.Namespace:
-    """Return the arguments."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("urls", nargs="*", metavar="URL", help="what to hear; without any, it runs offline")
     parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="instead of Discord's hosts")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    arguments = command_line()
+    arguments = parser.parse_args()
     if arguments.urls and not os.environ.get("GEMINI_API_KEY"):
         sys.exit("gemini_voice: set GEMINI_API_KEY, or give no URL to run offline")
     logging.basicConfig(format="%(message)s", stream=sys.stdout, level=logging.WARNING)

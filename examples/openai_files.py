@@ -103,17 +103,12 @@ async def main(question: str, urls: Sequence[str], hosts: Sequence[str]) -> None
         print("The answer: " + await ask(client, question, attachments, policy))
 
 
-def command_line() -> argparse.Namespace:
-    """Return the arguments."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("urls", nargs="*", metavar="URL", help="what to show; without any, it runs offline")
     parser.add_argument("--ask", default="What was decided?", metavar="QUESTION")
     parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="instead of Discord's hosts")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    arguments = command_line()
+    arguments = parser.parse_args()
     if arguments.urls and not os.environ.get("OPENAI_API_KEY"):
         sys.exit("openai_files: set OPENAI_API_KEY, or give no URL to run offline")
     logging.basicConfig(format="%(message)s", stream=sys.stdout)

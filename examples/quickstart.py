@@ -116,16 +116,11 @@ async def main(urls: Sequence[str], hosts: Sequence[str], root: Path) -> bool:
         return staged
 
 
-def command_line() -> argparse.Namespace:
-    """Return the arguments."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("urls", nargs="*", metavar="URL", help="what to stage; without any, files served from here")
     parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="instead of Discord's hosts")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    arguments = command_line()
+    arguments = parser.parse_args()
     logging.basicConfig(level=logging.INFO, format="%(levelname)s %(message)s", stream=sys.stdout)
     with tempfile.TemporaryDirectory() as directory:
         try:

@@ -78,16 +78,11 @@ async def main(urls: Sequence[str], hosts: Sequence[str]) -> None:
             print(f"message {number}: {text}")
 
 
-def command_line() -> argparse.Namespace:
-    """Return the arguments."""
+if __name__ == "__main__":
     parser = argparse.ArgumentParser(description=(__doc__ or "").partition("\n")[0])
     parser.add_argument("urls", nargs="*", metavar="URL", help="a message each; without any, it runs offline")
     parser.add_argument("--allow-host", action="append", default=[], metavar="HOST", help="instead of Discord's hosts")
-    return parser.parse_args()
-
-
-if __name__ == "__main__":
-    arguments = command_line()
+    arguments = parser.parse_args()
     logging.basicConfig(format="%(message)s", stream=sys.stdout)
     problem = None
     try:

@@ -27,12 +27,18 @@ _DESCRIPTORS = "/dev/fd"  # lists a process's own, on Linux and macOS
 async def start(command: Sequence[str], stage: AttachmentStage) -> Process:
     """Start a command on the staged files, with the context in its environment.
 
-    A context that the system refuses for its length is left out, with a line that says so.
+    Its first word stays as it is, since a file that was sent must not be executed. Only ``{}`` and ``--option={}`` are
+    replaced by the files. Other braces belong to the code of shells, of jq and of Python, and no name that a stranger
+    chose may get into that code. A context that the system refuses for its length is left out, with a line that says
+    so.
 
     Raises:
         OSError: if it cannot be started.
     """
-    arguments = _expanded(command, stage.paths)
+    arguments = [command[0]]
+    for word in command[1:]:
+        place = _PLACE.fullmatch(word)
+        arguments += [word] if place is None else [f"{place[1]}{path}" for path in stage.paths]
     context = stage.context()
     own = {"STAGING_DIR": str(stage.directory)}
     try:
@@ -65,20 +71,6 @@ def _descriptors_of(directory: Path) -> list[int]:
         except OSError:
             continue  # the one that listed them is closed by now
     return found
-
-
-def _expanded(command: Sequence[str], paths: Sequence[Path]) -> list[str]:
-    """Return the command with its files.
-
-    Its first word stays as it is, since a file that was sent must not be executed. Only ``{}`` and ``--option={}`` are
-    replaced. Other braces belong to the code of shells, of jq and of Python, and no name that a stranger chose may get
-    into that code.
-    """
-    arguments = [command[0]]
-    for word in command[1:]:
-        place = _PLACE.fullmatch(word)
-        arguments += [word] if place is None else [f"{place[1]}{path}" for path in paths]
-    return arguments
 
 
 def why_not_found(command: str) -> OSError | None:

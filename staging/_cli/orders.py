@@ -5,13 +5,14 @@ first download is refused here.
 """
 
 import argparse
+import functools
 import importlib.metadata
 import math
 import os
 import re
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, NoReturn
@@ -123,9 +124,13 @@ def get_order(argv: list[str]) -> Order:
 def _parsed(parser: _Parser, argv: list[str]) -> argparse.Namespace:
     """Return the arguments.
 
-    An unknown option is named without its value, which may be a secret.
+    An unknown option is named without its value, which may be a secret. With a space in it, argparse takes it for a
+    URL.
     """
     arguments, unknown = parser.parse_known_intermixed_args(argv)
+    for url in arguments.urls:
+        if url.startswith("-"):
+            parser.error(f"argument URL: there is no option {url.partition('=')[0].partition(' ')[0]}")
     if unknown:
         parser.error(f"unrecognized arguments: {' '.join(word.partition('=')[0] for word in unknown)}")
     return arguments
@@ -133,7 +138,7 @@ def _parsed(parser: _Parser, argv: list[str]) -> argparse.Namespace:
 
 def _add_options(parser: _Parser, partial: str) -> None:
     standard = Limits()
-    parser.add_argument("urls", nargs="+", metavar="URL", type=_url, help="https, on Discord's hosts if not told else")
+    parser.add_argument("urls", nargs="+", metavar="URL", type=_text, help="https, on Discord's hosts if not told else")
     add = parser.add_argument
     add("--temp-dir", metavar="DIR", type=_text, help="stage under DIR, made if missing (default: the system's)")
     add("--max-mb", metavar="N", type=_number, default=standard.max_mb, help="largest file (default: %(default)g MB)")
@@ -143,12 +148,12 @@ def _add_options(parser: _Parser, partial: str) -> None:
     )  # fmt: skip
     hosts = parser.add_mutually_exclusive_group()
     hosts.add_argument(
-        "--allow-host", metavar="HOST", type=_host, action="append",
+        "--allow-host", metavar="HOST", type=functools.partial(_checked, UrlPolicy.only), action="append",
         help="HOST or *.DOMAIN in place of Discord's; may be repeated",
     )  # fmt: skip
     hosts.add_argument("--any-public-host", action="store_true", help="any host with a public address")
     add(
-        "--accept", metavar="TYPE", type=_media_type, action="append",
+        "--accept", metavar="TYPE", type=functools.partial(_checked, lambda text: Accepted([text])), action="append",
         help="leave out what is not of TYPE (image/*); may be repeated",
     )  # fmt: skip
     add(
@@ -251,43 +256,23 @@ def _proxy(value: str) -> str:
     return url
 
 
-def _url(value: str) -> str:
-    if value.startswith("-"):  # argparse takes an option that it does not know for a URL, if a space is in it
-        raise argparse.ArgumentTypeError(f"there is no option {value.partition('=')[0].partition(' ')[0]}")
-    return _text(value)
+def _checked(check: Callable[[Any], object], value: Any) -> Any:
+    """Return what the check does not refuse.
 
-
-@contextmanager
-def _as_usage_error() -> Iterator[None]:
-    """Let the parser show the words of a `ValueError`.
-
-    It would replace them by its own.
+    The words of its `ValueError` are shown, which argparse would replace by its own.
     """
     try:
-        yield
+        check(value)
     except ValueError as error:
         raise argparse.ArgumentTypeError(str(error)) from None
+    return value
 
 
 def _number(text: str) -> float:
-    with _as_usage_error():
-        value: Any = text
-        with suppress(ValueError):
-            value = float(text)
-        require_number("it", value, zero=False)
-        return float(value)
-
-
-def _host(text: str) -> str:
-    with _as_usage_error():
-        UrlPolicy.only(text)
-    return text
-
-
-def _media_type(text: str) -> str:
-    with _as_usage_error():
-        Accepted([text])
-    return text
+    value: Any = text
+    with suppress(ValueError):
+        value = float(text)
+    return float(_checked(functools.partial(require_number, "it", zero=False), value))
 
 
 def _directory(text: str) -> Path:

@@ -12,7 +12,7 @@ import re
 import sys
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext, suppress
-from typing import IO, Any
+from typing import IO
 from urllib.parse import urlsplit
 
 from staging import AttachmentStage, Event, Failure, Outcome, Skipped, StagedFile, StagingError, WorkspaceError
@@ -27,14 +27,24 @@ def is_at_work_on(terminal: int) -> bool:
 
 
 def report(outcome: Outcome, *, as_json: bool, show_path: bool = False) -> None:
-    if as_json:
-        print_line(json.dumps(_record(outcome)))
+    url = bare_url(outcome.attachment.url)
+    match outcome:
+        case StagedFile():
+            why, more = "", {"size": outcome.size, "media_type": outcome.media_type}
+        case Failure():
+            why, more = _for_a_terminal(outcome), {"error": outcome.detail, "reason": outcome.reason}
+        case Skipped():
+            why, more = f"left out: {_LEFT_OUT[outcome.reason]}", {"reason": outcome.reason}
+    if as_json:  # without the secrets of its URL and its headers
+        record = {
+            "name": outcome.name, "url": url, "filename": outcome.name, "type": outcome.attachment.kind,
+            "local_path": outcome.local_path, "downloaded": outcome.downloaded,
+        }  # fmt: skip
+        print_line(json.dumps(record | more))
     elif show_path and isinstance(outcome, StagedFile):
         print_line(str(outcome.path))
-    if isinstance(outcome, Skipped):
-        complain(f"{outcome.name}: left out: {_LEFT_OUT[outcome.reason]} ({bare_url(outcome.attachment.url)})")
-    if isinstance(outcome, Failure):
-        complain(f"{outcome.name}: {_for_a_terminal(outcome)} ({bare_url(outcome.attachment.url)})")
+    if why:
+        complain(f"{outcome.name}: {why} ({url})")
 
 
 _LEFT_OUT = {"type": "it is not of a type that --accept names", "link": "it is a link", "embed": "it is no file"}
@@ -47,8 +57,12 @@ def _for_a_terminal(failure: Failure) -> str:
     """
     if not failure.hint:
         return failure.detail
+    plain = False
+    with suppress(ValueError):
+        parts = urlsplit(failure.attachment.url)
+        plain = parts.scheme == "https" and parts.port in {None, 443}
     match failure.reason:
-        case "not_allowed" if _is_plain_https(failure.attachment.url):
+        case "not_allowed" if plain:
             return f"{failure.detail}; --allow-host names others"
         case "not_allowed" | "private_address":
             return f"{failure.detail}; --insecure-local takes it, for tests"
@@ -58,60 +72,23 @@ def _for_a_terminal(failure: Failure) -> str:
             return failure.detail
 
 
-def _is_plain_https(url: str) -> bool:
-    with suppress(ValueError):
-        parts = urlsplit(url)
-        return parts.scheme.lower() == "https" and parts.port in {None, 443}
-    return False
-
-
-def _record(outcome: Outcome) -> dict[str, Any]:
-    """Return what is known of an outcome.
-
-    The secrets of its URL and its headers are left out.
-    """
-    record = {
-        "name": outcome.name,
-        "url": bare_url(outcome.attachment.url),
-        "filename": outcome.name,
-        "type": outcome.attachment.kind,
-        "local_path": outcome.local_path,
-        "downloaded": outcome.downloaded,
-    }
-    match outcome:
-        case StagedFile():
-            return {**record, "size": outcome.size, "media_type": outcome.media_type}
-        case Failure():
-            return {**record, "error": outcome.detail, "reason": outcome.reason}
-        case Skipped():
-            return {**record, "reason": outcome.reason}
-
-
 def open_display(*, quiet: bool, count: int) -> AbstractContextManager[Show | None]:
     """Return what shows the events.
 
-    On a terminal that can show them it is bars, and otherwise lines.
+    It is bars on a terminal that can move its cursor, if no other program is at work on it. Otherwise it is lines.
     """
     if quiet:
         return nullcontext()
-    if _is_for_bars(sys.stderr):
+    stream: IO[str] | None = sys.stderr
+    bars = stream is not None and stream.isatty() and os.environ.get("TERM") not in {"dumb", "unknown"}
+    with suppress(OSError, AttributeError):  # not the terminal that controls us; Windows has none
+        bars = bars and stream is not None and is_at_work_on(stream.fileno())
+    if bars:
         with suppress(ImportError):
             from staging._cli.bars import Bars  # noqa: PLC0415  # rich is optional, and 50 ms that only a terminal is worth
 
             return Bars(count)
     return nullcontext(_show_line)
-
-
-def _is_for_bars(stream: IO[str] | None) -> bool:
-    """Tell whether bars can be drawn on this stream.
-
-    It must be a terminal that can move its cursor, and no other program may be at work on it.
-    """
-    if stream is None or not stream.isatty() or os.environ.get("TERM") in {"dumb", "unknown"}:
-        return False
-    with suppress(OSError, AttributeError):  # not the terminal that controls us; Windows has none
-        return is_at_work_on(stream.fileno())
-    return True
 
 
 def _show_line(event: Event) -> None:

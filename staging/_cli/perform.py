@@ -12,16 +12,17 @@ import sys
 import tempfile
 from collections.abc import Sequence
 from contextlib import AsyncExitStack, ExitStack, suppress
-from typing import Any
+from pathlib import Path
 
 import anyio
 from anyio.abc import Process, TaskStatus
 
-from staging import AttachmentStage, DownloadError, StagingError, sweep
+from staging import AttachmentStage, StagingError, sweep
 from staging._cli.command import cannot_start, start, why_not_found
 from staging._cli.keeping import keep_all
 from staging._cli.orders import Order, get_order, run_order, sweep_parser, top_parser
 from staging._cli.output import complain, complain_of_leftovers, is_at_work_on, open_display, print_line, report, words
+from staging._cli.proxy import open_proxy
 from staging._text import bare_url
 
 GRACE = 5.0  # seconds that a command has to end after SIGTERM; supervisors kill after ten or more
@@ -68,11 +69,7 @@ def _carry_out(argv: list[str]) -> int:
             parser.error("say what to do: run, get or sweep")
         case other:
             parser.error(f"say what to do: run, get or sweep, not {bare_url(other, limit=100)!r}")
-    return anyio.run(_perform, order)
-
-
-async def _perform(order: Order) -> int:
-    return await _Job(order).run()  # made here, since a cancel scope is made on a running loop
+    return anyio.run(_Job(order).run)
 
 
 class _Job:
@@ -80,14 +77,14 @@ class _Job:
 
     def __init__(self, order: Order) -> None:
         self._order = order
-        self._scope = anyio.CancelScope()
+        self._scope: anyio.CancelScope
         self._signal = 0
         self._handed_on = False
         self._process: Process | None = None
 
     async def run(self) -> int:
         """Carry it out and return the exit code."""
-        code = 1
+        code, self._scope = 1, anyio.CancelScope()  # made here, since it is made on a running loop
         async with anyio.create_task_group() as group:
             await group.start(self._receive_signals)
             with self._scope:
@@ -106,7 +103,7 @@ class _Job:
             display = stack.enter_context(ExitStack())
             show = display.enter_context(open_display(quiet=order.quiet, count=len(order.urls)))
             try:
-                client = await self._client(stack)
+                client = await stack.enter_async_context(await open_proxy(order.proxy)) if order.proxy else None
                 stage = AttachmentStage(
                     order.temp_dir, limits=order.limits, policy=order.policy, client=client, on_event=show
                 )
@@ -119,16 +116,6 @@ class _Job:
                 display.close()
                 complain(words(error))
                 return 1
-
-    async def _client(self, stack: AsyncExitStack) -> Any:
-        if self._order.proxy is None:
-            return None
-        from staging._cli.proxy import open_proxy  # noqa: PLC0415  # imports httpx, which only a proxy needs
-
-        try:
-            return await stack.enter_async_context(await open_proxy(self._order.proxy))
-        except ImportError:
-            raise DownloadError("connect", "--proxy: this kind of proxy needs: pip install httpx[socks]") from None
 
     async def _run_command(self, stage: AttachmentStage) -> int:
         for outcome in stage.outcomes:
@@ -164,22 +151,10 @@ class _Job:
             return
         if number != signal.SIGINT:
             self._scope.deadline = min(self._scope.deadline, anyio.current_time() + GRACE)
-        elif _is_in_foreground():
-            return  # the terminal has sent Ctrl-C to the command too; a second one would make some commands end at once
+        else:
+            with suppress(OSError), Path("/dev/tty").open("rb", buffering=0) as terminal:
+                if is_at_work_on(terminal.fileno()):
+                    return  # it has sent Ctrl-C to the command too; a second one would make some commands end at once
         self._handed_on = True
         with suppress(ProcessLookupError):
             self._process.send_signal(number)
-
-
-def _is_in_foreground() -> bool:
-    """Tell whether a terminal's Ctrl-C goes to this process group.
-
-    The command is a member of the group.
-    """
-    with suppress(OSError):
-        terminal = os.open("/dev/tty", os.O_RDONLY | os.O_NOCTTY)
-        try:
-            return is_at_work_on(terminal)
-        finally:
-            os.close(terminal)
-    return False

@@ -73,19 +73,14 @@ async def delete_all(api: FilesApi, copies: Sequence[Copy], seconds: float) -> i
             if await _delete(api, copy, identity):
                 deleted += 1
 
-    async def look() -> None:
-        nonlocal deleted
-        lost = [copy for copy in copies if copy.asked and not copy.gone and copy.stored is None]
-        if lost:
-            found = await _delete_lost(api, lost)
-            deleted += found
-
+    lost = [copy for copy in copies if copy.asked and not copy.gone and copy.stored is None]
     with anyio.move_on_after(seconds):
         async with anyio.create_task_group() as group:
             for copy in copies:
                 if copy.stored is not None and not copy.gone:
                     group.start_soon(delete, copy, copy.stored.identity)
-            group.start_soon(look)
+            found = await _delete_lost(api, lost)
+            deleted += found
     return deleted
 
 
@@ -116,7 +111,7 @@ async def _delete_lost(api: FilesApi, lost: Sequence[Copy]) -> int:
     It uses their names, or the ids in the provider's list.
     """
     deleted = 0
-    for pause in _LOOKS:
+    for pause in _LOOKS if lost else ():
         await anyio.sleep(pause)
         there = [(copy, copy.name) for copy in lost] if api.named else await _listed(api, lost)
         for copy, identity in there:

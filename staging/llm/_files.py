@@ -5,12 +5,14 @@ import errno
 import io
 import os
 import stat
-from collections.abc import AsyncIterator, Iterator, Mapping, Sequence
-from typing import Literal, Protocol
+from collections.abc import AsyncIterator, Callable, Mapping, Sequence
+from typing import Literal, Protocol, TypeVar
 
 from staging._models import Outcome, StagedFile
 from staging._text import format_size, one_line
 from staging._threads import in_thread
+
+T = TypeVar("T")
 
 
 class Stage(Protocol):
@@ -93,17 +95,20 @@ def error_code(error: OSError) -> str:
     return errno.errorcode.get(error.errno or 0, "unknown error")
 
 
-@contextlib.contextmanager
-def reading(file: StagedFile) -> Iterator[io.BufferedReader]:
-    """Hold a staged file open, and turn the disk's errors into reasons.
+async def read(file: StagedFile, function: Callable[[io.BufferedReader], T]) -> T:
+    """Return what a function makes of a staged file, in a worker thread.
 
-    Call it in a worker thread.
+    The disk's errors become reasons.
     """
-    with open_staged(file) as handle:
-        try:
-            yield handle
-        except OSError as error:
-            raise UnreadableError(f"it cannot be read ({error_code(error)})") from None
+
+    def work() -> T:
+        with open_staged(file) as handle:
+            try:
+                return function(handle)
+            except OSError as error:
+                raise UnreadableError(f"it cannot be read ({error_code(error)})") from None
+
+    return await in_thread(work)
 
 
 @contextlib.asynccontextmanager

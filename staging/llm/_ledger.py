@@ -19,7 +19,7 @@ import re
 import secrets
 import stat
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -127,44 +127,27 @@ def orphans(root: str, provider: str) -> list[Orphan]:
     Raises:
         OSError: if `root` cannot be read. A missing one has none.
     """
-    found: list[Orphan] = []
-    with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:
-        for entry in entries:
-            if _NAME.fullmatch(entry.name):
-                with contextlib.suppress(OSError):  # its owner lives, it is gone, or it cannot be opened
-                    found += _orphan(entry.path, provider)
-    return found
-
-
-def _orphan(path: str, provider: str) -> Iterator[Orphan]:
-    """Yield the ledger at `path` if it is ours and its owner is dead.
-
-    It must tell of `provider`.
-    """
     flags = os.O_RDWR | getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0) | getattr(os, "O_BINARY", 0)
-    descriptor = os.open(path, flags)
-    wanted = False
-    try:
-        _lock(descriptor)
-        if _is_own_file(path, os.fstat(descriptor)):
+    found: list[Orphan] = []
+    paths: list[str] = []
+    with contextlib.suppress(FileNotFoundError), os.scandir(root) as entries:
+        paths += [entry.path for entry in entries if _NAME.fullmatch(entry.name)]
+    for path in paths:
+        with contextlib.suppress(OSError), contextlib.ExitStack() as closing:  # its owner lives, or it cannot be had
+            descriptor = os.open(path, flags)
+            closing.callback(os.close, descriptor)
+            _lock(descriptor)
+            now = os.fstat(descriptor)
+            own = not hasattr(os, "geteuid") or now.st_uid == os.geteuid()  # another user's could name our copies
+            if not own or not stat.S_ISREG(now.st_mode) or not os.path.samestat(now, os.lstat(path)):
+                continue
             told, copies = _read(descriptor)
             if path.endswith(".new"):  # its owner died before it sent anything
                 os.unlink(path)  # noqa: PTH108  # text
             elif told == provider:
-                wanted = True
-                yield Orphan(path, descriptor, copies)
-    finally:
-        if not wanted:
-            os.close(descriptor)
-
-
-def _is_own_file(path: str, found: os.stat_result) -> bool:
-    """Tell whether the locked file is still ours and at `path`.
-
-    It must be a regular file. A file of another user could name our copies.
-    """
-    own = not hasattr(os, "geteuid") or found.st_uid == os.geteuid()
-    return own and stat.S_ISREG(found.st_mode) and os.path.samestat(found, os.lstat(path))
+                found.append(Orphan(path, descriptor, copies))
+                closing.pop_all()
+    return found
 
 
 def _read(descriptor: int) -> tuple[str, dict[str, str]]:

@@ -7,19 +7,20 @@ Theory of operation. `plan_of` looks at each file and decides how many bytes it 
 whole or not at all, smallest first, into what remains.
 """
 
+import io
 from collections.abc import Awaitable, Callable, Mapping, MutableMapping, Sequence
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import TypeVar
 
 import anyio
 
 from staging._models import MB, StagedFile
 from staging._text import describe_limit
-from staging._threads import in_thread
 from staging.llm._budget import fair_shares
 from staging.llm._converter.output import NEEDS_PDF, REASONS
 from staging.llm._converter.sizes import MAX_PARTS
-from staging.llm._files import UnreadableError, reading
+from staging.llm._files import UnreadableError, read
 from staging.llm._images import ImageFacts, image_facts
 from staging.llm._pictures import Picture, Wanted, pages_of, pdf_facts, picture_of, unlocked
 from staging.llm._values import AudioPart, DocumentPart, ImagePart, MediaPart, VideoPart
@@ -131,36 +132,23 @@ async def plan_of(number: int, file: StagedFile, limits: ProviderLimits, wanted:
     """
     if file.size == 0:
         raise UnreadableError("it is empty")
-    if file.media_type == PDF:
-        return await _pdf_plan(number, file, limits, wanted)
-    if not file.media_type.startswith("image/"):
-        if file.size > limits.max_file_bytes:
-            raise TextInsteadError(describe_limit(file.size, limits.max_file_bytes))
+    if file.media_type.startswith("image/"):
+        facts = await read(file, partial(image_facts, media_type=file.media_type))
+        size = _CONVERTED_BYTES
+        if file.media_type in wanted.types and facts and wanted.sees(facts.width, facts.height):
+            size = max(2 * file.size, _SMALL)  # it is taken as it is; turning it may make it larger
+        return Plan(number, file, min(size, wanted.max_bytes), wanted, facts=facts)
+    most = limits.max_pdf_bytes if file.media_type == PDF else limits.max_file_bytes
+    if file.size > most:
+        raise TextInsteadError(describe_limit(file.size, most))
+    if file.media_type != PDF:
         return Plan(number, file, file.size)
-    return await in_thread(_picture_plan, number, file, wanted)
-
-
-async def _pdf_plan(number: int, file: StagedFile, limits: ProviderLimits, wanted: Wanted) -> Plan:
-    if file.size > limits.max_pdf_bytes:
-        raise TextInsteadError(describe_limit(file.size, limits.max_pdf_bytes))
-    facts = await pdf_facts(file)
+    pdf = await pdf_facts(file)
     if limits.pdf != "images":
-        return Plan(number, file, file.size, pages=facts.pages, locked=facts.locked)
-    if not facts.pages:
+        return Plan(number, file, file.size, pages=pdf.pages, locked=pdf.locked)
+    if not pdf.pages:
         raise TextInsteadError(REASONS[NEEDS_PDF])
-    return Plan(number, file, facts.pages * _PAGE_BYTES, wanted, facts.pages, facts.pages)
-
-
-def _picture_plan(number: int, file: StagedFile, wanted: Wanted) -> Plan:
-    """Return the plan for a picture, with the bytes that it asks for.
-
-    A picture that is taken as it is asks for twice the file's size, since turning it may make it larger.
-    """
-    with reading(file) as handle:
-        facts = image_facts(handle, file.media_type)
-    if file.media_type not in wanted.types or facts is None or not wanted.sees(facts.width, facts.height):
-        return Plan(number, file, min(_CONVERTED_BYTES, wanted.max_bytes), wanted, facts=facts)
-    return Plan(number, file, min(max(2 * file.size, _SMALL), wanted.max_bytes), wanted, facts=facts)
+    return Plan(number, file, pdf.pages * _PAGE_BYTES, wanted, pdf.pages, pdf.pages)
 
 
 def _leave_out(plans: dict[int, Plan], found: Found, limits: ProviderLimits) -> None:
@@ -225,26 +213,38 @@ async def _load_all(plans: Mapping[int, Plan], found: Found, budget: int, *, on_
 
 
 async def _load(plan: Plan, limit: int, *, on_disk: bool) -> Sequence[MediaPart]:
-    if plan.shown:
-        return await _pages(plan, limit)
     if plan.wanted is not None:
-        wanted = replace(plan.wanted, max_bytes=min(limit, plan.wanted.max_bytes))
-        return [_image(plan, picture) for picture in await picture_of(plan.file, wanted)]
+        wanted = replace(plan.wanted, max_bytes=min(limit // (plan.shown or 1), plan.wanted.max_bytes))
+        pictures = await (_pages(plan, wanted) if plan.shown else picture_of(plan.file, wanted))
+        return [
+            ImagePart(
+                number=plan.number, outcome=plan.file, name=plan.file.name, media_type=picture.media_type,
+                remark=picture.remark, data=picture.data, width=picture.width, height=picture.height,
+            )
+            for picture in pictures
+        ]  # fmt: skip
     if plan.file.size > limit:
         raise TextInsteadError(f"{describe_limit(plan.file.size, limit)} for its share of the budget")
+    data, remark = b"", ""
     if plan.locked:
-        data = await unlocked(plan.file, limit)
-        return [replace(_whole(plan, data), remark="without its encryption, which needs no password")]
-    return [_whole(plan, b"" if on_disk else await in_thread(_read, plan.file))]
+        data, remark = await unlocked(plan.file, limit), "without its encryption, which needs no password"
+    elif not on_disk:
+        data = await read(plan.file, io.BufferedReader.read)
+    kinds: dict[str, type[AudioPart | VideoPart]] = {"audio": AudioPart, "video": VideoPart}
+    kind = kinds.get(plan.file.media_type.partition("/")[0], DocumentPart)
+    return [
+        kind(
+            number=plan.number, outcome=plan.file, name=plan.file.name, media_type=plan.file.media_type,
+            remark=remark, data=data,
+        )
+    ]  # fmt: skip
 
 
-async def _pages(plan: Plan, limit: int) -> Sequence[ImagePart]:
+async def _pages(plan: Plan, wanted: Wanted) -> Sequence[Picture]:
     """Return the pages as pictures.
 
     Each converter makes a few, within its bounds.
     """
-    assert plan.wanted is not None  # noqa: S101  # pages are shown as pictures
-    wanted = replace(plan.wanted, max_bytes=min(limit // plan.shown, plan.wanted.max_bytes))
     made: dict[int, Sequence[Picture]] = {}
 
     async def draw(first: int, count: int) -> None:
@@ -252,25 +252,7 @@ async def _pages(plan: Plan, limit: int) -> Sequence[ImagePart]:
 
     firsts = range(1, plan.shown + 1, _PAGES_AT_ONCE)
     await _each(draw, {first: min(_PAGES_AT_ONCE, plan.shown + 1 - first) for first in firsts})
-    shown = [_image(plan, picture) for first in firsts for picture in made[first]]
+    shown = [picture for first in firsts for picture in made[first]]
     if shown and plan.shown < plan.pages:
         shown[-1] = replace(shown[-1], remark=f"{shown[-1].remark}; the pages after it are not shown")
     return shown
-
-
-def _image(plan: Plan, picture: Picture) -> ImagePart:
-    return ImagePart(
-        number=plan.number, outcome=plan.file, name=plan.file.name, media_type=picture.media_type,
-        remark=picture.remark, data=picture.data, width=picture.width, height=picture.height,
-    )  # fmt: skip
-
-
-def _read(file: StagedFile) -> bytes:
-    with reading(file) as handle:
-        return handle.read()
-
-
-def _whole(plan: Plan, data: bytes) -> MediaPart:
-    kinds: dict[str, type[AudioPart | VideoPart]] = {"audio": AudioPart, "video": VideoPart}
-    kind = kinds.get(plan.file.media_type.partition("/")[0], DocumentPart)
-    return kind(number=plan.number, outcome=plan.file, name=plan.file.name, media_type=plan.file.media_type, data=data)

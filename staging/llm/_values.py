@@ -19,15 +19,7 @@ _HINT = re.compile(r"(?:; )?[^;]*pip install .*")  # is for a programmer
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Part:
-    """What every part has.
-
-    Attributes:
-        number: the place of the outcome among the stage's, from 1; headings and listings use it.
-        outcome: the staged file that is shown.
-        name: for display, safe on one line.
-        media_type: of `data`.
-        remark: what was done to it, in a few words. Empty if it is the file as it is.
-    """
+    """What every part has, as `DocumentPart` says."""
 
     number: int
     outcome: StagedFile
@@ -40,12 +32,9 @@ class _Part:
 class TextPart(_Part):
     """Text of a file, in a fence that it cannot close.
 
+    It has the same attributes as `DocumentPart`, and two more.
+
     Attributes:
-        number: the place of the outcome among the stage's, from 1.
-        outcome: the staged file that is shown.
-        name: for display, safe on one line.
-        media_type: of `data`.
-        remark: what was done to it, in a few words. Empty if nothing was.
         text: what is shown. Where something is left out, a line says how much.
         section: heading, fence and text, as the prompt and the blocks show it.
     """
@@ -70,13 +59,9 @@ class _MediaPart(_Part):
 class ImagePart(_MediaPart):
     """A picture, or a piece of one, upright and within the limits.
 
+    It has the same attributes as `DocumentPart`, and two more.
+
     Attributes:
-        number: the place of the outcome among the stage's, from 1.
-        outcome: the staged file that is shown.
-        name: for display, safe on one line.
-        media_type: of `data`.
-        remark: what was done to it, in a few words. Empty if nothing was.
-        data: the bytes.
         width: in pixels.
         height: in pixels.
     """
@@ -90,7 +75,7 @@ class DocumentPart(_MediaPart):
     """A PDF, or another document that the provider takes as a file.
 
     Attributes:
-        number: the place of the outcome among the stage's, from 1.
+        number: the place of the outcome among the stage's, from 1; headings and listings use it.
         outcome: the staged file that is shown.
         name: for display, safe on one line.
         media_type: of `data`.

@@ -9,16 +9,16 @@ import importlib.util
 import time
 from collections import deque
 from dataclasses import dataclass, replace
+from functools import partial
 from typing import IO
 
 from staging._claims.kinds import OCTETS
 from staging._models import StagedFile
 from staging._text import one_line
-from staging._threads import in_thread
 from staging.llm._converter.clean import Cleaner
 from staging.llm._converter.output import MAX_CHARS
 from staging.llm._converter.text import Encoding, codec_of_label, decide, looks_like_text, text_pieces
-from staging.llm._files import UnreadableError, reading, staged
+from staging.llm._files import UnreadableError, read, staged
 from staging.llm._kinds import PROTECTED, UNLISTED, Reader, extension, is_plain, reader_of
 from staging.llm._process import convert
 
@@ -175,7 +175,7 @@ async def text_of(file: StagedFile, keep: int) -> Excerpt:
 
 
 async def _read(file: StagedFile, keep: int) -> Excerpt:
-    excerpt = await in_thread(_decoded, file, keep)
+    excerpt = await read(file, partial(_decoded, file, keep, None))
     if excerpt is not None:
         return excerpt
     if not is_there("charset_normalizer"):
@@ -184,29 +184,24 @@ async def _read(file: StagedFile, keep: int) -> Excerpt:
     async with staged(file) as handle:
         answer = await convert(handle, "encoding", limit=10_000, take=answers.append)
     codec = codec_of_label("".join(answers))  # a converter that an attacker controls may say anything
-    excerpt = await in_thread(_decoded, file, keep, Encoding(codec or "", joined(*answer.remarks)))
+    excerpt = await read(file, partial(_decoded, file, keep, Encoding(codec or "", joined(*answer.remarks))))
     assert excerpt is not None  # noqa: S101  # its encoding is told
     return excerpt
 
 
-def _decoded(file: StagedFile, keep: int, encoding: Encoding | None = None) -> Excerpt | None:
-    """Return the text, cleaned, or None if only a detector can tell its encoding.
-
-    It runs in a worker thread.
-    """
-    collector = _Collector(keep)
-    with reading(file) as handle:
-        source = _Yielding(handle)
-        if encoding is None:
-            if file.media_type == OCTETS and not looks_like_text(handle):
-                raise UnreadableError(f"{OCTETS} is not text")
-            encoding = decide(source, _declared(file))
-        if encoding is None:
-            return None
-        if not encoding.codec:
-            raise UnreadableError("its encoding is not known, and it cannot be decoded")
-        for piece in text_pieces(source, encoding.codec):
-            collector.take(piece)
+def _decoded(file: StagedFile, keep: int, encoding: Encoding | None, handle: IO[bytes]) -> Excerpt | None:
+    """Return the text, cleaned, or None if only a detector can tell its encoding."""
+    source, collector = _Yielding(handle), _Collector(keep)
+    if encoding is None:
+        if file.media_type == OCTETS and not looks_like_text(handle):
+            raise UnreadableError(f"{OCTETS} is not text")
+        encoding = decide(source, _declared(file))
+    if encoding is None:
+        return None
+    if not encoding.codec:
+        raise UnreadableError("its encoding is not known, and it cannot be decoded")
+    for piece in text_pieces(source, encoding.codec):
+        collector.take(piece)
     rows = extension(file.name) in _ROWS or file.media_type == "text/csv"
     return collector.excerpt(encoding.remark, rows=rows)
 

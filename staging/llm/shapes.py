@@ -3,7 +3,7 @@
 The forms are plain dicts. They are made from `Parts` and from nothing else.
 
 First come pictures, documents, sound and video in order of intake. One text follows that lists every outcome with what
-became of it. Then come the texts of files. A provider is one `_Shape` here and one preset in `limits`.
+became of it. Then come the texts of files. A provider is one `Shape` here and one preset in `limits`.
 
 Everything is a plain dict, so a caller can add what an API has besides. Anthropic's ``cache_control`` goes to the last
 block, and ``citations`` to those whose ``type`` is ``document``. OpenAI's ``detail`` goes to those whose ``type`` is
@@ -13,9 +13,10 @@ block, and ``citations`` to those whose ``type`` is ``document``. OpenAI's ``det
 import binascii
 import re
 import time
-from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
-from typing import Any
+from abc import ABC, abstractmethod
+from collections.abc import Mapping, Sequence
+from dataclasses import replace
+from typing import Any, ClassVar
 
 from staging._context import claim_lines
 from staging._models import StagedFile
@@ -34,21 +35,28 @@ _PIECE = 192 * 1024  # a multiple of three, so that the pieces' base64 can be jo
 _NONE: frozenset[str] = frozenset()
 
 
-@dataclass(frozen=True, slots=True)
-class Shape:
+class Shape(ABC):
     """The form of a provider's blocks.
 
     Attributes:
         text: what a block of text has beside the text.
-        media: makes a block of a part: of its base64 behind `prefix`; or without that, of what refers to a copy.
         prefix: what stands before base64, with braces for the media type. None means that the SDK takes bytes.
         holds: the kinds of parts that there is a block for, beside pictures and PDFs.
     """
 
-    text: Mapping[str, str]
-    media: Callable[[MediaPart, str, str], Block]
-    prefix: str | None
+    text: ClassVar[Mapping[str, str]] = {"type": "text"}
+    prefix: str | None = "data:{};base64,"
     holds: tuple[type[MediaPart], ...] = ()
+
+    @abstractmethod
+    def media(self, part: MediaPart, data: str = "", copy: str = "") -> Block:
+        """Make a block of a part.
+
+        Args:
+            part: the part.
+            data: its base64 behind `prefix`.
+            copy: what refers to a copy at the provider, instead.
+        """
 
 
 async def anthropic_blocks(
@@ -75,20 +83,9 @@ async def anthropic_blocks(
     {"type": "ephemeral"}`` lets the provider cache all of them, and ``block["citations"] = {"enabled": True}`` belongs
     into those whose type is ``document``.
 
-    Args:
-        stage: an open `AttachmentStage`; or what `parts` made of one, which is then shown as it is.
-        limits: what the platform takes: `llm.ANTHROPIC`, `llm.ANTHROPIC_LONG`, `llm.BEDROCK`, or your own.
-        max_chars: characters of text together, as for `parts`.
-        max_tokens: the same in tokens, as for `parts`.
-        count: returns how many tokens a text has.
-        max_inline_mb: raw MB of everything that is no text, as for `parts`.
-        readers: async functions of your own that return a file's text, as for `parts`.
-        seconds: for all of it.
-
-    Raises:
-        StageClosedError: if the stage is not open.
-        ValueError: if a number is nonsense.
-        TypeError: if `limits` or a reader is something else than it should be.
+    `stage` is an open `AttachmentStage`, or what `parts` made of one, which is then shown as it is. `limits` are the
+    platform's: `llm.ANTHROPIC`, `llm.ANTHROPIC_LONG`, `llm.BEDROCK`, or your own. The other arguments and the errors
+    are the same as `parts` has.
     """
     given = given_of(fitting(limits, ANTHROPIC_SHAPE), max_chars, max_tokens, count, max_inline_mb, readers, seconds)
     return await blocks_of(stage, given, ANTHROPIC_SHAPE)
@@ -185,7 +182,7 @@ async def blocks_of(stage: Stage | Parts, given: Given, shape: Shape) -> list[Bl
     reasons = {part.number: f"{one_line(part.media_type)} cannot be given to this model" for part in refused}
     parts = without(parts, reasons)
     media = [part for part in parts if not isinstance(part, TextPart)]
-    blocks = [shape.media(part, await in_thread(encoded, part, shape), "") for part in media]
+    blocks = [shape.media(part, await in_thread(encoded, part, shape)) for part in media]
     return [*blocks, *await in_thread(text_blocks, parts, shape)]
 
 
@@ -278,34 +275,6 @@ def _place(shown: Sequence[Part], numbers: Sequence[int]) -> str:
 # What it looks like
 
 
-def _anthropic(part: MediaPart, data: str, file_id: str) -> Block:
-    base64 = {"type": "base64", "media_type": part.media_type, "data": data}
-    source = {"type": "file", "file_id": file_id} if file_id else base64
-    if isinstance(part, ImagePart):
-        return {"type": "image", "source": source}
-    return {"type": "document", "source": source, "title": one_line(part.name)}
-
-
-def _responses(part: MediaPart, data: str, file_id: str) -> Block:
-    if isinstance(part, ImagePart):
-        return {"type": "input_image", "detail": "auto", **({"file_id": file_id} if file_id else {"image_url": data})}
-    inline = {"filename": file_name(part), "file_data": data}
-    return {"type": "input_file", **({"file_id": file_id} if file_id else inline)}
-
-
-_FORMATS = {"audio/mpeg": "mp3", "audio/wav": "wav"}
-
-
-def _chat(part: MediaPart, data: str, _: str) -> Block:
-    match part:
-        case ImagePart():
-            return {"type": "image_url", "image_url": {"url": data}}
-        case AudioPart():
-            form = _FORMATS.get(part.media_type, part.media_type.partition("/")[2])
-            return {"type": "input_audio", "input_audio": {"data": data.partition(",")[2], "format": form}}
-    return {"type": "file", "file": {"filename": file_name(part), "file_data": data}}
-
-
 def file_name(part: MediaPart) -> str:
     """Return a name that ends as OpenAI wants it to.
 
@@ -336,16 +305,54 @@ GEMINI_NAMES = {"audio/mpeg": "audio/mp3", "video/quicktime": "video/mov", "vide
 """What Google calls some media types (https://ai.google.dev/gemini-api/docs/audio and /video-understanding)."""
 
 
-def _gemini(part: MediaPart, _: str, uri: str) -> Block:
-    media_type = GEMINI_NAMES.get(part.media_type, part.media_type)
-    if uri:
-        return {"file_data": {"mime_type": media_type, "file_uri": uri}}
-    return {"inline_data": {"mime_type": media_type, "data": part.data}}
+class _Anthropic(Shape):
+    prefix = ""
+
+    def media(self, part: MediaPart, data: str = "", copy: str = "") -> Block:
+        inline = {"type": "base64", "media_type": part.media_type, "data": data}
+        source = {"type": "file", "file_id": copy} if copy else inline
+        if isinstance(part, ImagePart):
+            return {"type": "image", "source": source}
+        return {"type": "document", "source": source, "title": one_line(part.name)}
 
 
-_TEXT = {"type": "text"}
-_DATA_URL = "data:{};base64,"
-ANTHROPIC_SHAPE = Shape(text=_TEXT, media=_anthropic, prefix="")
-RESPONSES_SHAPE = Shape(text={"type": "input_text"}, media=_responses, prefix=_DATA_URL, holds=(DocumentPart,))
-CHAT_SHAPE = Shape(text=_TEXT, media=_chat, prefix=_DATA_URL, holds=(AudioPart,))
-GEMINI_SHAPE = Shape(text={}, media=_gemini, prefix=None, holds=(AudioPart, VideoPart, DocumentPart))
+class _Responses(Shape):
+    text: ClassVar = {"type": "input_text"}
+    holds = (DocumentPart,)
+
+    def media(self, part: MediaPart, data: str = "", copy: str = "") -> Block:
+        if isinstance(part, ImagePart):
+            return {"type": "input_image", "detail": "auto", **({"file_id": copy} if copy else {"image_url": data})}
+        inline = {"filename": file_name(part), "file_data": data}
+        return {"type": "input_file", **({"file_id": copy} if copy else inline)}
+
+
+class _Chat(Shape):
+    holds = (AudioPart,)
+    formats: ClassVar = {"audio/mpeg": "mp3", "audio/wav": "wav"}
+
+    def media(self, part: MediaPart, data: str = "", copy: str = "") -> Block:
+        del copy  # it cannot refer to one
+        match part:
+            case ImagePart():
+                return {"type": "image_url", "image_url": {"url": data}}
+            case AudioPart():
+                form = self.formats.get(part.media_type, part.media_type.partition("/")[2])
+                return {"type": "input_audio", "input_audio": {"data": data.partition(",")[2], "format": form}}
+        return {"type": "file", "file": {"filename": file_name(part), "file_data": data}}
+
+
+class _Gemini(Shape):
+    text: ClassVar = {}
+    prefix = None
+    holds = (AudioPart, VideoPart, DocumentPart)
+
+    def media(self, part: MediaPart, data: str = "", copy: str = "") -> Block:
+        del data  # it takes bytes
+        media_type = GEMINI_NAMES.get(part.media_type, part.media_type)
+        if copy:
+            return {"file_data": {"mime_type": media_type, "file_uri": copy}}
+        return {"inline_data": {"mime_type": media_type, "data": part.data}}
+
+
+ANTHROPIC_SHAPE, RESPONSES_SHAPE, CHAT_SHAPE, GEMINI_SHAPE = _Anthropic(), _Responses(), _Chat(), _Gemini()

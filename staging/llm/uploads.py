@@ -260,7 +260,7 @@ class Uploads:
         media = [part for part in parts if not isinstance(part, TextPart)]
         failed = {part.number: reasons.get(id(part), late) for part in media if id(part) not in stored}
         sent = [part for part in media if part.number not in failed]
-        blocks = [self._api.shape.media(part, "", stored[id(part)].reference) for part in sent]
+        blocks = [self._api.shape.media(part, copy=stored[id(part)].reference) for part in sent]
         shown = without(parts, failed)
         kept = [part if isinstance(part, TextPart) else replace(part, data=b"") for part in shown]
         self.parts = Parts(kept, unread=shown.unread, outcomes=shown.outcomes)

@@ -9,6 +9,7 @@ import math
 import re
 from collections.abc import Iterator
 from dataclasses import dataclass
+from operator import itemgetter
 from typing import TypeVar
 
 from staging.testing.faults import Chunked, Drip, Endless, Fault, Length, Raw, Reply, Request, Stop, encode
@@ -133,8 +134,13 @@ def plan(message: Message) -> Iterator[Step]:
 def _plan_body(message: Message, drip: Drip | None, stops: list[Stop]) -> Iterator[Step]:
     body, chunked = message.body, _find(message.faults, Chunked)
     size, end = drip.size if drip else SLICE, math.inf if Endless() in message.faults else len(body)
+    inside: list[tuple[float, Stop]] = [
+        (stop.at + (end if stop.at < 0 else 0) if isinstance(stop.at, int) else end, stop)
+        for stop in stops
+        if stop.at not in {"start", "head"}
+    ]
     done: float = 0
-    for offset, stop in [*_in_body(stops, end), (end, None)]:
+    for offset, stop in [*sorted(inside, key=itemgetter(0)), (end, None)]:
         pieces = _cut(body, int(done), min(offset, end), size)
         yield from _paced(_chunks(pieces, chunked) if chunked else pieces, drip)
         if stop:
@@ -142,20 +148,6 @@ def _plan_body(message: Message, drip: Drip | None, stops: list[Stop]) -> Iterat
         done = max(done, min(offset, end))
     if chunked:
         yield b"0\r\n" + chunked.trailer + b"\r\n"
-
-
-def _in_body(stops: list[Stop], end: float) -> list[tuple[float, Stop]]:
-    """Return the stops that lie in the body, in order.
-
-    With each stands the number of body bytes before it.
-    """
-    placed: list[tuple[float, Stop]] = []
-    for stop in stops:
-        if isinstance(stop.at, int):
-            placed.append((stop.at + end if stop.at < 0 else stop.at, stop))
-        elif stop.at == "end":
-            placed.append((end, stop))
-    return sorted(placed, key=lambda pair: pair[0])
 
 
 def _cut(data: bytes, start: int, end: float, size: int) -> Iterator[memoryview]:

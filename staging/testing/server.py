@@ -264,25 +264,18 @@ class FakeCDN:
             with client, contextlib.suppress(*GONE):
                 client.setblocking(False)
                 client.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-                await self._converse(self._secure(client), number)
+                wire = TlsWire(client, self._contexts[0]) if self._contexts else Wire(client)
+                while self._tls == "stall":
+                    await wire.receive()
+                connection, keep = Connection(wire), True
+                while keep:
+                    message = self._answer(await connection.read_head(), number)
+                    await connection.perform(plan(message))
+                    keep = message.keep
+                await wire.finish()
         finally:
             self._open.discard(number)
             self._notify()
-
-    def _secure(self, client: socket.socket) -> Wire:
-        return TlsWire(client, self._contexts[0]) if self._contexts else Wire(client)
-
-    async def _converse(self, wire: Wire, number: int) -> None:
-        if self._tls == "stall":
-            while True:
-                await wire.receive()
-        connection, keep = Connection(wire), True
-        while keep:
-            message = self._answer(await connection.read_head(), number)
-            for step in plan(message):
-                await connection.perform(step)
-            keep = message.keep
-        await wire.finish()
 
     def _answer(self, head: bytes | None, number: int) -> Message:
         request = parse(head, number) if head is not None else None

@@ -7,7 +7,7 @@ import socket
 import ssl
 import struct
 import sys
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterable
 from typing import Any
 
 import anyio
@@ -72,7 +72,9 @@ class Wire:
 
         Before that, everything that was sent has reached the client's side.
         """
-        while _unsent(self._socket):  # noqa: ASYNC110  # the kernel has no event for this
+        siocoutqnsd = 0x894B  # linux/sockios.h: not sent yet; unlike SIOCOUTQ it does not wait for a delayed ACK
+        # what still waits in the kernel would be lost, and it has no event for this
+        while sys.platform == "linux" and any(fcntl.ioctl(self._socket, siocoutqnsd, bytes(4))):  # noqa: ASYNC110
             await anyio.sleep(0.001)
         linger = struct.pack("hh" if os.name == "nt" else "ii", 1, 0)
         self._socket.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, linger)
@@ -121,17 +123,6 @@ class TlsWire(Wire):
                 await super().send(self._out.read())
 
 
-def _unsent(sock: socket.socket) -> int:
-    """Return how many bytes wait in the kernel for the client.
-
-    A reset would lose them.
-    """
-    if sys.platform != "linux":
-        return 0
-    siocoutqnsd = 0x894B  # linux/sockios.h: not sent yet; unlike SIOCOUTQ it does not wait for a delayed ACK
-    return int(struct.unpack("i", fcntl.ioctl(sock, siocoutqnsd, bytes(4)))[0])
-
-
 class Connection:
     """Read one client's requests and send its replies step by step.
 
@@ -154,24 +145,25 @@ class Connection:
         head, _, self._buffer = self._buffer.partition(b"\r\n\r\n")
         return bytes(head)
 
-    async def perform(self, step: Step) -> None:
-        """Do one step of a plan.
+    async def perform(self, steps: Iterable[Step]) -> None:
+        """Do the steps of a plan.
 
         One that ends the connection raises `anyio.EndOfStream`.
         """
-        match step:
-            case Pause():
-                await self._while_connected(functools.partial(anyio.sleep, step.seconds))
-            case Hold():
-                await self._while_connected(step.stand)
-            case Stall():
-                await self._while_connected(anyio.sleep_forever)
-            case Reset():
-                await self._wire.reset()
-            case Truncate():
-                await self._wire.truncate()
-            case _:
-                await self._wire.send(step)
+        for step in steps:
+            match step:
+                case Pause():
+                    await self._while_connected(functools.partial(anyio.sleep, step.seconds))
+                case Hold():
+                    await self._while_connected(step.stand)
+                case Stall():
+                    await self._while_connected(anyio.sleep_forever)
+                case Reset():
+                    await self._wire.reset()
+                case Truncate():
+                    await self._wire.truncate()
+                case _:
+                    await self._wire.send(step)
 
     async def _while_connected(self, wait: Callable[[], Awaitable[Any]]) -> None:
         gone = False
