@@ -1,6 +1,7 @@
 """A socket stays registered with asyncio between two waits, and costs nothing while nothing waits for it."""
 
 import asyncio
+import gc
 import socket
 import threading
 
@@ -92,6 +93,53 @@ def test_a_socket_is_registered_once_for_many_waits(pair, monkeypatch):
 
     on_asyncio(wait_often)
     assert len(added) == 1
+
+
+def test_one_report_too_many_costs_no_registration(pair, monkeypatch):
+    """Bytes that the loop has seen may have been read before its report runs."""
+    ours, theirs = pair
+    removed = []
+    monkeypatch.setattr(asyncio.SelectorEventLoop, "remove_reader", lambda *_: removed.append(1))
+
+    async def wait_often():
+        readiness = Readiness(ours)
+        for _ in range(5):
+            theirs.send(b"x")
+            await readiness.wait()
+            await asyncio.sleep(0)  # the byte is still there, and is reported once more
+            assert ours.recv(1) == b"x"
+        assert removed == []
+        readiness.close()
+
+    on_asyncio(wait_often)
+
+
+@pytest.mark.parametrize("fails", [False, True])
+def test_a_cancellation_and_bytes_at_the_same_time(pair, caplog, fails):
+    """The wait ends as cancelled, and the loop has nothing to complain of, before the bytes or after them."""
+    ours, theirs = pair
+
+    async def wait_and_be_cancelled():
+        loop, readiness = asyncio.get_running_loop(), Readiness(ours)
+
+        def fetch():
+            loop.call_soon(task.cancel)
+            if fails:
+                raise ConnectionResetError("torn")
+
+        for before in (False, True):
+            task = loop.create_task(readiness.wait(fetch))
+            await asyncio.sleep(0)
+            theirs.send(b"x")
+            if before:
+                loop.call_soon(task.cancel)
+            with pytest.raises(asyncio.CancelledError):
+                await task
+        readiness.close()
+
+    on_asyncio(wait_and_be_cancelled)
+    gc.collect()
+    assert caplog.records == []
 
 
 def test_bytes_that_nothing_waits_for_do_not_keep_the_loop_turning(pair):

@@ -64,8 +64,6 @@ class Readiness:
             await waiter
         finally:
             self._waiter = None
-            if waiter.done() and not waiter.cancelled():
-                waiter.exception()  # seen, also if the task is cancelled just now
 
     def is_of_this_loop(self) -> bool:
         """Tell whether `wait` may be called in the event loop that runs here."""
