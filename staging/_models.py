@@ -175,7 +175,7 @@ def _shown(value: Any) -> str:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class _Outcome(metaclass=Readable):
-    """What every outcome has."""
+    """Holds what every outcome has."""
 
     attachment: Attachment
     name: str
