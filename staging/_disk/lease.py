@@ -137,11 +137,18 @@ def open_directory(path: str, above: int | None = None) -> int:
 
     One that its owner cannot read gets mode 0700 first, if it is ours to change.
     """
-    try:
+    with suppress(PermissionError):
         return os.open(path, _DIRECTORY, dir_fd=above)
-    except PermissionError:
-        _make_readable(path, above)
-        return os.open(path, _DIRECTORY, dir_fd=above)
+    with suppress(OSError):
+        if sys.platform == "linux":
+            handle = os.open(path, os.O_PATH | _DIRECTORY, dir_fd=above)  # names the directory without reading it
+            try:
+                os.chmod(f"/proc/self/fd/{handle}", 0o700)  # noqa: PTH101  # a descriptor, not a path
+            finally:
+                os.close(handle)
+        else:
+            os.chmod(path, 0o700, dir_fd=above, follow_symlinks=False)
+    return os.open(path, _DIRECTORY, dir_fd=above)
 
 
 def own_mode(directory: int) -> None:
@@ -152,15 +159,3 @@ def own_mode(directory: int) -> None:
     with suppress(OSError):
         if stat.S_IMODE(os.fstat(directory).st_mode) != 0o700:
             os.fchmod(directory, 0o700)
-
-
-def _make_readable(path: str, above: int | None) -> None:
-    with suppress(OSError):
-        if sys.platform == "linux":
-            handle = os.open(path, os.O_PATH | _DIRECTORY, dir_fd=above)  # names the directory without reading it
-            try:
-                os.chmod(f"/proc/self/fd/{handle}", 0o700)  # noqa: PTH101  # a descriptor, not a path
-            finally:
-                os.close(handle)
-        else:
-            os.chmod(path, 0o700, dir_fd=above, follow_symlinks=False)
