@@ -79,11 +79,17 @@ def read(source: IO[bytes], out: Output) -> None:
 
 
 def _write(counts: Sequence[int], text: str, edits: list[tuple[int, int, str]], out: Output) -> None:
-    """Write the parts of the text, each of so many characters."""
+    """Write the parts of the text with its edits, each of so many characters."""
     at = 0
     for count, part in zip(counts, _PARTS, strict=True):
-        words = _shown(_edited(text, edits, at, at + count)).strip()
-        at += count
+        end = at + count
+        found: list[str] = []
+        for first, after, instead in edits:
+            if at <= first < end:
+                found += [text[at:first], instead]
+                at = max(at, min(after, end))
+        words = _shown("".join([*found, text[at:end]])).strip()
+        at = end
         if words and part:
             words = "\n".join(dict.fromkeys(filter(str.strip, words.splitlines())))  # each header once
             out.text(f"\n[{part}:]\n{words}\n")
@@ -177,16 +183,6 @@ def _edits(main: bytes, table: bytes, pieces: list[_Piece], out: Output) -> Iter
     for what, count in counts.items():
         if count:
             out.remark(f"{count:,} characters of {what} text left out")
-
-
-def _edited(text: str, edits: list[tuple[int, int, str]], start: int, end: int) -> str:
-    """Return a part of the text with its edits."""
-    found: list[str] = []
-    for first, after, words in edits:
-        if start <= first < end:
-            found += [text[start:first], words]
-            start = max(start, min(after, end))
-    return "".join([*found, text[start:end]])
 
 
 def _between(pieces: list[_Piece], start: int, end: int) -> Iterator[tuple[int, int, str]]:
