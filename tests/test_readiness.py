@@ -90,6 +90,7 @@ def test_a_socket_is_registered_once_for_many_waits(pair, monkeypatch):
             theirs.send(b"x")
             await readiness.wait(lambda: ours.recv(1))
         readiness.close()
+        assert ours.fileno() == -1, "in its own loop it is closed at once"
 
     on_asyncio(wait_often)
     assert len(added) == 1
