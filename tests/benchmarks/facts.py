@@ -20,7 +20,7 @@ from typing import Any, NamedTuple
 MOST = 40  # facts of one kind and document
 _LINK = re.compile(r"""<a\s[^>]*href=["'](https?:[^"']+)["'][^>]*>([^<]*\w[^<]*)</a>""")
 _CELLS = 20_000  # cells of one sheet that are looked at
-_NUMBER = re.compile(r"[-+]?[\d.,]+$")
+_THREADED = re.compile(r"(?s)^\[Threaded comment\].*?Comment:")  # what older programs show before it
 
 
 class Fact(NamedTuple):
@@ -81,26 +81,33 @@ def _of_sheets(path: Path) -> Iterator[Fact]:
 def _of_cells(sheet: Any, values: Any) -> Iterator[Fact]:
     last, count = 0, 0
     for row in sheet.iter_rows():
-        filled = [cell for cell in row if cell.value is not None]
         count += len(row)
         if count > _CELLS:
             return
         for cell in row:
-            if cell.comment and (words := _words(cell.comment.text)):
+            if cell.comment and (words := _words(_THREADED.sub("", cell.comment.text))):
                 yield Fact("cell comment", words)
+        filled = [cell for cell in row if cell.value is not None]
         if not filled:
             continue
         number = row[0].row
         if sheet.row_dimensions[number].hidden:
             yield Fact("hidden row", rf"(?m)^.*hidden.*\b{number}\b|^.*hidden rows?\W.*\d")
         first = filled[0]
-        words = _words(first.value) if isinstance(first.value, str) and not first.value.startswith("=") else ""
+        words = _words(first.value) if isinstance(first.value, str) and first.data_type != "f" else ""
         if last and number > last + 1 and words:
             yield Fact("row number after a gap", rf"(?m)^\W*{number}\b.*{words}")
         last = number
-        for cell in filled:
-            if cell.data_type == "f" and isinstance(cell.value, str) and values[cell.coordinate].value is None:
-                yield Fact("formula without value", re.escape(re.sub(r"\s+", " ", cell.value.casefold())))
+    yield from _formulas(sheet, values)
+
+
+def _formulas(sheet: Any, values: Any) -> Iterator[Fact]:
+    """Yield the formulas of a sheet that has no value of any; else what has none may be the empty text."""
+    cells = [cell for row in sheet.iter_rows(max_row=_CELLS // 20) for cell in row if cell.data_type == "f"]
+    if all(values[cell.coordinate].value is None for cell in cells):
+        for cell in cells:
+            if isinstance(cell.value, str):
+                yield Fact("formula without value", re.escape(" ".join(cell.value.casefold().split())))
 
 
 def _of_slides(path: Path) -> Iterator[Fact]:

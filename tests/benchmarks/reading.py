@@ -41,55 +41,80 @@ FACTS = {"xlsx": "xlsx", "xls": "xlsx", "xlsb": "xlsx", "ods": "xlsx", "pptx": "
 _FORMATTED = re.compile(r"^(?=.*\d).*(?:[%$€£/:]|\d,\d)")
 CSV = "csv:Text - txt - csv (StarCalc):44,34,76,1,,0,false,true,false,false,false,-1"
 
+LOOP = """
+import json, os, resource, signal, sys, time
+answers = os.fdopen(os.dup(1), "w")
+os.dup2(2, 1)
+{imports}
+for line in sys.stdin:
+    task, path = json.loads(line)
+    if os.fork() == 0:
+        signal.alarm(60)
+        read = prepare()
+        start = time.perf_counter()
+        text, refusal = read(task, path)
+        memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+        answers.write(json.dumps([text, time.perf_counter() - start, memory, refusal]) + chr(10))
+        answers.flush()
+        os._exit(0)
+    _, status = os.wait()
+    if status:
+        end = "hang" if os.WTERMSIG(status) == signal.SIGALRM else "crash"
+        answers.write(json.dumps(["", 60.0 * (end == "hang"), 0.0, end]) + chr(10))
+        answers.flush()
+"""
 OURS = """
-import io, json, resource, sys, time
+import io
 from staging.llm._converter import output, tasks
 from staging.llm._frames import Frames
-reader = tasks.load(sys.argv[1])
-start = time.perf_counter()
-pipe, said = io.BytesIO(), []
-out, frames = output.Output(pipe), Frames(said.append, 10**9)
-try:
-    with open(sys.argv[2], "rb") as source:
-        reader(source, out)
-except output.FullError as error:
-    out.cut(error.args[0])
-except output.RefusedError as error:
-    out.end(error.args[0])
-seconds = time.perf_counter() - start
-frames.feed(pipe.getvalue())
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps(["" if frames.refusal else "".join(said), seconds, memory, frames.refusal]))
+for task in tasks.TASKS:
+    tasks.load(task)
+def prepare():
+    return read
+def read(task, path):
+    pipe, said = io.BytesIO(), []
+    out, frames = output.Output(pipe), Frames(said.append, 10**9)
+    try:
+        with open(path, "rb") as source:
+            tasks.load(task)(source, out)
+    except output.FullError as error:
+        out.cut(error.args[0])
+    except output.RefusedError as error:
+        out.end(error.args[0])
+    frames.feed(pipe.getvalue())
+    return "" if frames.refusal else "".join(said), frames.refusal
 """
 MARKITDOWN = """
-import json, resource, sys, time
-from markitdown import MarkItDown
-tool = MarkItDown()
-start = time.perf_counter()
-text = tool.convert(sys.argv[2]).text_content
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps([text, time.perf_counter() - start, memory, ""]))
+from markitdown import MarkItDown, UnsupportedFormatException
+def prepare():  # it has threads, which a fork would lose
+    tool = MarkItDown()
+    def read(task, path):
+        try:
+            return tool.convert(path).text_content, ""
+        except UnsupportedFormatException:
+            return "", "of a kind that it does not read"
+    return read
 """
 KREUZBERG = """
-import json, resource, sys, time
 from kreuzberg import ExtractionConfig, extract_file_sync
-start = time.perf_counter()
-text = extract_file_sync(sys.argv[2], config=ExtractionConfig(output_format="markdown")).content
-memory = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
-print(json.dumps([text, time.perf_counter() - start, memory, ""]))
+def prepare():
+    config = ExtractionConfig(output_format="markdown")
+    return lambda task, path: (extract_file_sync(path, config=config).content, "")
 """
 
 
-def run(python: str, code: str, task: str, path: Path) -> tuple[str, float, float, str]:
-    """Return text, seconds, MB and what went wrong."""
-    command = [python, "-c", code, task, str(path)]
-    try:
-        done = subprocess.run(command, capture_output=True, timeout=60, check=False)
-        return tuple(json.loads(done.stdout.splitlines()[-1]))
-    except subprocess.TimeoutExpired:
-        return "", 60.0, 0.0, "hang"
-    except (ValueError, IndexError):
-        return "", 0.0, 0.0, "crash"
+def run(python: str, code: str, task: str, paths: list[Path]) -> list[tuple[str, float, float, str]]:
+    """Return text, seconds, MB and what went wrong, for each of the files.
+
+    A process has the tool loaded and forks for each file, so that neither its start nor the memory of others counts.
+    """
+    jobs = "".join(json.dumps([task, str(path)]) + "\n" for path in paths)
+    command = [python, "-c", LOOP.format(imports=code)]
+    done = subprocess.run(command, input=jobs.encode(), capture_output=True, check=False)
+    answers = [tuple(json.loads(line)) for line in done.stdout.splitlines()]
+    if len(answers) != len(paths):
+        raise RuntimeError(done.stderr.decode("utf-8", "replace"))
+    return answers
 
 
 def reference(path: Path, kind: str, python: str) -> tuple[str, str, list[Fact]]:
@@ -140,7 +165,17 @@ def cells_shown(plain: str) -> list[Fact]:
     """Return the cells whose format says more than their number does."""
     cells = [" ".join(cell.split()).casefold() for row in csv.reader(plain.splitlines()) for cell in row]
     formatted = [cell for cell in dict.fromkeys(cells) if len(cell) < 30 and _FORMATTED.search(cell)]
-    return [Fact("cell as shown", rf"(?<!\w){re.escape(cell)}(?!\w)") for cell in formatted[:MOST]]
+    return [Fact("cell as shown", rf"(?<!\w){_dates(cell)}(?!\w)") for cell in formatted[:MOST]]
+
+
+def _dates(cell: str) -> str:
+    """Return an expression for a cell, whose date may also be told in the order that is the same everywhere."""
+    date = re.match(r"(\d\d)/(\d\d)/(\d{4})(?!\d)", cell)
+    if not date:
+        return re.escape(cell)
+    month, day, year = date.groups()
+    orders = (re.escape(date[0]), f"{month.lstrip('0')}/{day.lstrip('0')}/{year}", f"{year}-{month}-{day}")
+    return f"(?:{'|'.join(orders)}){re.escape(cell[10:])}"
 
 
 def facts_by(path: Path, kind: str, python: str, folder: str) -> list[Fact]:
@@ -242,7 +277,7 @@ def main() -> None:
         expected = [cached(path, kind, given.python or "", given.cache) for path in chosen]
         cells, told = [], []
         for tool, (python, code) in tools.items():
-            results = [run(python, code, task, path) for path in chosen]
+            results = run(python, code, task, chosen)
             read = [recall(r[0], e[0]) for r, e in zip(results, expected, strict=True)]
             kept = [structure(r[0], e[1], e[2]) for r, e in zip(results, expected, strict=True)]
             for path, (_, _, _, wrong), *both in zip(chosen, results, read, kept, strict=True):
