@@ -418,6 +418,13 @@ def test_a_quickly_saved_document_of_word_6_has_its_pieces_in_order(streams):
     assert reading("old_word", b"").text == "first second"
 
 
+def test_a_long_paragraph_of_an_old_document_costs_little(streams):
+    streams.update(word_97("word " * 20_000 + "\rA\x07B\x07\x07\r" + "     "))
+    used = time.process_time()
+    assert reading("old_word", b"").text.endswith("word \n\n| A | B |\n| --- | --- |")
+    assert time.process_time() - used < 2
+
+
 def test_an_old_document_with_a_password_says_so(streams):
     streams.update(word_97("x" * 20, flags=0x0100))
     assert reading("old_word", b"").refusal == "it is encrypted (password-protected)"

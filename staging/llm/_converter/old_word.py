@@ -226,7 +226,8 @@ def _shown(text: str) -> str:
         text, count = _FIELD.subn(_field, text)
         if not count:
             break
-    rows = re.sub("[^\x07\r\x0c]*(?:\x07[^\x07\r\x0c]+)*\x07\x07", lambda row: _row(row[0]), text)
+    # from the beginning of a paragraph or cell on: tried at each letter, a long paragraph took seconds
+    rows = re.sub("(?<![^\x07\r\x0c])[^\x07\r\x0c]*(?:\x07[^\x07\r\x0c]+)*\x07\x07", lambda row: _row(row[0]), text)
     words = rows.replace("\x07", " | ").translate(_SIGNS)
     words = re.sub(r"(?m)(?:^\|.*\|\n)+", _table, words)
     return re.sub(f"{_LEVEL}([1-9])([^\\n]*)\\n?", lambda found: markdown.heading(int(found[1]), found[2]), words)
