@@ -68,6 +68,26 @@ async def test_the_pause_before_a_retry_is_no_silence():
     assert (await ended(clock, limits)).reason == "timeout"
 
 
+async def test_each_wait_has_a_time_of_its_own():
+    clock, now = Clock(Limits(timeout=60, idle_timeout=10)), 0.0
+    clock._now = lambda: now
+    with clock.wind():
+        clock.start(Reservation())
+        assert clock.look() == 10
+        now = 4.0
+        clock.await_disk()
+        assert clock.look() == 14
+        now = 5.0
+        clock.await_end()
+        assert (clock.look(), clock.left) == (60, 55)
+        now = 6.0
+        clock.await_peer()
+        assert clock.look() == 16
+        now = 16.0
+        clock.look()
+    assert clock.error.reason == "stalled", "it waited for the disk before, and for the peer now"
+
+
 async def test_a_clock_that_is_stopped_ends_nothing():
     clock = Clock(QUICK)
     clock.start(Reservation())
