@@ -476,16 +476,17 @@ def test_old_slides_are_those_of_the_last_save_with_their_notes_and_comments(str
     remark = record(4026, "Ann".encode("utf-16-le")) + record(4026, "why?".encode("utf-16-le"), instance=1)
     tags = record(5000, record(5003, record(12_000, remark, container=True)), container=True)
     show = record(1017, bytes(10) + b"\4\0" + bytes(4))
-    slide = record(1006, show + record(4008, b"in a shape") + tags, container=True)
-    parts = [document, slide, record(1006, b"", container=True), note(0, b"Click to edit"), note(257, b"say this")]
+    slide = record(1006, show + record(4008, b"7\r7\rSecond") + tags, container=True)
+    box = record(0xF00D, title + record(4008, b"Title in a shape"), container=True)
+    parts = [document, slide, record(1006, box, container=True), note(0, b"Click to edit"), note(257, b"say this")]
     old = saved(document, record(1006, record(4008, b"OUTDATED"), container=True), *parts[2:], document=1)
     streams["PowerPoint Document"] = old + saved(*parts, document=1, before=len(old) - 36, start=len(old))
     end = len(streams["PowerPoint Document"]) - 36
     streams["Current User"] = bytes(16) + struct.pack("<I", end)
     found = reading("old_slides", b"")
     assert found.text == (
-        "## Slide 1 (hidden): Second line\n\nin a shape\n\n[comment by Ann: why?]\n\n[notes: say this]\n\n"
-        "## Slide 2\n\n- one\n- two"
+        "## Slide 1 (hidden): Second line\n\n7\n7\n\n[comment by Ann: why?]\n\n[notes: say this]\n\n"
+        "## Slide 2: Title in a shape\n\n- one\n- two"
     )
     assert found.remarks == "2 slides; 1 hidden slide"
 

@@ -5,6 +5,7 @@ Each save adds to the file, and a directory tells which of the records still hol
 
 import re
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO, NamedTuple
 
@@ -74,16 +75,33 @@ def read(source: IO[bytes], out: Output) -> None:
     for at, (slide, part) in enumerate(zip(slides, parts, strict=False), 1):
         is_hidden = part is not None and _is_hidden(data, part)
         hidden += is_hidden
-        title = markdown.one_line(" ".join(slide.titles))
+        titles, lines = _added(slide, list(_words(data, part, 0)) if part else [])
+        title = markdown.one_line(" ".join(titles))
         out.text(f"\n## Slide {at}{' (hidden)' * is_hidden}{': ' * bool(title)}{title}\n\n")
-        more = [line for line in _words(data, part, 0) if line not in slide.titles] if part else []
-        out.text("".join(f"{line}\n" for line in dict.fromkeys([*slide.lines, *more])))
+        out.text("".join(f"{line}\n" for line in lines))
         out.text("".join(f"\n{line}\n" for line in _comments(data, part, 0)) if part else "")
         out.text("".join(map(_told, by_slide.pop(slide.number, []))))
     for left in by_slide.values():
         out.text("".join(map(_told, left)))
     if hidden:
         out.remark(f"{hidden:,} hidden slide{'s' * (hidden != 1)}")
+
+
+def _added(slide: _Slide, words: list[tuple[str, int]]) -> tuple[list[str], list[str]]:
+    """Return the title and the lines of a slide.
+
+    Its shapes may hold what the document lists, the same again; where the document lists no title, one of them is it.
+    """
+    known = Counter([*slide.titles, *(line.removeprefix("- ") for line in slide.lines)])
+    titles, lines = list(slide.titles), list(slide.lines)
+    for line, kind in words:
+        if known[line]:
+            known[line] -= 1
+        elif kind in _TITLES and not slide.titles:
+            titles.append(line)
+        else:
+            lines.append(line)
+    return titles, lines
 
 
 def _told(lines: list[str]) -> str:
@@ -161,7 +179,7 @@ def _notes(data: bytes, records: list[_Record]) -> dict[int, list[list[str]]]:
     for record in records:
         about = [start for kind, start, _ in _records(data, *record[1:]) if kind == _NOTES_OF]
         number = int.from_bytes(data[about[0] : about[0] + 4], "little") if about else -1
-        lines = [line for line in dict.fromkeys(_words(data, record, 0)) if line.strip("* ")]
+        lines = [line for line, _ in dict.fromkeys(_words(data, record, 0)) if line.strip("* ")]
         if number and lines:
             found.setdefault(number, []).append(lines)
     return found
@@ -172,10 +190,14 @@ def _is_hidden(data: bytes, part: _Record) -> bool:
     return any(int.from_bytes(data[start + 10 : start + 12], "little") & _HIDDEN for start in shows)
 
 
-def _words(data: bytes, part: _Record, depth: int) -> Iterator[str]:
+def _words(data: bytes, part: _Record, depth: int) -> Iterator[tuple[str, int]]:
+    """Yield the lines of every shape, each with the kind of its text."""
+    text = -1
     for kind, start, end in _records(data, *part[1:]):
-        if kind in {_CHARS, _BYTES}:
-            yield from _lines(data[start:end], kind)
+        if kind == _HEADER:
+            text = int.from_bytes(data[start : start + 4], "little")
+        elif kind in {_CHARS, _BYTES}:
+            yield from ((line, text) for line in _lines(data[start:end], kind))
         elif data[start - 8] & _CONTAINER == _CONTAINER and depth < _DEEPEST:
             yield from _words(data, (kind, start, end), depth + 1)
 
