@@ -477,7 +477,9 @@ def test_old_slides_are_those_of_the_last_save_with_their_notes_and_comments(str
     tags = record(5000, record(5003, record(12_000, remark, container=True)), container=True)
     show = record(1017, bytes(10) + b"\4\0" + bytes(4))
     slide = record(1006, show + record(4008, b"7\r7\rSecond") + tags, container=True)
-    box = record(0xF00D, title + record(4008, b"Title in a shape"), container=True)
+    place = record(0xF011, record(3011, bytes(4) + b"\x0d" + bytes(3)), container=True)
+    box = record(0xF004, place + record(0xF00D, record(4008, b"Title in a shape"), container=True), container=True)
+    box += record(0xF00D, title + record(4008, b"more of it"), container=True)
     parts = [document, slide, record(1006, box, container=True), note(0, b"Click to edit"), note(257, b"say this")]
     old = saved(document, record(1006, record(4008, b"OUTDATED"), container=True), *parts[2:], document=1)
     streams["PowerPoint Document"] = old + saved(*parts, document=1, before=len(old) - 36, start=len(old))
@@ -486,9 +488,24 @@ def test_old_slides_are_those_of_the_last_save_with_their_notes_and_comments(str
     found = reading("old_slides", b"")
     assert found.text == (
         "## Slide 1 (hidden): Second line\n\n7\n7\n\n[comment by Ann: why?]\n\n[notes: say this]\n\n"
-        "## Slide 2: Title in a shape\n\n- one\n- two"
+        "## Slide 2: Title in a shape more of it\n\n- one\n- two"
     )
     assert found.remarks == "2 slides; 1 hidden slide"
+
+
+def test_a_table_of_old_slides_has_its_rows_and_columns(streams):
+    """Its cells are shapes of a group, in any order."""
+
+    def shape(left: int, top: int, text: bytes) -> bytes:
+        anchor = record(0xF00F, struct.pack("<4i", left, top, left + 9, top + 9))
+        return record(0xF004, anchor + record(0xF00D, record(4008, text), container=True), container=True)
+
+    marked = record(0xF004, record(0xF122, struct.pack("<HI", 0x039F, 1)), container=True)
+    line = record(0xF004, record(0xF00F, struct.pack("<4i", 0, 10, 99, 10)), container=True)
+    cells = shape(50, 0, b"Price") + shape(0, 10, b"tea") + shape(50, 10, b"4\rnet") + shape(0, 0, b"What")
+    slide = record(1006, record(0xF003, marked + line + cells, container=True), container=True)
+    streams["PowerPoint Document"] = record(1000, b"", container=True) + slide
+    assert reading("old_slides", b"").text == ("## Slide 1\n\n| What | Price |\n| --- | --- |\n| tea | 4<br>net |")
 
 
 def test_slides_for_two_programs_are_those_of_the_later_one(streams):

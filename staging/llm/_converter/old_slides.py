@@ -18,6 +18,8 @@ _EDIT, _DIRECTORY = 4085, 6002
 _HEADER, _CHARS, _BYTES, _STRING = 3999, 4000, 4008, 4026
 _TAGS, _COMMENT = 5003, 12_000
 _TITLES, _BODIES = {0, 6}, {1, 7, 8}  # kinds of text (2.13.33)
+_GROUP, _TEXT_BOX, _ANCHOR, _MORE_PROPERTIES, _TABLE = 0xF003, 0xF00D, 0xF00F, {0xF121, 0xF122}, 0x039F
+_SHAPE, _SHAPE_DATA, _PLACEHOLDER, _TITLE_PLACES = 0xF004, 0xF011, 3011, {13, 15, 17}
 _CONTAINER, _DEEPEST = 0xF, 20
 _HIDDEN = 0x0004
 _FOR_TWO = "PP97_DUALSTORAGE/"  # of a file that PowerPoint 95 opens too, the part for later ones
@@ -95,11 +97,12 @@ def _added(slide: _Slide, words: list[tuple[str, int]]) -> tuple[list[str], list
     known = Counter([*slide.titles, *(line.removeprefix("- ") for line in slide.lines)])
     titles, lines = list(slide.titles), list(slide.lines)
     for line, kind in words:
-        if known[line]:
-            known[line] -= 1
-        elif kind in _TITLES and not slide.titles:
+        is_known = known[line] > 0
+        known[line] -= is_known
+        if kind in _TITLES and not slide.titles:
             titles.append(line)
-        else:
+            lines = [other for other in lines if other != line]
+        elif not is_known:
             lines.append(line)
     return titles, lines
 
@@ -198,8 +201,45 @@ def _words(data: bytes, part: _Record, depth: int) -> Iterator[tuple[str, int]]:
             text = int.from_bytes(data[start : start + 4], "little")
         elif kind in {_CHARS, _BYTES}:
             yield from ((line, text) for line in _lines(data[start:end], kind))
+        elif kind == _GROUP and _is_table(data, start, end) and depth < _DEEPEST:
+            yield _table(data, (kind, start, end), depth), -1
         elif data[start - 8] & _CONTAINER == _CONTAINER and depth < _DEEPEST:
-            yield from _words(data, (kind, start, end), depth + 1)
+            is_title = kind == _SHAPE and _place(data, start, end) in _TITLE_PLACES
+            for line, inner in _words(data, (kind, start, end), depth + 1):
+                yield line, min(_TITLES) if is_title else inner
+
+
+def _place(data: bytes, start: int, end: int) -> int:
+    """Return what a shape is the place for on its slide (2.5.10, 2.13.21)."""
+    for kind, at, last in _records(data, start, end):
+        for inner, first, _ in _records(data, at, last) if kind == _SHAPE_DATA else ():
+            if inner == _PLACEHOLDER and first + 5 <= len(data):
+                return data[first + 4]
+    return 0
+
+
+def _is_table(data: bytes, start: int, end: int) -> bool:
+    """Tell whether a group of shapes is a table, which a property of its first shape says ([MS-ODRAW], 2.3.4.37)."""
+    first = next(_records(data, start, end), None)
+    for kind, at, last in _records(data, *first[1:]) if first else ():
+        if kind in _MORE_PROPERTIES:
+            numbers = (int.from_bytes(data[n : n + 2], "little") & 0x3FFF for n in range(at, last - 5, 6))
+            if _TABLE in numbers:
+                return True
+    return False
+
+
+def _table(data: bytes, group: _Record, depth: int) -> str:
+    """Return a table, whose cells are shapes that stand beside and below each other."""
+    rows: dict[int, list[tuple[int, str]]] = {}
+    for shape in _records(data, *group[1:]):
+        anchor = next((start for kind, start, _ in _records(data, *shape[1:]) if kind == _ANCHOR), None)
+        has_text = any(kind == _TEXT_BOX for kind, _, _ in _records(data, *shape[1:]))
+        if anchor is not None and anchor + 8 <= len(data) and has_text:
+            left, top = struct.unpack_from("<2i", data, anchor)
+            rows.setdefault(top, []).append((left, "\n".join(line for line, _ in _words(data, shape, depth + 1))))
+    cells = ([text for _, text in sorted(row)] for _, row in sorted(rows.items()))
+    return "".join(markdown.rows(cells)).rstrip("\n") + "\n"
 
 
 def _comments(data: bytes, part: _Record, depth: int) -> Iterator[str]:
