@@ -401,8 +401,10 @@ def require_number(name: str, value: Any, *, zero: bool) -> None:
     """
     if isinstance(value, bool) or not isinstance(value, int | float):
         raise ValueError(f"{name} must be a number, not {value!r}")  # noqa: TRY004  # the contract says ValueError
-    if math.isnan(value) or value < 0 or (value == 0 and not zero):
+    if not value >= 0 or (value == 0 and not zero):  # NaN is neither
         raise ValueError(f"{name} must be {'zero or more' if zero else 'more than zero'}, not {value!r}")
+    if math.inf > value > sys.float_info.max:  # a whole number of hundreds of digits
+        raise ValueError(f"{name} must be a number that fits a float, or infinity")
 
 
 def _require_count(name: str, value: Any, least: int) -> None:

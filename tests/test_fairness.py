@@ -201,6 +201,8 @@ async def test_a_stage_whose_downloads_are_silent_is_passed_over(monkeypatch):
             for _ in range(10):
                 async with Turn(Line(turns), Reservation()):
                     await anyio.lowlevel.checkpoint()
+        group.start_soon(ask)  # a turn is free, and this one may not take it either
+        await anyio.wait_all_tasks_blocked()
         assert (len(silent), line.held, line.lent) == (3, 1, 2)
         group.cancel_scope.cancel()
     assert (turns.running, turns.waiting, line.held, line.lent, turns._lent_of.total()) == (0, 0, 0, 0, 0)

@@ -382,6 +382,13 @@ def test_nonsense_limits_raise_naming_the_field(field, value):
         Limits(**{field: value})
 
 
+@pytest.mark.parametrize("field", ["max_mb", "timeout", "idle_timeout", "min_free_mb"])
+@pytest.mark.parametrize("value", [10**400, -(10**400)], ids=["huge", "negative"])
+def test_a_limit_that_no_float_can_hold_is_nonsense_too(field, value):
+    with pytest.raises(ValueError, match=field):
+        Limits(**{field: value})
+
+
 def test_nonsense_in_the_shortcuts_raises_too(tmp_path):
     with pytest.raises(ValueError, match="max_mb"):
         AttachmentStage(tmp_path, max_mb=-3)
