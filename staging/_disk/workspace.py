@@ -86,7 +86,7 @@ class Workspace:
         Raises:
             WorkspaceError: if the disk, the root or the group's rights do not allow it.
         """
-        lease, attempts = None, 0
+        directory, lease, attempts = root, None, 0
         try:
             while lease is None and attempts < _ATTEMPTS:
                 directory = root / new_name()

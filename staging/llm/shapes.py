@@ -355,4 +355,7 @@ class _Gemini(Shape):
         return {"inline_data": {"mime_type": media_type, "data": part.data}}
 
 
-ANTHROPIC_SHAPE, RESPONSES_SHAPE, CHAT_SHAPE, GEMINI_SHAPE = _Anthropic(), _Responses(), _Chat(), _Gemini()
+ANTHROPIC_SHAPE: Shape = _Anthropic()
+RESPONSES_SHAPE: Shape = _Responses()
+CHAT_SHAPE: Shape = _Chat()
+GEMINI_SHAPE: Shape = _Gemini()
