@@ -319,7 +319,8 @@ def row(at: int, *, hidden: bool = False) -> tuple[int, bytes]:
     return 0, struct.pack("<IIHBB", at, 0, 300, 0, 0x10 * hidden) + bytes(5)
 
 
-def binary_book(sheet: bytes, **parts: bytes) -> bytes:
+def binary_book(sheet: bytes, *, before: bytes = b"", **parts: bytes) -> bytes:
+    """Return a binary workbook; `before` stands between a sheet's state and its number, as the first Excel 2007 did."""
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 
     def relations(*found: tuple[str, str, str]) -> str:
@@ -330,7 +331,7 @@ def binary_book(sheet: bytes, **parts: bytes) -> bytes:
     used = (0, 10, 14, 164)
     styles = records(*formats, *((47, struct.pack("<HH", 0, number) + bytes(12)) for number in used), (618, b""))
     sheets = (
-        (156, struct.pack("<II", state, state + 1) + wide(f"r{state}") + wide(name))
+        (156, struct.pack("<I", state) + before + struct.pack("<I", state + 1) + wide(f"r{state}") + wide(name))
         for state, name in enumerate(["Data", "Secret"])
     )
     return zipped({
@@ -365,6 +366,12 @@ def test_a_binary_workbook_is_what_its_program_shows():
         "7,TRUE,#N/A,,from a formula,1.5", "[hidden rows: 3]", "[hidden columns: D]", "[merged: A1:C1]",
         "[comment B3: estimate]", "", "[sheet 'Secret' (hidden)]", ",A,B,C,D,E,F,G,H", "1,x",
     ]  # fmt: skip
+
+
+def test_the_sheets_of_a_binary_workbook_of_the_first_excel_2007_are_named():
+    found = reading("binary_sheets", binary_book(records(row(0), cell(6, 0, wide("x"))), before=bytes(4)))
+    assert found.text.startswith("[2 sheets: 'Data', 'Secret' (hidden)]")
+    assert "1,x" in found.text
 
 
 @pytest.mark.parametrize("sheet", [b"\0\x05abc", records((0, b"")), records(cell(5, 0, b"\1")), b"\xff" * 3000])

@@ -81,6 +81,8 @@ def read(task, path):
         out.cut(error.args[0])
     except output.RefusedError as error:
         out.end(error.args[0])
+    except Exception:
+        out.end(output.BROKEN)  # as the converter does
     frames.feed(pipe.getvalue())
     return "" if frames.refusal else "".join(said), frames.refusal
 """
@@ -217,7 +219,8 @@ def structure(text: str, expected: str, facts: list[Fact]) -> float | None:
     if facts:
         counts = shares(text, facts).values()
         return sum(found for found, _ in counts) / sum(count for _, count in counts)
-    kinds = (r"(?m)^#{1,6} \S", r"(?m)^\s*\|.*\|\s*$|<tr", r"\]\(\S")
+    heading, row = r"(?m)^#{1,6} \S|^\S.*\n(?:=+|---+)\s*$", r"(?m)^\s*\|(?=.*\w).*\|\s*$|<tr"  # pictures are no links
+    kinds = (heading, row, r"(?<!!)\[(?:[^\[\]]|\\.|!\[[^\]]*\](?:\([^)]*\))?)*\]\(\S")
     wanted = [len(re.findall(kind, expected)) for kind in kinds]
     found = [len(re.findall(kind, text)) for kind in kinds]
     return sum(map(min, found, wanted)) / sum(wanted) if sum(wanted) >= 3 else None

@@ -46,7 +46,8 @@ class _Workbook:
             if kind == _PROPERTIES:
                 self._since_1904 = bool(data[0] & 1)
             elif kind == _SHEET:
-                relation, at = _string(data, 8)
+                before = next((at for at in (8, 12) if _string(data, _string(data, at)[1])[1] == len(data)), 8)
+                relation, at = _string(data, before)  # four bytes later in what the first Excel 2007 wrote
                 self._sheets.append((relation, Title(_string(data, at)[0], data[0] in {1, 2})))
         self._strings = Strings()
         for kind, data in _records(package, self._part("sharedStrings")):
