@@ -391,6 +391,26 @@ def test_an_old_document_has_headings_and_leaves_out_what_is_hidden_or_deleted(s
     assert found.remarks == "4 characters of hidden text left out; 4 characters of deleted text left out"
 
 
+def test_a_table_of_an_old_document_has_its_empty_cells_and_those_of_more_paragraphs(streams):
+    """What ends a row is told by its properties; an empty last cell ends in the same letters."""
+    words = "before\rA\x07\x07\x07one\rtwo\x07B\x07\x07after\r"
+    inside, end = b"\0\0" + struct.pack("<HB", 0x2416, 1), b"\0\0" + struct.pack("<HBHB", 0x2416, 1, 0x2417, 1)
+    paragraphs = [
+        (0, b"\0\0"),
+        (7, inside),
+        (9, inside),
+        (10, end),
+        (11, inside),
+        (15, inside),
+        (19, inside),
+        (21, end),
+        (22, b"\0\0"),
+    ]
+    held = [(at, bytes([0, (len(found) + 1) // 2]) + found + b"\0") for at, found in paragraphs]
+    streams.update(with_properties(word_97(words + "     "), held, []))
+    assert reading("old_word", b"").text == ("before\n\n| A |  |\n| --- | --- |\n| one<br>two | B |\n\nafter")
+
+
 def word_6(text: bytes, *, flags: int = 0, counts: tuple[int, ...] = ()) -> bytes:
     """Return the stream of a document of Word 6, whose text is one byte a character."""
     main = bytearray(0x300) + text

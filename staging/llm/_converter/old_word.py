@@ -18,6 +18,7 @@ _PARTS = ("", "footnotes", "headers and footers", "", "comments", "endnotes", "t
 _FIELD = re.compile("\x13([^\x13\x14\x15]*)\x14([^\x13\x14\x15]*)\x15|\x13[^\x13\x14\x15]*\x15")
 _TARGET = re.compile(r'HYPERLINK\s+(?!\\l)(?:\\[a-z]\s+)*"([^"]+)"')
 _SIGNS = {
+    0x06: "\n",
     0x0B: "\n",
     0x0C: "\n\n",
     0x0D: "\n",
@@ -36,6 +37,8 @@ _OPERANDS = (1, 1, 2, 4, 2, 2, 0, 3)  # bytes, by the kind of property (2.2.5.1)
 _VANISH, _DELETED = 0x083C, 0x0800  # 2.6.1
 _QUICKLY_SAVED = 0x0004
 _MAX_RANGES = 100_000
+_IN_TABLE, _ENDS_ROW = 0x2416, 0x2417  # 2.6.2
+_ROW_END = "\x06"
 _LEVEL = "\x0f"  # before a heading, with its level
 
 
@@ -165,24 +168,39 @@ def _edits(main: bytes, table: bytes, pieces: list[_Piece], out: Output) -> Iter
     """
     counts: dict[str, int] = dict.fromkeys(("hidden", "deleted"), 0)
     for place, end, properties in _ranges(main, table, _CHARACTERS):
-        found: dict[int, int] = {}  # the first byte of each one's value, by its number (2.2.5.1)
-        at = 0
-        while at + 3 <= len(properties):
-            number = int.from_bytes(properties[at : at + 2], "little")
-            found[number] = properties[at + 2]
-            at += 2 + (_OPERANDS[number >> 13] or 1 + properties[at + 2])
+        found = _values(properties)
         gone = "deleted" if found.get(_DELETED) else "hidden" if found.get(_VANISH) else ""
         for start, after, words in _between(pieces, place, end) if gone else ():
             counts[gone] += len(words.strip())
             yield start, after, "".join(re.findall("[\r\x07]", words))
     for place, end, properties in _ranges(main, table, _PARAGRAPHS):
-        level = int.from_bytes(properties[:2], "little")  # of the styles, the first nine are headings (2.7.3)
-        for start, _, _ in list(_between(pieces, place, end))[:1]:
-            if 1 <= level <= 9:
-                yield start, start, f"{_LEVEL}{level}"
+        for start, after, words in list(_between(pieces, place, end))[:1]:
+            yield from _of_paragraph(properties, start, after, words[-1:])
     for what, count in counts.items():
         if count:
             out.remark(f"{count:,} characters of {what} text left out")
+
+
+def _of_paragraph(properties: bytes, start: int, after: int, mark: str) -> Iterator[tuple[int, int, str]]:
+    level = int.from_bytes(properties[:2], "little")  # of the styles, the first nine are headings (2.7.3)
+    found = _values(properties[2:])
+    if 1 <= level <= 9:
+        yield start, start, f"{_LEVEL}{level}"
+    if found.get(_ENDS_ROW) and mark == "\x07":
+        yield after - 1, after, _ROW_END
+    elif found.get(_IN_TABLE) and mark == "\r":  # of a cell that has more than one paragraph
+        yield after - 1, after, "\x0b"
+
+
+def _values(properties: bytes) -> dict[int, int]:
+    """Return the first byte of each property's value, by its number (2.2.5.1)."""
+    found: dict[int, int] = {}
+    at = 0
+    while at + 3 <= len(properties):
+        number = int.from_bytes(properties[at : at + 2], "little")
+        found[number] = properties[at + 2]
+        at += 2 + (_OPERANDS[number >> 13] or 1 + properties[at + 2])
+    return found
 
 
 def _between(pieces: list[_Piece], start: int, end: int) -> Iterator[tuple[int, int, str]]:
@@ -227,7 +245,9 @@ def _shown(text: str) -> str:
         if not count:
             break
     # from the beginning of a paragraph or cell on: tried at each letter, a long paragraph took seconds
-    rows = re.sub("(?<![^\x07\r\x0c])[^\x07\r\x0c]*(?:\x07[^\x07\r\x0c]+)*\x07\x07", lambda row: _row(row[0]), text)
+    rows = re.sub("(?<![^\x06\x07\r\x0c])(?:[^\x06\x07\r\x0c]*\x07)+\x06", lambda row: _row(row[0]), text)
+    if rows == text:  # nothing tells where rows end, but that their last cell is not empty
+        rows = re.sub("(?<![^\x07\r\x0c])[^\x07\r\x0c]*(?:\x07[^\x07\r\x0c]+)*\x07\x07", lambda row: _row(row[0]), text)
     words = rows.replace("\x07", " | ").translate(_SIGNS)
     words = re.sub(r"(?m)(?:^\|.*\|\n)+", _table, words)
     return re.sub(f"{_LEVEL}([1-9])([^\\n]*)\\n?", lambda found: markdown.heading(int(found[1]), found[2]), words)
