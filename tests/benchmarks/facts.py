@@ -37,7 +37,7 @@ class Fact(NamedTuple):
 
 def shares(text: str, facts: list[Fact]) -> dict[str, tuple[int, int]]:
     """Return how many facts of each kind the text shows, and how many there are."""
-    plain = re.sub(r"[ \t\xa0]+", " ", re.sub(r"\\(?=[^\w\s])", "", text)).casefold()
+    plain = re.sub(r"[ \t\xa0]+", " ", re.sub(r"\\(?=[^\w\s])", "", text.replace("<br>", " "))).casefold()
     wanted, found = Counter(fact.kind for fact in facts), Counter[str]()
     for fact in facts:
         found[fact.kind] += re.search(fact.shown, plain) is not None
