@@ -220,7 +220,7 @@ def structure(text: str, expected: str, facts: list[Fact]) -> float | None:
         counts = shares(text, facts).values()
         return sum(found for found, _ in counts) / sum(count for _, count in counts)
     heading, row = r"(?m)^#{1,6} \S|^\S.*\n(?:=+|---+)\s*$", r"(?m)^\s*\|(?=.*\w).*\|\s*$|<tr"  # pictures are no links
-    kinds = (heading, row, r"(?<!!)\[(?:[^\[\]]|\\.|!\[[^\]]*\](?:\([^)]*\))?)*\]\(\S")
+    kinds = (heading, row, r"(?<!!)\[(?:[^\[\]\n]|!\[[^\[\]\n]*\])*\]\(\S")
     wanted = [len(re.findall(kind, expected)) for kind in kinds]
     found = [len(re.findall(kind, text)) for kind in kinds]
     return sum(map(min, found, wanted)) / sum(wanted) if sum(wanted) >= 3 else None
