@@ -12,7 +12,9 @@ class _Rare:
         self._args = args
 
     def __getattr__(self, name: str) -> Any:
-        return getattr(re.compile(*self._args), name)  # `re` keeps what it has compiled
+        method = getattr(re.compile(*self._args), name)
+        setattr(self, name, method)  # the next call finds it here: some are made for each byte of a file
+        return method
 
 
 def rare(pattern: AnyStr, flags: int = 0) -> "re.Pattern[AnyStr]":
