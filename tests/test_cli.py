@@ -701,6 +701,27 @@ def test_a_signal_reaches_the_command_which_is_waited_for(command, cdn, number, 
     assert (process.returncode, output) == (code, f"got {number} kept\n")
 
 
+def test_a_signal_while_the_command_is_started_reaches_it_too(command, cdn, tmp_path):
+    """It may be at work before we know that it was started; to end our part would take its files away."""
+    os.mkfifo(up := tmp_path / "up")
+    waiting = python(WAITING.replace('print("up", flush=True)', 'open(sys.argv[2], "w").close()'))
+    program = patched(f"""
+import os, signal, anyio, staging._cli.perform as perform
+known = perform.start
+async def start(*given):
+    process = await known(*given)
+    open({str(up)!r}).close()
+    os.kill(os.getpid(), signal.SIGTERM)
+    for _ in range(20):
+        await anyio.sleep(0)
+    return process
+perform.start = start
+""")
+    with command.started("run", cdn.serve("/a", b"kept"), "--", *waiting, "{}", up, program=program) as process:
+        output, _ = process.communicate(timeout=60)
+    assert (process.returncode, output) == (143, "got 15 kept\n")
+
+
 @pytest.mark.parametrize(("number", "code"), ENDINGS)
 def test_a_signal_that_kills_the_command_leaves_nothing(command, cdn, number, code):
     waiting = python("import signal; signal.signal(2, signal.SIG_DFL); print('up', flush=True); signal.pause()")

@@ -78,8 +78,8 @@ class _Job:
     def __init__(self, order: Order) -> None:
         self._order = order
         self._scope: anyio.CancelScope
-        self._signal = 0
-        self._handed_on = False
+        self._signal: signal.Signals | None = None
+        self._handed_on = self._starting = False
         self._process: Process | None = None
 
     async def run(self) -> int:
@@ -91,7 +91,7 @@ class _Job:
                 code = await self._attempt()
             group.cancel_scope.cancel()
         went_on = self._signal == signal.SIGINT and self._process is not None and not self._handed_on and code == 0
-        return 128 + self._signal if self._signal and not went_on else code
+        return 128 + self._signal if self._signal is not None and not went_on else code
 
     async def _attempt(self) -> int:
         """Stage, and do what is to be done.
@@ -124,11 +124,16 @@ class _Job:
             complain(f"{self._order.command[0]} was not started; with --partial it gets what arrived")
             return 1
         try:
+            self._starting = True
             process = await start(self._order.command, stage)
         except OSError as error:
             return cannot_start(self._order.command[0], error)
+        finally:
+            self._starting = False
         async with process:  # kills it if the scope is cancelled
             self._process = process
+            if self._signal is not None:
+                self._take(self._signal)
             code = await process.wait()
         return 128 - code if code < 0 else code
 
@@ -147,7 +152,8 @@ class _Job:
     def _take(self, number: signal.Signals) -> None:
         self._signal = number
         if self._process is None:
-            self._scope.cancel()
+            if not self._starting:  # else the command may be at work already: it gets the signal as soon as it is known
+                self._scope.cancel()
             return
         if number != signal.SIGINT:
             self._scope.deadline = min(self._scope.deadline, anyio.current_time() + GRACE)
