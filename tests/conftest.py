@@ -29,7 +29,7 @@ try:
 except ImportError:  # not on every system
     uvloop = None  # type: ignore[assignment]
 
-hypothesis.settings.register_profile("default", deadline=None, max_examples=100)
+hypothesis.settings.register_profile("default", deadline=None, max_examples=60)
 hypothesis.settings.register_profile("gate", deadline=None, max_examples=200)
 hypothesis.settings.register_profile("nightly", deadline=None, max_examples=10_000)
 hypothesis.settings.load_profile(os.environ.get("STAGING_HYPOTHESIS", "default"))
