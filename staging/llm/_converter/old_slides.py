@@ -60,21 +60,10 @@ def read(source: IO[bytes], out: Output) -> None:
     document = document or next((record for record in reversed(records) if record[0] == _DOCUMENT), None)
     if document is None:  # also that of PowerPoint 95
         out.refuse(BROKEN)
-    slides = [slide for start, end in _lists(data, document, 0) for slide in _listed(data, start, end)]
-    whole = bool(places and slides)
-    unlisted = [record for record in records if record[0] == _SLIDE] if not whole else []
-    slides += [_Slide(0, 0, [], []) for _ in unlisted[len(slides) :]]
+    slides, notes = _contents(data, places, document, records)
     out.remark(f"{len(slides):,} slide{'s' * (len(slides) != 1)}")
-    if whole:
-        parts = [_record_at(data, places.get(slide.persist, len(data)), _SLIDE) for slide in slides]
-        wanted = [slide.persist for start, end in _lists(data, document, 2) for slide in _listed(data, start, end)]
-        notes = [_record_at(data, places.get(persist, len(data)), _NOTES) for persist in wanted]
-    else:
-        parts = [*unlisted, *[None] * len(slides)]
-        notes = [record for record in records if record[0] == _NOTES]
-    by_slide = _notes(data, list(filter(None, notes)))
     hidden = 0
-    for at, (slide, part) in enumerate(zip(slides, parts, strict=False), 1):
+    for at, (slide, part) in enumerate(slides, 1):
         is_hidden = part is not None and _is_hidden(data, part)
         hidden += is_hidden
         titles, lines = _added(slide, list(_words(data, part, 0)) if part else [])
@@ -82,11 +71,33 @@ def read(source: IO[bytes], out: Output) -> None:
         out.text(f"\n## Slide {at}{' (hidden)' * is_hidden}{': ' * bool(title)}{title}\n\n")
         out.text("".join(f"{line}\n" for line in lines))
         out.text("".join(f"\n{line}\n" for line in _comments(data, part, 0)) if part else "")
-        out.text("".join(map(_told, by_slide.pop(slide.number, []))))
-    for left in by_slide.values():
+        out.text("".join(map(_told, notes.pop(slide.number, []))))
+    for left in notes.values():
         out.text("".join(map(_told, left)))
     if hidden:
         out.remark(f"{hidden:,} hidden slide{'s' * (hidden != 1)}")
+
+
+def _contents(
+    data: bytes, places: dict[int, int], document: _Record, records: list[_Record]
+) -> tuple[list[tuple[_Slide, _Record | None]], dict[int, list[list[str]]]]:
+    """Return the slides with their records, and the notes of each slide.
+
+    Without a directory or a list, all records count, in the order of the file.
+    """
+    slides = [slide for start, end in _lists(data, document, 0) for slide in _listed(data, start, end)]
+    parts: list[_Record | None]
+    notes: list[_Record | None]
+    if places and slides:
+        wanted = [slide.persist for start, end in _lists(data, document, 2) for slide in _listed(data, start, end)]
+        parts = [_record_at(data, places.get(slide.persist, len(data)), _SLIDE) for slide in slides]
+        notes = [_record_at(data, places.get(persist, len(data)), _NOTES) for persist in wanted]
+    else:
+        parts = [record for record in records if record[0] == _SLIDE]
+        notes = [record for record in records if record[0] == _NOTES]
+        slides += [_Slide(0, 0, [], []) for _ in parts[len(slides) :]]
+        parts += [None] * (len(slides) - len(parts))
+    return list(zip(slides, parts, strict=True)), _notes(data, list(filter(None, notes)))
 
 
 def _added(slide: _Slide, words: list[tuple[str, int]]) -> tuple[list[str], list[str]]:
