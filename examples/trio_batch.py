@@ -1,6 +1,6 @@
 # /// script
 # requires-python = ">=3.11"
-# dependencies = ["attachment-staging", "trio>=0.30"]
+# dependencies = ["attachment-staging", "trio>=0.32"]
 # [tool.uv.sources]
 # attachment-staging = { path = "..", editable = true }
 # ///
