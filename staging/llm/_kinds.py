@@ -29,6 +29,7 @@ from staging._claims.kinds import (
     ZIP,
 )
 from staging._models import StagedFile
+from staging.llm._converter.output import A_DOCUMENT, A_MAIL, SHEETS, SLIDES
 
 
 @dataclass(frozen=True, slots=True)
@@ -51,12 +52,12 @@ class Reader:
 
 
 _PAGE = Reader("html", "a page as Markdown", "selectolax")
-_WORD = Reader("docx", "a document as Markdown")
-_SLIDES = Reader("pptx", "slides as Markdown")
-_OPEN = Reader("odf", "a document as Markdown")
-_SHEETS = Reader("xlsx", "sheets as CSV with row numbers", language="csv")
+_WORD = Reader("docx", A_DOCUMENT)
+_SLIDES = Reader("pptx", SLIDES)
+_OPEN = Reader("odf", A_DOCUMENT)
+_SHEETS = Reader("xlsx", SHEETS, language="csv")
 _LIST = Reader("archive", "", language="text")  # it says itself what it found
-_MAIL = Reader("mail", "a mail", language="markdown")
+_MAIL = Reader("mail", A_MAIL)
 _NOTEBOOK = Reader("notebook", "a notebook as Markdown")
 
 _OPC = "application/vnd.openxmlformats-officedocument."
@@ -79,15 +80,15 @@ _READERS = _table(
                  for kind in ("presentation", "template", "slideshow", "addin"))]),
     (_OPEN, [_ODF + kind + suffix for kind in ("text", "presentation", "graphics") for suffix in ("", "-template")]),
     (_OPEN, [_ODF + "text-master", _ODF + "text-web"]),
-    (Reader("odf", _SHEETS.remark, language="csv"), [_ODF + "spreadsheet", _ODF + "spreadsheet-template"]),
-    (Reader("binary_sheets", _SHEETS.remark, language="csv"), [XLSB]),
-    (Reader("old_sheets", _SHEETS.remark, "xlrd", language="csv"), [XLS]),
-    (Reader("old_word", _WORD.remark, "olefile"), [DOC]),
-    (Reader("old_slides", _SLIDES.remark, "olefile"), [PPT]),
-    (Reader("outlook", _MAIL.remark, "olefile"), [MSG]),
+    (Reader("odf", SHEETS, language="csv"), [_ODF + "spreadsheet", _ODF + "spreadsheet-template"]),
+    (Reader("binary_sheets", SHEETS, language="csv"), [XLSB]),
+    (Reader("old_sheets", SHEETS, "xlrd", language="csv"), [XLS]),
+    (Reader("old_word", A_DOCUMENT, "olefile"), [DOC]),
+    (Reader("old_slides", SLIDES, "olefile"), [PPT]),
+    (Reader("outlook", A_MAIL, "olefile"), [MSG]),
     (Reader("ole", "", language="text"), [OLE]),
     (Reader("ebook", "an e-book as Markdown", "selectolax"), [EPUB]),
-    (Reader("rtf", "a document as Markdown"), ["application/rtf"]),
+    (Reader("rtf", A_DOCUMENT), ["application/rtf"]),
     (_LIST, [ZIP, GZIP, "application/x-tar", "application/x-bzip2", "application/x-xz", "application/x-lzma",
              "application/java-archive", "application/vnd.android.package-archive", "application/x-xpinstall",
              "application/vnd.google-earth.kmz", "application/vnd.apple.pages", "application/vnd.apple.numbers",

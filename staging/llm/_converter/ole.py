@@ -5,15 +5,15 @@ import re
 import struct
 from typing import IO, Any
 
-from staging.llm._converter.output import BROKEN, ENCRYPTED, Output, RefusedError
+from staging.llm._converter.output import A_DOCUMENT, A_MAIL, BROKEN, ENCRYPTED, SHEETS, SLIDES, Output, RefusedError
 
 MAX_BYTES = 32 * 1_048_576
 _KINDS = {  # by a stream that only they have
-    "WordDocument": ("old_word", "a document as Markdown"),
-    "PowerPoint Document": ("old_slides", "slides as Markdown"),
-    "Workbook": ("old_sheets", "sheets as CSV with row numbers"),
-    "Book": ("old_sheets", "sheets as CSV with row numbers"),
-    "__properties_version1.0": ("outlook", "a mail"),
+    "WordDocument": ("old_word", A_DOCUMENT),
+    "PowerPoint Document": ("old_slides", SLIDES),
+    "Workbook": ("old_sheets", SHEETS),
+    "Book": ("old_sheets", SHEETS),
+    "__properties_version1.0": ("outlook", A_MAIL),
 }
 _RUN = re.compile(rb"(?:[\t\n\r\x20-\x7e\xa0-\xff]\0){6,}|[\t\n\r\x20-\x7e]{6,}")
 

@@ -23,6 +23,12 @@ CUT = "\n[… the rest was not read, after {} …]\n"
 MUCH_TIME = CPU_SECONDS - 1  # processor seconds after which a reader ends by itself
 _OFTEN = 0.2  # processor seconds after which the parent is given what there is
 
+# What a text is, for its heading. The parent says it, or of a file whose type its streams alone tell, its reader.
+A_DOCUMENT: Final = "a document as Markdown"
+SLIDES: Final = "slides as Markdown"
+SHEETS: Final = "sheets as CSV with row numbers"
+A_MAIL: Final = "a mail"
+
 ENCRYPTED: Final = "encrypted"
 RATIO: Final = "ratio"
 ENTITIES: Final = "entities"
