@@ -54,7 +54,7 @@ def _written(ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...], at
         place: the storage of the mail; that of the file itself is its root.
         attached: takes the lines of what is attached.
     """
-    here = "".join(f"{name}/" for name in place)
+    here = _start(place)
     for name, number in _HEADS:
         if value := markdown.one_line(
             _property(ole, here, number) or (name == "To" and _recipients(ole, folders, place)) or ""
@@ -65,8 +65,8 @@ def _written(ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...], at
     yield "\n" + _body(ole, here) + "\n"
     inside = (path for path in folders if path[:-1] == place and path[-1].startswith("__attach_version1.0_"))
     for folder in sorted(inside)[:_MOST_ATTACHED]:
-        start = "".join(f"{name}/" for name in folder)
-        name = markdown.one_line(next(filter(None, (_property(ole, start, n) for n in ("3707", "3704", "3001"))), ""))
+        start = _start(folder)
+        name = markdown.one_line(_property(ole, start, "3707", "3704", "3001"))
         if (*folder, _INNER) in folders and len(folder) < 2 * _DEEPEST:
             yield f"\n[forwarded mail{' ' * bool(name)}{name}:]\n"
             yield from _written(ole, folders, (*folder, _INNER), attached)
@@ -79,12 +79,13 @@ def _written(ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...], at
 def _recipients(ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...]) -> str:
     """Return those whom a mail goes to, where no field tells them all."""
     inside = sorted(path for path in folders if path[:-1] == place and path[-1].startswith("__recip_version1.0_"))
-    starts = ["".join(f"{name}/" for name in path) for path in inside[:_MOST_ATTACHED]]
-    found = (
-        _property(ole, start, "39FE") or _property(ole, start, "3003") or _property(ole, start, "3001")
-        for start in starts
-    )
+    found = (_property(ole, _start(path), "39FE", "3003", "3001") for path in inside[:_MOST_ATTACHED])
     return "; ".join(filter(None, found))
+
+
+def _start(path: tuple[str, ...]) -> str:
+    """Return what the names of a storage's streams begin with."""
+    return "".join(f"{name}/" for name in path)
 
 
 def _sent(properties: bytes, *, is_inner: bool) -> str:
@@ -101,16 +102,20 @@ def _sent(properties: bytes, *, is_inner: bool) -> str:
     return f"{sent:%Y-%m-%d %H:%M} UTC" if ticks else ""
 
 
-def _property(ole: Any, folder: str, number: str) -> str:
-    """Return a property that is text.
+def _property(ole: Any, folder: str, *numbers: str) -> str:
+    """Return the first of some properties that is a text with words.
 
     It is UTF-16, or else in the sender's code page.
     """
-    wide = stream(ole, f"{folder}__substg1.0_{number}001F")
-    if wide:
-        return wide.decode("utf-16-le", "replace").rstrip("\0")
-    narrow = stream(ole, f"{folder}__substg1.0_{number}001E")
-    return decoded(narrow)[0].rstrip("\0") if narrow else ""
+    for number in numbers:
+        if wide := stream(ole, f"{folder}__substg1.0_{number}001F"):
+            text = wide.decode("utf-16-le", "replace").rstrip("\0")
+        else:
+            narrow = stream(ole, f"{folder}__substg1.0_{number}001E")
+            text = decoded(narrow)[0].rstrip("\0") if narrow else ""
+        if text:
+            return text
+    return ""
 
 
 def _body(ole: Any, here: str) -> str:
