@@ -86,14 +86,14 @@ class Workspace:
         Raises:
             WorkspaceError: if the disk, the root or the group's rights do not allow it.
         """
-        directory, lease, attempts = root, None, 0
+        directory, lease = root, None
         try:
-            while lease is None and attempts < _ATTEMPTS:
+            for _ in range(_ATTEMPTS):
                 directory = root / new_name()
                 directory.mkdir(0o700)
                 with suppress(BlockingIOError, FileNotFoundError):
                     lease = _lease_new(directory, group)
-                attempts += 1
+                    break
         except WorkspaceError:
             raise
         except OSError as error:

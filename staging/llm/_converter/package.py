@@ -8,7 +8,7 @@ import io
 import posixpath
 import re
 import zipfile
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Collection, Iterator
 from typing import IO, Any, NamedTuple
 from xml.etree.ElementTree import Element, ParseError, XMLPullParser  # see `check_prolog`
 from xml.parsers import expat
@@ -240,11 +240,17 @@ class _Path:
 def check_prolog(part: IO[bytes], out: Output) -> None:
     """Read XML up to its root element, and refuse a document type.
 
-    A document type can only stand before the root (XML 1.0, 2.8).
+    A document type can only stand before the root (XML 1.0, 2.8). One that is only a known public name declares
+    nothing here, and OpenOffice 1 and 2 wrote it.
     """
+
+    def refuse(_: str, __: str | None, public: str | None, has_own: object) -> None:
+        if has_own or not (public or "").startswith("-//OpenOffice.org//DTD "):
+            out.refuse(ENTITIES)
+
     started: list[str] = []
     parser: Any = expat.ParserCreate()
-    parser.StartDoctypeDeclHandler = _refuse_doctype(out)
+    parser.StartDoctypeDeclHandler = refuse
     parser.StartElementHandler = lambda name, _: started.append(name)
     try:
         while not started and (piece := part.read(4096)):
@@ -252,19 +258,6 @@ def check_prolog(part: IO[bytes], out: Output) -> None:
     except expat.ExpatError:
         out.refuse(BROKEN)
     part.seek(0)
-
-
-def _refuse_doctype(out: Output) -> Callable[..., None]:
-    """Return what refuses a document type.
-
-    One that is only a known public name declares nothing here, and OpenOffice 1 and 2 wrote it.
-    """
-
-    def refuse(_: str, __: str | None, public: str | None, has_own: object) -> None:
-        if has_own or not (public or "").startswith("-//OpenOffice.org//DTD "):
-            out.refuse(ENTITIES)
-
-    return refuse
 
 
 _short: dict[str, str] = {}
