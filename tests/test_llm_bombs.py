@@ -215,6 +215,8 @@ async def test_a_pdf_that_needs_too_much_memory_says_so(name, tmp_path):
     stage = stage_of(tmp_path, (name, made(name)))
     prompt = await llm.prompt(stage)
     assert f"[Contents of attachment 1, {name!r}, not shown: it needs too much memory]" in prompt
+    (block,) = await llm.openai_blocks(stage, limits=llm.COMPATIBLE)
+    assert "needs too much memory" in block["text"]
 
 
 async def test_pages_before_the_one_that_needs_too_much_memory_are_kept(tmp_path):
