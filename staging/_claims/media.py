@@ -29,7 +29,6 @@ Known limits: the CD image's mark lies at 32 KB, behind the head, and is not see
 the middle is ``video/…`` unless its brand says sound.
 """
 
-import functools
 import re
 
 from staging._claims.audio import SOUNDS, sound_of_frames
@@ -37,7 +36,7 @@ from staging._claims.containers import FILMS, TS, is_transport_stream
 from staging._claims.images import PICTURES
 from staging._claims.kinds import HTML, JSON, OCTETS, PDF, PLAIN, SVG, XML, ZIP
 from staging._claims.ole import DOCUMENTS as OLE_DOCUMENTS
-from staging._claims.signatures import PROGRAMS, SIGNATURES, Judge, may_begin
+from staging._claims.signatures import PROGRAMS, SIGNATURES, signature_of
 from staging._claims.text import SPACE, as_utf8, codec_of_mark, codec_of_width, decode, is_binary, is_json, markup
 from staging._claims.zipped import DOCUMENTS as ZIP_DOCUMENTS
 from staging._rare import rare
@@ -51,7 +50,7 @@ DISK_IMAGE = "application/x-apple-diskimage"
 ZIPPED = ZIP_DOCUMENTS
 """What turns out to be inside a zip."""
 
-BY_BYTES = frozenset({media_type for _, media_type in SIGNATURES if isinstance(media_type, str)}) | {
+BY_BYTES = frozenset({media_type for *_, media_type in SIGNATURES if isinstance(media_type, str)}) | {
     *PICTURES,
     *SOUNDS,
     *FILMS,
@@ -109,9 +108,7 @@ def observe(head: bytes, tail: bytes = b"") -> str:
     cut, head = len(head) >= HEAD_BYTES, head[:HEAD_BYTES]
     if tail[-512:].startswith(b"koly") and _TRAILED.match(head):  # the trailer of an Apple disk image
         return DISK_IMAGE
-    expression, types = _signatures(head[:1])
-    if match := expression.match(head):
-        signed = types[(match.lastindex or 1) - 1]
+    if signed := signature_of(head):
         signed = signed if isinstance(signed, str) else signed(head, tail)
         if signed in _READABLE or is_binary(head if signed in _WORDY else head[:_NEAR]):
             return signed
@@ -140,17 +137,6 @@ def text_charset(head: bytes) -> str | None:
     codec = codec_of_mark(head) or codec_of_width(head) or "utf-8"
     text = decode(head, codec, cut=cut)
     return None if text is None or is_binary(text.encode()) else codec
-
-
-@functools.cache
-def _signatures(first: bytes) -> tuple[re.Pattern[bytes], list[str | Judge]]:
-    """Return the signatures that a file with this first byte may have, as one expression, and their types.
-
-    To compile all of them takes as long as to stage thirty small files. Each first byte has a few.
-    """
-    rows = [(pattern, signed) for pattern, signed in SIGNATURES if may_begin(pattern, first)]
-    expression = re.compile(b"|".join(b"(?:%b)()" % pattern for pattern, _ in rows), re.DOTALL)
-    return expression, [signed for _, signed in rows]
 
 
 def _unsigned(head: bytes, *, cut: bool) -> str:
