@@ -183,7 +183,7 @@ class _Outcome(metaclass=Readable):
     @property
     def downloaded(self) -> bool:
         """Tell whether the bytes are on disk."""
-        return self.local_path is not None
+        return isinstance(self, StagedFile)
 
     @property
     def local_path(self) -> str | None:
