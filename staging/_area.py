@@ -91,7 +91,7 @@ class StagingArea(Scope):
             tls=tls,
             group=group,
             max_total_mb=max_total_mb,
-        )
+        ).checked()
         self._mine = _Holdings()
         super().__init__(self._mine)
 

@@ -117,7 +117,7 @@ class Clock:
         self.scope.cancel()
 
 
-async def watch(clocks: Sequence[Clock], limits: Limits, scope: anyio.CancelScope) -> None:
+async def watch(clocks: Sequence[Clock], limits: Limits, scope: "anyio.CancelScope") -> None:
     """Look at clocks again and again, until `scope` is cancelled.
 
     Args:

@@ -11,7 +11,6 @@ A clock keeps the time limits. It is told what is waited for, since our own disk
 silence.
 """
 
-import random
 import time
 from collections.abc import Callable
 from typing import NamedTuple, TypeVar
@@ -334,7 +333,7 @@ class _Transfer:
             await self._restart()
         asked = retry_after(text(self._retry_after), time.time())
         self._retry_after = None
-        delay = backoff(self.attempts, random.random()) if asked is None else asked  # noqa: S311  # spreads load
+        delay = backoff(self.attempts) if asked is None else asked
         if delay >= self.clock.left:
             if asked is None:
                 raise error
@@ -345,12 +344,14 @@ class _Transfer:
         self.clock.await_peer()
 
 
-def backoff(attempt: int, jitter: float) -> float:
+def backoff(attempt: int) -> float:
     """Return the seconds to wait after an attempt.
 
-    They are spread by `jitter`, a number in [0, 1).
+    Chance spreads them, so that clients that failed together do not ask again together.
     """
-    return float(min(BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF) * (0.5 + jitter))
+    import random  # noqa: PLC0415  # most downloads need one attempt
+
+    return float(min(BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF) * (0.5 + random.random()))  # noqa: S311  # no secret
 
 
 def display_name(attachment: Attachment) -> str:

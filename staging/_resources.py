@@ -8,11 +8,10 @@ import logging
 import ssl
 import threading
 from collections import Counter
-from dataclasses import dataclass, field
 from functools import partial
 from os import PathLike
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, Self
 
 from staging._budget import Budget
 from staging._disk.root import group_number, prepare_root, require_group
@@ -29,14 +28,8 @@ from staging._turns import Turns
 _log = logging.getLogger("staging")
 
 
-@dataclass(frozen=True, slots=True, kw_only=True)
-class Options:
-    """What a caller wants of the resources, checked when it is given.
-
-    Raises:
-        TypeError: if one is not what its annotation says.
-        ValueError: if `max_total_mb` or `group` is not valid, or `tls` stands beside `client`, which would not use it.
-    """
+class Options(NamedTuple):
+    """What a caller wants of the resources."""
 
     temp_dir: str | PathLike[str] | None
     limits: Limits
@@ -46,7 +39,14 @@ class Options:
     group: int | str | None = None
     max_total_mb: float | None = None
 
-    def __post_init__(self) -> None:
+    def checked(self) -> Self:
+        """Return these options, which are right.
+
+        Raises:
+            TypeError: if one is not what its annotation says.
+            ValueError: if `max_total_mb` or `group` is not valid, or `tls` stands beside `client`, which would not use
+                it.
+        """
         if self.client is not None:
             require_client(self.client)
         policy = "a UrlPolicy, such as UrlPolicy.only('files.example.com')"
@@ -59,6 +59,7 @@ class Options:
             raise ValueError("tls does nothing beside client: give it to the client, httpx.AsyncClient(verify=...)")
         if self.max_total_mb is not None:
             require_number("max_total_mb", self.max_total_mb, zero=False)
+        return self
 
 
 def require_limits(limits: Any) -> None:
@@ -77,16 +78,12 @@ def _require(name: str, given: object, right: object, wanted: str) -> None:
         raise TypeError(f"{name} must be {wanted}; this is {one_line(repr(given), limit=80)}")
 
 
-@dataclass(slots=True)
 class Counters:
     """What has happened since the resources were opened."""
 
-    staged: int = 0
-    bytes: int = 0
-    removed: int = 0
-    leftovers: int = 0
-    orphans: int = 0
-    failures: Counter[Reason] = field(default_factory=Counter)
+    def __init__(self) -> None:
+        self.staged = self.bytes = self.removed = self.leftovers = self.orphans = 0
+        self.failures: Counter[Reason] = Counter()
 
 
 class Sweep:

@@ -183,7 +183,7 @@ class AttachmentStage(Scope):
         limits = limits if max_mb is None else replace(limits, max_mb=max_mb)
         options = Options(temp_dir=temp_dir, limits=limits, policy=policy, client=client, tls=tls, group=group)
         require_observer(on_event)
-        alone = _Alone(options)
+        alone = _Alone(options.checked())
         self._lender: Lender = alone
         self._mine = _Holdings(alone)
         super().__init__(self._mine)

@@ -5,30 +5,32 @@ They are on one line, without secrets, and without characters that act on a term
 
 import re
 
+from staging._rare import rare
+
 _UNITS = ("bytes", "KB", "MB", "GB", "TB")
 _LONGEST_URL = 8000  # characters that are looked at; more are never shown
 
 # A URL as far as it goes, however malformed: any "scheme:", any slashes and spaces, the authority, the path.
-_PARTS = re.compile(r"([^:/\\@]*:)?([/\\\s]*)([^/\\]*)(.*)", re.DOTALL)
+_PARTS = rare(r"([^:/\\@]*:)?([/\\\s]*)([^/\\]*)(.*)", re.DOTALL)
 # Nearly all URLs are like this: their parts are where they seem to be, and the path has no secrets. 1 us, not 25.
 _ORDINARY = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]+)?((?:/(?!api/|webhookb2/)[\w.~+=,!()-]*)*)(?![^?#])", re.ASCII)
-_HOST = re.compile(r"(?:\[[^\]@]*\]|[^:@%\[\]]*)(?::[0-9]*)?")
-_INNER_USERINFO = re.compile(r"(:[/\\]+)[^/\\@]*@")  # of a URL in a path, as archives and proxies have them
+_HOST = rare(r"(?:\[[^\]@]*\]|[^:@%\[\]]*)(?::[0-9]*)?")
+_INNER_USERINFO = rare(r"(:[/\\]+)[^/\\@]*@")  # of a URL in a path, as archives and proxies have them
 
 _TELLING = "sess|sid|token|sig|secret|key|auth|pass|pwd|jwt"
 _SECRETS = (
     # https://core.telegram.org/bots/api#getfile: the token of a bot, its colon perhaps percent-encoded
-    (re.compile(r"((?:^|[/\\]|%(?:25)*(?:2f|5c))bot(?:[0-9]|%3[0-9])+(?::|%(?:25)*3a))[^/\\]+", re.IGNORECASE), r"\1…"),
+    (rare(r"((?:^|[/\\]|%(?:25)*(?:2f|5c))bot(?:[0-9]|%3[0-9])+(?::|%(?:25)*3a))[^/\\]+", re.IGNORECASE), r"\1…"),
     # https://docs.discord.com/developers/resources/webhook, and interactions: a number, then the token
-    (re.compile(r"(/api/(?:v[0-9]+/)?(?:webhooks|interactions)/[0-9]+/)[^/\\]+", re.IGNORECASE), r"\1…"),
+    (rare(r"(/api/(?:v[0-9]+/)?(?:webhooks|interactions)/[0-9]+/)[^/\\]+", re.IGNORECASE), r"\1…"),
     # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, workflows and triggers too
-    (re.compile(r"(\bhooks\.slack(?:-gov)?\.com[^/]*/[a-z]+/).*", re.IGNORECASE | re.DOTALL), r"\1…"),
+    (rare(r"(\bhooks\.slack(?:-gov)?\.com[^/]*/[a-z]+/).*", re.IGNORECASE | re.DOTALL), r"\1…"),
     # https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook
-    (re.compile(r"(/webhookb2/).*", re.IGNORECASE | re.DOTALL), r"\1…"),
+    (rare(r"(/webhookb2/).*", re.IGNORECASE | re.DOTALL), r"\1…"),
     # the session of a server that puts it into the path (RFC 3986, section 3.3, on parameters)
-    (re.compile(rf";[^/\\;=]{{0,40}}?(?:{_TELLING})[^/\\;=]{{0,40}}=[^/\\;]*", re.IGNORECASE), ""),
+    (rare(rf";[^/\\;=]{{0,40}}?(?:{_TELLING})[^/\\;=]{{0,40}}=[^/\\;]*", re.IGNORECASE), ""),
     # a query that was percent-encoded together with its question mark
-    (re.compile(r"%(?:25)*3f(?:(?!%(?:25)*3[df])[^/\\=])*(?:=|%(?:25)*3d)[^/\\]*", re.IGNORECASE), ""),
+    (rare(r"%(?:25)*3f(?:(?!%(?:25)*3[df])[^/\\=])*(?:=|%(?:25)*3d)[^/\\]*", re.IGNORECASE), ""),
 )
 
 

@@ -24,7 +24,7 @@ NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("__init__", "llm"), ("__init__", "testing"), ("__main__", "_cli"), ("_cli", "__init__"),
     ("testing", "__init__"), ("llm", "__init__"),
     ("_models", "_errors"), ("_models", "_text"), ("_errors", "_text"),
-    ("_errors", "_readable"), ("_models", "_readable"), ("_models", "_rare"),
+    ("_errors", "_readable"), ("_models", "_readable"), ("_models", "_rare"), ("_text", "_rare"),
     ("_batch", "_download"), ("_batch", "_resources"), ("_batch", "_context"), ("_batch", "_log"), ("_log", "_context"),
     ("_batch", "_observer"), ("_observer", "_log"), ("_turns", "_budget"), ("_turns", "_threads"),
     ("_clock", "_budget"), ("_clock", "_threads"), ("_scope", "_threads"),

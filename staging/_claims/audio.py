@@ -9,6 +9,7 @@ from collections.abc import Callable
 from itertools import islice
 
 from staging._claims.kinds import MP3
+from staging._rare import rare
 
 AAC = "audio/aac"
 AC3 = "audio/ac3"
@@ -20,8 +21,8 @@ SOUNDS = frozenset({MP3, AAC, AC3, FLAC, APE, TTA})
 """Every type that this module tells."""
 
 _CHAIN = 3  # frames in a row, where the first byte may be anything
-_SYNC = re.compile(rb"\xff(?=[\xe2-\xe7\xf0-\xff][^\xff])")
-_AC3_FRAME = re.compile(rb"\x0b\x77(?=..(.)(.))", re.DOTALL)  # ETSI TS 102 366, 4.3: sample rate, version
+_SYNC = rare(rb"\xff(?=[\xe2-\xe7\xf0-\xff][^\xff])")
+_AC3_FRAME = rare(rb"\x0b\x77(?=..(.)(.))", re.DOTALL)  # ETSI TS 102 366, 4.3: sample rate, version
 _TRIES = 400  # limits the time for a hostile tail, which is full of sync words
 _MARKS = {b"fLaC": FLAC, b"MAC ": APE, b"TTA1": TTA}
 

@@ -5,7 +5,6 @@ WHATWG MIME Sniffing standard, section 3 (https://mimesniff.spec.whatwg.org).
 """
 
 import codecs
-import json
 import re
 
 from staging._claims.kinds import HTML, SVG, XML
@@ -45,7 +44,6 @@ _TEMPLATE = rare(
 _GLIMPSE = 64  # bytes in which nearly every binary file shows itself
 _GLANCE = 1024  # bytes of a cut head that are read as JSON: all of it would cost ten times what other text does
 _OPEN_STRING = rare(r'"(?:[^"\\]++|\\.)*+\\?', re.DOTALL)
-_json_value = json.JSONDecoder(strict=True).raw_decode
 
 
 def is_binary(data: bytes) -> bool:
@@ -113,11 +111,13 @@ def is_json(text: bytes, *, cut: bool) -> bool:
 
     Of a head that is `cut`, the beginning of one is enough.
     """
+    import json  # noqa: PLC0415  # few texts are JSON
+
     decoded = decode(text[:_GLANCE] if cut else text, "utf-8", cut=cut)
     if decoded is None:
         return False
     try:
-        _, end = _json_value(decoded)
+        _, end = json.JSONDecoder().raw_decode(decoded)
     except json.JSONDecodeError as error:
         at = error.pos
         if not cut or at >= len(decoded) - 8:

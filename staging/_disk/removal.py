@@ -13,7 +13,6 @@ alive.
 import errno
 import itertools
 import os
-import shutil
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager, suppress
@@ -118,6 +117,8 @@ def remove_workspace(path: str, lease: Lease, *, stop: Stop = never) -> tuple[tu
     """
     if lease.directory is None:
         lease.release()  # Windows removes no open file
+        import shutil  # noqa: PLC0415  # brings three compressors
+
         shutil.rmtree(path, ignore_errors=True)
         return ((_TOP, "not everything could be removed"),) if os.path.lexists(path) else ()
     left: dict[str, str] = {}

@@ -15,7 +15,6 @@ import logging
 import os
 import re
 import stat
-import tempfile
 import zlib
 from contextlib import suppress
 from pathlib import Path
@@ -80,6 +79,8 @@ def prepare_root(temp_dir: str | os.PathLike[str] | None, *, group: int | None =
 
 def _absolute(temp_dir: str | os.PathLike[str] | None) -> Path:
     if temp_dir is None:
+        import tempfile  # noqa: PLC0415  # brings three compressors
+
         try:
             return Path(os.path.realpath(tempfile.gettempdir()))
         except FileNotFoundError as error:  # a read-only container; the message names the places that were tried

@@ -16,7 +16,6 @@ re-entrant, since a finalizer may run in the middle of anything, also in the thr
 import errno
 import itertools
 import os
-import shutil
 import stat
 import sys
 import threading
@@ -351,6 +350,8 @@ def _lease_new(directory: Path, group: int | None) -> Lease:
 
 def _free_space(descriptor: int | None, directory: Path) -> int:
     if descriptor is None:
+        import shutil  # noqa: PLC0415  # brings three compressors
+
         return shutil.disk_usage(directory).free
     found = os.fstatvfs(descriptor)
     return found.f_bavail * found.f_frsize if found.f_blocks else sys.maxsize  # some file systems do not tell

@@ -1,6 +1,5 @@
 """What a response's head means for a download, decided without any I/O."""
 
-import email.utils
 import re
 from contextlib import suppress
 from typing import NamedTuple
@@ -111,6 +110,8 @@ def retry_after(value: str, now: float) -> float | None:
     """
     if value.isascii() and value.isdigit():
         return float(value[:12])
+    import email.utils  # noqa: PLC0415  # most servers send seconds
+
     with suppress(ValueError, TypeError, OverflowError):
         return max(0.0, email.utils.parsedate_to_datetime(value[:100]).timestamp() - now)
     return None

@@ -270,4 +270,4 @@ def expires_at(url: str) -> float | None:
 
 
 _SIGNED = tuple(f"https://{host}/" for host in DISCORD_HOSTS)
-_EXPIRY = re.compile(r"[?&]ex=([0-9A-Fa-f]{1,16})[0-9A-Fa-f]*+(?:&|$)")
+_EXPIRY = rare(r"[?&]ex=([0-9A-Fa-f]{1,16})[0-9A-Fa-f]*+(?:&|$)")
