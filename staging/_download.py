@@ -19,7 +19,7 @@ import anyio
 
 from staging._claims.disposition import disposition_filename, url_filename
 from staging._claims.filenames import safe_name, with_extension
-from staging._claims.media import HEAD_BYTES, TAIL_BYTES, observe
+from staging._claims.media import HEAD_BYTES, TAIL_BYTES, observe, wants_tail
 from staging._claims.substitution import is_no_empty_file, substituted
 from staging._clock import Clock
 from staging._disk.part import PartFile
@@ -305,17 +305,16 @@ class _Transfer:
             unwritten = unwritten[:0]
             head, tail = self.part.ends()
         else:
-            head, tail = bytes(unwritten[:HEAD_BYTES]), bytes(unwritten[-TAIL_BYTES:])
+            head = bytes(unwritten[:HEAD_BYTES])
+            tail = bytes(unwritten[-TAIL_BYTES:]) if wants_tail(head) else b""
         observed, size = observe(head, tail), self.part.size + len(unwritten)
         attachment, name = self._attachment, self._received_name() or self._name
         if substituted(head, observed, size, media_type=attachment.media_type, name=name, claimed=attachment.size):
             raise DownloadError("substituted", "a web page came instead of the file")
         name = with_extension(name, observed)
         claimed = name == self._name
-        committed = self.part.commit(self._claimed if claimed else name, unwritten, claimed=claimed)
-        return StagedFile(
-            attachment=attachment, name=name, path=committed.path, size=committed.size, media_type=observed
-        )
+        path = self.part.commit(self._claimed if claimed else name, unwritten, claimed=claimed)
+        return StagedFile(attachment=attachment, name=name, path=path, size=size, media_type=observed)
 
     async def _on_disk(self, function: Callable[..., T], *args: object) -> T:
         self.clock.await_disk()

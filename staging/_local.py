@@ -206,10 +206,8 @@ class _Copy:
         observed = observe(*self.part.ends()) if self.part.size else observe(b"")
         name = with_extension(self._name, observed)
         claimed = name == self._name
-        committed = self.part.commit(self._claimed if claimed else name, claimed=claimed)
-        return StagedFile(
-            attachment=self._attachment, name=name, path=committed.path, size=committed.size, media_type=observed
-        )
+        path = self.part.commit(self._claimed if claimed else name, claimed=claimed)
+        return StagedFile(attachment=self._attachment, name=name, path=path, size=self.part.size, media_type=observed)
 
 
 def _open(path: str) -> int:

@@ -227,9 +227,10 @@ class AttachmentStage(Scope):
     async def _leave(self, calls: tuple[Call, ...]) -> None:
         """End what is in flight and remove everything, in `REMOVAL_SECONDS` in all."""
         end = anyio.current_time() + REMOVAL_SECONDS
-        with anyio.move_on_after(REMOVAL_SECONDS * CALLS_SHARE):
-            for call in calls:
-                await call.ended.wait()
+        if calls:
+            with anyio.move_on_after(REMOVAL_SECONDS * CALLS_SHARE):
+                for call in calls:
+                    await call.ended.wait()
         self._removal = await self._remove(end)
         self._mine.refund()
         if self._tools is not None:

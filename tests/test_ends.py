@@ -342,7 +342,7 @@ def other_disk(request, monkeypatch):
 def staged(workspace, content=b"content"):
     part = PartFile(workspace)
     part.append(content)
-    return part.commit("a.txt").path
+    return part.commit("a.txt")
 
 
 def test_N07_keep_tells_its_holder_in_the_thread(workspace, tmp_path):
@@ -436,11 +436,11 @@ def test_an_open_file_is_copied_piece_by_piece(workspace, tmp_path, monkeypatch,
         copied.append(count)
         assert part.size == sum(copied)
     os.close(descriptor)
-    done = part.commit("a", b" and more")
+    (head, _), done = part.ends(), part.commit("a", b" and more")
     assert copied == [3000, 2003]
-    assert done.path.read_bytes() == content + b" and more"
-    assert done.head == content[: part_module.HEAD_BYTES]
-    assert done.size == len(content) + 9
+    assert done.read_bytes() == content + b" and more"
+    assert head == content[: part_module.HEAD_BYTES]
+    assert part.size == len(content) + 9
 
 
 def test_a_file_that_does_not_know_its_size_is_copied_too(workspace):
@@ -449,7 +449,7 @@ def test_a_file_that_does_not_know_its_size_is_copied_too(workspace):
     while part.copy_from(descriptor, 1000):
         pass
     os.close(descriptor)
-    assert part.commit("a").path.read_bytes() == Path("/proc/self/cmdline").read_bytes() != b""
+    assert part.commit("a").read_bytes() == Path("/proc/self/cmdline").read_bytes() != b""
 
 
 def test_a_copy_minds_the_free_space(workspace, tmp_path, monkeypatch):

@@ -47,7 +47,7 @@ def as_user(command, *groups):
 def staged(workspace, name="a.txt", content=b"content"):
     part = PartFile(workspace)
     part.append(content)
-    return part.commit(name).path
+    return part.commit(name)
 
 
 @AS_ROOT
@@ -86,7 +86,7 @@ def test_a_file_is_opened_to_the_group_only_when_it_is_complete(place):
     part.append(b"half")
     assert as_user(["cat", workspace.directory / part._name], GROUP) == 1
     part.append(b" and half")
-    assert as_user(["cat", part.commit("a").path], GROUP) == "half and half"
+    assert as_user(["cat", part.commit("a")], GROUP) == "half and half"
     workspace.remove()
 
 

@@ -323,7 +323,7 @@ def test_P06_fifty_processes_start_work_sweep_and_end_on_one_root(root):
             workspace = Workspace.create(root)
             part = PartFile(workspace)
             part.append(b"%d" % n)
-            path = part.commit("a").path
+            path = part.commit("a")
             sweep(root)
             assert path.read_bytes() == b"%d" % n
             assert os.listdir(workspace.directory) == ["a"]
@@ -339,7 +339,7 @@ def test_P02_killed_at_sixty_random_instants(root):
     alive = Workspace.create(root)
     part = PartFile(alive)
     part.append(b"alive")
-    path = part.commit("a").path
+    path = part.commit("a")
     chance = random.Random(20261123)
     left = 0
 
@@ -376,7 +376,7 @@ def test_P02_P06_kills_in_the_middle_of_a_storm(root):
             workspace = Workspace.create(root)
             part = PartFile(workspace)
             part.append(b"x")
-            path = part.commit("a").path
+            path = part.commit("a")
             sweep(root)
             assert path.read_bytes() == b"x"
             assert workspace.remove() == Removal(1, ())

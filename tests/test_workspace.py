@@ -21,7 +21,6 @@ import pytest
 
 from staging._claims.media import HEAD_BYTES, TAIL_BYTES
 from staging._disk import lease as lease_module
-from staging._disk import part as part_module
 from staging._disk import removal as removal_module
 from staging._disk import root as root_module
 from staging._disk import workspace as workspace_module
@@ -62,7 +61,7 @@ def workspace(root):
 def put(workspace, name="a.txt", content=b"content"):
     part = PartFile(workspace)
     part.append(content)
-    return part.commit(name).path
+    return part.commit(name)
 
 
 def visible(workspace):
@@ -294,7 +293,7 @@ for umask in (0, 0o777):
     workspace = Workspace.create(place)
     part = PartFile(workspace)
     part.append(b"x")
-    path = part.commit("a").path
+    path = part.commit("a")
     print(oct(stat.S_IMODE(workspace.directory.stat().st_mode)), stat.S_IMODE(path.stat().st_mode) & 0o177)
     print(workspace.remove())
 """)
@@ -362,26 +361,26 @@ def test_a_file_has_its_name_only_when_it_is_complete(workspace):
     assert part.size == 15
     assert (visible(workspace), hidden(workspace)) == ([], [".1.part"])
     done = part.commit("a.txt")
-    assert done.path == workspace.directory / "a.txt"
-    assert done.path.read_bytes() == done.head == b"onetwothreefour"
-    assert (done.size, done.tail) == (15, b"")
-    assert stat.S_IMODE(done.path.stat().st_mode) == 0o600
+    assert done == workspace.directory / "a.txt"
+    assert done.read_bytes() == b"onetwothreefour"
+    assert part.size == 15
+    assert stat.S_IMODE(done.stat().st_mode) == 0o600
     assert (visible(workspace), hidden(workspace)) == (["a.txt"], [])
-    assert done.path.stat().st_nlink == 1
+    assert done.stat().st_nlink == 1
 
 
 def test_empty_file(workspace):
-    done = PartFile(workspace).commit("empty")
-    assert (done.size, done.head, done.tail, done.path.read_bytes()) == (0, b"", b"", b"")
+    part = PartFile(workspace)
+    assert part.commit("empty").read_bytes() == b""
+    assert part.size == 0
 
 
 def test_head_and_tail_are_for_the_type(workspace):
     part = PartFile(workspace)
     content = b"PK\3\4" + os.urandom(200_000)
     part.append(content)
-    done = part.commit("a.zip")
-    assert done.head == content[:HEAD_BYTES]
-    assert done.tail == content[-TAIL_BYTES:]
+    assert part.ends() == (content[:HEAD_BYTES], content[-TAIL_BYTES:])
+    part.discard()
 
 
 def test_restart_forgets_every_byte(workspace):
@@ -391,7 +390,7 @@ def test_restart_forgets_every_byte(workspace):
     part.restart()
     assert part.size == 0
     part.append(b"second")
-    assert part.commit("a").path.read_bytes() == b"second"
+    assert part.commit("a").read_bytes() == b"second"
 
 
 def test_short_writes_are_continued(workspace, monkeypatch):
@@ -418,7 +417,7 @@ def test_F12_claimed_names_do_not_depend_on_who_is_first(workspace):
     for name in reversed(names):
         part = PartFile(workspace)
         part.append(name.encode())
-        paths[name] = part.commit(name, claimed=True).path
+        paths[name] = part.commit(name, claimed=True)
     assert names == ["a.png", "a-2.png", "a-3.png"]
     assert all(path.name == name and path.read_text() == name for name, path in paths.items())
 
@@ -572,7 +571,7 @@ def test_a_file_system_that_does_not_tell_is_not_full(workspace, monkeypatch):
 def test_abandoned_before_during_and_after(workspace):
     never, open_one, named = PartFile(workspace), PartFile(workspace), PartFile(workspace)
     open_one.append(b"x")
-    path = named.commit("named").path
+    path = named.commit("named")
     for part in (never, open_one, named):
         part.abandon()
         part.abandon()
@@ -608,7 +607,8 @@ class Stuck:
 
 def work(part):
     with contextlib.suppress(WorkspaceError):
-        part.append(b"PK\3\4" + bytes(HEAD_BYTES))  # of an archive the tail is read as well
+        part.append(b"PK\3\4" + bytes(HEAD_BYTES))
+        part.ends()  # of an archive the tail is read as well
         part.commit("a")
 
 
@@ -658,14 +658,15 @@ def test_the_lease_lasts_as_long_as_a_worker_is_inside(root, monkeypatch):
 
 def test_given_up_when_the_file_has_just_got_its_name(workspace, monkeypatch):
     """The worker is still inside, so nobody will ever hear of the file."""
-    inside, go, real = threading.Event(), threading.Event(), part_module.Committed
+    inside, go, real = threading.Event(), threading.Event(), Workspace.give_name
 
     def slow(*args):
+        name = real(*args)
         inside.set()
         assert go.wait(30)
-        return real(*args)
+        return name
 
-    monkeypatch.setattr(part_module, "Committed", slow)
+    monkeypatch.setattr(Workspace, "give_name", slow)
     part = PartFile(workspace)
     worker = threading.Thread(target=work, args=(part,))
     worker.start()
@@ -720,7 +721,7 @@ def test_P04_forked_child_neither_deletes_nor_uses_it(root):
     child = fork(lambda: in_child(workspace, part, path))
     assert os.waitstatus_to_exitcode(os.waitpid(child, 0)[1]) == 0
     part.append(b" after")
-    assert part.commit("b").path.read_bytes() == b"before after"
+    assert part.commit("b").read_bytes() == b"before after"
     assert path.read_bytes() == b"content"
     assert workspace.remove() == Removal(2, ())
 

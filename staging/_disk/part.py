@@ -10,7 +10,7 @@ from collections.abc import Callable
 from contextlib import suppress
 from functools import wraps
 from pathlib import Path
-from typing import Concatenate, NamedTuple, ParamSpec, TypeVar
+from typing import Concatenate, ParamSpec, TypeVar
 
 from staging._claims.media import HEAD_BYTES, TAIL_BYTES, wants_tail
 from staging._disk.errors import storage_error
@@ -21,22 +21,6 @@ from staging._errors import WorkspaceError
 
 P = ParamSpec("P")
 T = TypeVar("T")
-
-
-class Committed(NamedTuple):
-    """A complete file under its final name.
-
-    Attributes:
-        path: where it is.
-        size: bytes on disk.
-        head: its first bytes, for `observe`.
-        tail: its last bytes, where the head wants them; else empty.
-    """
-
-    path: Path
-    size: int
-    head: bytes
-    tail: bytes
 
 
 def _turn(method: Callable[Concatenate["PartFile", P], T]) -> Callable[Concatenate["PartFile", P], T]:
@@ -132,8 +116,8 @@ class PartFile:
         self.size = 0
 
     @_turn
-    def commit(self, name: str, *rest: bytes | bytearray | memoryview, claimed: bool = False) -> Committed:
-        """Give the file its final name in one step, and return it.
+    def commit(self, name: str, *rest: bytes | bytearray | memoryview, claimed: bool = False) -> Path:
+        """Give the file its final name in one step, and return its path.
 
         Without any bytes, the file is empty. The name is taken only if nothing has it; otherwise its next free form is.
 
@@ -147,15 +131,14 @@ class PartFile:
         """
         if rest:
             self._write(*rest)
-        descriptor, head = self._opened(), self._head
-        tail = self._read(max(0, self.size - TAIL_BYTES), TAIL_BYTES) if wants_tail(head) else b""
+        descriptor = self._opened()
         if self._workspace.group is not None:
             give_to_group(descriptor, self._workspace.group, 0o640)
         self._fd = -1
         os.close(descriptor)  # first: quotas and network disks report here, and Windows renames no open file
         self._name = self._workspace.give_name(self._name, name if claimed else self._workspace.claim(name))
         self._named = True
-        return Committed(self._workspace.directory / self._name, self.size, head, tail)
+        return self._workspace.directory / self._name
 
     @_turn
     def ends(self) -> tuple[bytes, bytes]:

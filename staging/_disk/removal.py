@@ -99,7 +99,7 @@ class _Reserve:
 
     def _fill(self) -> None:
         while len(self._held) < 2:
-            self._held.append(os.open(os.devnull, os.O_RDONLY))
+            self._held.append(os.dup(self._held[0]) if self._held else os.open(os.devnull, os.O_RDONLY))
 
     def _empty(self) -> None:
         while self._held:

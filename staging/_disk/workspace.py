@@ -333,7 +333,7 @@ def _lease_new(directory: Path, group: int | None) -> Lease:
         try:
             if group is not None:
                 give_to_group(directory if lease.directory is None else lease.directory, group, 0o750)
-            elif lease.directory is not None:
+            elif lease.directory is not None and not lease.held:  # a held lease has done that
                 own_mode(lease.directory)
             reserve.hold()
         except BaseException:
