@@ -13,6 +13,7 @@ silence.
 
 import time
 from collections.abc import Callable
+from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
 import anyio
@@ -24,7 +25,7 @@ from staging._claims.substitution import is_no_empty_file, substituted
 from staging._clock import Clock
 from staging._disk.part import PartFile
 from staging._disk.workspace import Workspace
-from staging._errors import DownloadError, StagingError, too_large
+from staging._errors import DownloadError, StagingError, WorkspaceError, too_large
 from staging._models import Attachment, Limits, StagedFile
 from staging._net.answers import (
     REDIRECTS,
@@ -108,12 +109,27 @@ async def download(
             except DownloadError as error:
                 await transfer.wait_or_give_up(error)
     except BaseException as error:
-        transfer.part.discard()  # under its final name too: no outcome will name it
         if isinstance(ended := clock.error or error, StagingError):
             ended.attempts = transfer.attempts
+        await delete(transfer.part, error)  # under its final name too: no outcome will name it
         raise
     finally:
         clock.stop()
+
+
+async def delete(part: PartFile, why: BaseException | None = None) -> None:
+    """Delete a part file that is given up, even if the caller is cancelled.
+
+    A thread does it if the file is large. To free 300 MB would hold up the event loop for 30 ms.
+
+    Args:
+        part: the part file.
+        why: what is being raised.
+    """
+    if part.size > BUFFER and not isinstance(why, GeneratorExit):  # a coroutine that is thrown away cannot wait
+        with suppress(WorkspaceError):  # no further thread can be started
+            await in_thread(part.discard)
+    part.discard()
 
 
 class _Transfer:

@@ -26,7 +26,7 @@ from staging._claims.substitution import is_no_empty_file
 from staging._disk.errors import storage_error
 from staging._disk.moving import open_regular
 from staging._disk.part import PartFile
-from staging._download import BUFFER, Progress, Terms, display_name
+from staging._download import BUFFER, Progress, Terms, delete, display_name
 from staging._errors import DownloadError, RejectedError, StagingError, WorkspaceError, too_large
 from staging._models import Attachment, StagedFile
 from staging._text import is_data_url
@@ -72,12 +72,12 @@ async def stage_local(attachment: Attachment, terms: Terms, turn: Turn, progress
             turn.reservation.give_up = scope.cancel
             return await copy.run()
     except BaseException as error:
-        copy.part.discard()  # under its final name too: no outcome will name it
+        await delete(copy.part, error)  # under its final name too: no outcome will name it
         if isinstance(error, StagingError) or not isinstance(error, Exception):
             raise
         detail = f"it cannot be read to its end ({type(error).__name__})"  # a caller's object may raise anything
         raise DownloadError("interrupted", detail) from error
-    copy.part.discard()
+    await delete(copy.part)
     if turn.reservation.refused is not None:
         raise turn.reservation.refused
     raise DownloadError("timeout", f"timeout: not finished within {seconds:g} seconds", limit=seconds)

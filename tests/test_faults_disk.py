@@ -4,15 +4,20 @@ The attachment that meets the fault fails with the right reason, its siblings ar
 nothing is left.
 """
 
+import asyncio
+import contextlib
 import errno
 import os
 import shutil
+import threading
 
 import anyio
+import anyio.lowlevel
 import pytest
 
-from staging import AttachmentStage, Limits, WorkspaceError
-from staging.testing import FakeCDN, Hold, assert_empty
+from staging import AttachmentStage, Limits, StageClosedError, WorkspaceError
+from staging._download import BUFFER
+from staging.testing import FakeCDN, Hold, Stall, Truncate, assert_empty
 
 
 def failing(monkeypatch, function, code, *, on_call):
@@ -199,3 +204,54 @@ async def test_F12_so_are_those_of_urls_and_a_servers_name_counts_only_for_them(
             unnamed = cdn.serve("/download", b"x", **named)
             mine = {"url": unnamed + "?2", "filename": "mine.txt"}
             assert [o.path.name for o in await stage.download(unnamed, mine)] == ["b.txt", "mine.txt"]
+
+
+async def until_on_disk(stage, size):
+    """Wait until a part file has more than so many bytes."""
+    while not any(path.stat().st_size > size for path in stage.directory.glob(".*.part")):
+        await anyio.lowlevel.checkpoint()
+
+
+@pytest.mark.parametrize("how", ["breaks", "stalls", "is cancelled", "is cancelled by asyncio", "ends with its stage"])
+async def test_a_large_part_file_is_deleted_off_the_event_loop(tmp_path, monkeypatch, loop_name, how):
+    """To free 300 MB takes 30 ms, in which nothing else would run."""
+    deleted, real = [], os.unlink
+
+    def unlink(path, **options):
+        if os.fspath(path).endswith(".part"):
+            deleted.append(threading.current_thread() is threading.main_thread())
+        real(path, **options)
+
+    body, at = bytes(4 * BUFFER), 3 * BUFFER
+    limits = Limits(retries=0, idle_timeout=0.2 if how == "stalls" else 20)
+    async with FakeCDN() as cdn:
+        url = cdn.serve("/a", body, Truncate(at) if how == "breaks" else Stall(at))
+        async with AttachmentStage(tmp_path, policy=cdn.policy, limits=limits) as stage:
+            monkeypatch.setattr(os, "unlink", unlink)
+            if how == "is cancelled by asyncio":
+                if loop_name == "trio":
+                    pytest.skip("asyncio's own")
+                task = asyncio.ensure_future(stage.download(url))
+                await until_on_disk(stage, BUFFER)
+                task.cancel()
+                with pytest.raises(asyncio.CancelledError):
+                    await task
+            elif how in {"breaks", "stalls"}:
+                [outcome] = await stage.download(url)
+                assert outcome.reason == {"breaks": "size_mismatch", "stalls": "stalled"}[how]
+            else:
+                async with anyio.create_task_group() as group:
+                    group.start_soon(swallowing, stage.download, url)
+                    await until_on_disk(stage, BUFFER)
+                    if how == "is cancelled":
+                        group.cancel_scope.cancel()
+                    else:
+                        await stage.aclose()
+            assert deleted == [False]
+            assert how == "ends with its stage" or [*stage.directory.iterdir()] == []
+    assert_empty(tmp_path)
+
+
+async def swallowing(function, *args):
+    with contextlib.suppress(StageClosedError):
+        await function(*args)
