@@ -183,8 +183,12 @@ async def _read(file: StagedFile, keep: int) -> Excerpt:
     answers: list[str] = []
     async with staged(file) as handle:
         answer = await convert(handle, "encoding", limit=10_000, take=answers.append)
-    codec = codec_of_label("".join(answers))  # a converter that an attacker controls may say anything
-    excerpt = await read(file, partial(_decoded, file, keep, Encoding(codec or "", joined(*answer.remarks))))
+
+    def decoded(handle: IO[bytes]) -> Excerpt | None:  # in a thread, since some codecs are imported only now
+        codec = codec_of_label("".join(answers))  # a converter that an attacker controls may say anything
+        return _decoded(file, keep, Encoding(codec or "", joined(*answer.remarks)), handle)
+
+    excerpt = await read(file, decoded)
     assert excerpt is not None  # noqa: S101  # its encoding is told
     return excerpt
 
