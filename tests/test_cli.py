@@ -679,15 +679,13 @@ def test_a_signal_during_a_download_leaves_nothing(command, cdn, verb, number, c
     assert not command.into.exists()
 
 
-WAITING = """
-import signal, sys, time
-def end(number, frame):
-    print("got", number, open(sys.argv[1]).read(), flush=True)
-    sys.exit(0)
-for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP):
-    signal.signal(number, end)
+WAITING = """\
+import signal, sys
+numbers = {signal.SIGINT, signal.SIGTERM, signal.SIGHUP}
+signal.pthread_sigmask(signal.SIG_BLOCK, numbers)  # a handler would wait for the end of a sleep
 print("up", flush=True)
-time.sleep(60)
+number = signal.sigwait(numbers)
+print("got", int(number), open(sys.argv[1]).read(), flush=True)
 """
 
 
