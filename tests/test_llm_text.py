@@ -11,6 +11,7 @@ from staging.llm._converter.clean import Cleaner
 from staging.llm._converter.detection import UNKNOWN, detect
 from staging.llm._converter.text import decide, looks_like_text
 from staging.llm._files import UnreadableError
+from staging.llm._process import Answer
 from staging.llm.extract import Excerpt, text_of
 
 pytestmark = pytest.mark.usefixtures("shared_converters")
@@ -126,6 +127,43 @@ def test_what_is_declared_counts_if_the_bytes_are_that(declared, content):
 def test_a_false_declaration_does_no_harm(declared):
     assert told((RUSSIAN * 5).encode("cp1251"), declared) == RUSSIAN * 5
     assert told((RUSSIAN * 5).encode(), declared) == RUSSIAN * 5
+
+
+@pytest.mark.parametrize("declared", ["utf-16", "U16", "utf_16", "unicode", "utf-32", "u32", "utf-32be"])
+@pytest.mark.parametrize(
+    "content", [b"caf\xe9 tr\xe8s", b"caf\xe9 \xe8", b"\xe9", b"caf\xe9", RUSSIAN.encode("cp1251")]
+)
+def test_wide_letters_are_declared_falsely_without_harm(declared, content):
+    found = decide(io.BytesIO(content), declared)
+    assert found is None or found.codec == "utf-8"
+
+
+@pytest.mark.parametrize(
+    ("declared", "codec"),
+    [("utf-16", "utf-16-le"), ("unicode", "utf-16-le"), ("utf-16be", "utf-16-be"), ("u32", "utf-32-le")],
+)
+@pytest.mark.parametrize(
+    "text", ["会議の議事録です。来週の月曜日に予算について話し合います。", "会议记录", "ひらがなで書かれた文を読む。"]
+)
+def test_wide_letters_without_a_mark_or_zero_bytes_are_what_is_declared(declared, codec, text):
+    assert told(text.encode(codec), declared) == text
+
+
+async def test_a_converter_that_names_a_codec_of_marks_is_decoded_without_one(tmp_path, monkeypatch):
+    async def convert(_handle, _task, *, take, **_):
+        take("utf-16")
+        return Answer()
+
+    monkeypatch.setattr("staging.llm.extract.convert", convert)
+    assert (await text_of(staged_file(tmp_path, "a.txt", POLISH.encode("cp1250")), 100)).head
+
+
+async def test_a_false_declaration_loses_no_sibling(tmp_path):
+    claim = Attachment("", data=b"", media_type="text/plain; charset=utf-16")
+    file = replace(staged_file(tmp_path, "a.txt", b"caf\xe9 tr\xe8s"), attachment=claim)
+    shown = await llm.prompt(stage_of(tmp_path, file, ("b.txt", b"beside it")))
+    assert "café" in shown
+    assert "beside it" in shown
 
 
 async def test_the_senders_charset_is_asked(tmp_path):

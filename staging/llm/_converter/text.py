@@ -70,6 +70,7 @@ _WIDER = {  # what writers of a label mean (WHATWG Encoding, 4.2): the wider one
     "iso8859-1": "cp1252", "latin_1": "cp1252", "iso8859-9": "cp1254", "iso8859-11": "cp874",
     "tis-620": "cp874", "gb2312": "gb18030", "gbk": "gb18030", "shift_jis": "cp932", "euc_kr": "cp949",
     "ks_c_5601-1987": "cp949", "big5": "big5hkscs",
+    "utf-16": "utf-16-le", "utf-32": "utf-32-le",  # a mark is asked before a label, and without one these codecs raise
 }  # fmt: skip
 _OTHER_NAMES = {"x-sjis": "cp932", "windows-31j": "cp932", "ms932": "cp932", "x-gbk": "gb18030", "x-euc-jp": "euc_jp",
                 "windows-949": "cp949", "windows-874": "cp874", "x-mac-roman": "mac_roman", "macintosh": "mac_roman",
@@ -178,7 +179,9 @@ def decide(source: Readable, declared: str = "") -> Encoding | None:
     if wide := _wide_codec(head):
         return Encoding(wide)
     count = _count_utf8(source)
-    label = codec_of_label(declared) or declared_in(head)
+    label = codec_of_label(declared)
+    if label is None or (label.startswith(("utf-16", "utf-32")) and not _fits_wide(head, label)):
+        label = declared_in(head)
     if count.is_utf8 and not (label and not count.high and label.startswith(("iso2022", "hz", "utf-7"))):
         if not label and b"\x1b$" in head and not count.high:
             return None  # ISO 2022: seven bits, with escapes between alphabets
@@ -237,6 +240,14 @@ def _is_prose(data: bytes, codec: str) -> bool:
     )
     blocks = Counter(ord(c) >> 8 for c in text if c.isalpha() and not "\u2e80" <= c <= "\ud7ff")
     return strange * 50 <= len(text) and len(blocks) <= 5
+
+
+def _fits_wide(head: bytes, codec: str) -> bool:
+    """Tell whether a text may be UTF-16 or UTF-32 as declared.
+
+    Nearly any two bytes are a character of UTF-16, so a text in another encoding would become ideographs.
+    """
+    return len(head.translate(None, _PRINTABLE)) * 8 > len(head) and _is_prose(head, codec)
 
 
 _LOOKED_AT = 65_536
