@@ -252,6 +252,19 @@ def test_a_compressed_text_is_no_list():
     assert reading("archive", gzip.compress(b"one text")).remarks == "the compressed text itself"
 
 
+@pytest.mark.parametrize("line", ["358998899999999", "1234567", "8", "9" * 2000, "٣٥٨٩٩٨٨٩٩"])
+def test_a_compressed_text_of_digits_is_no_tar(line):
+    text = "\n".join([line] * 200)
+    assert reading("archive", gzip.compress(text.encode())).text == text
+
+
+def test_an_archive_from_before_ustar_is_listed():
+    content = bytearray(gzip.decompress(tarred("old.txt", b"a=1")))
+    content[257:265] = bytes(8)
+    content[148:156] = b"%06o\0 " % (sum(content[:148]) + sum(content[156:512]) + 8 * 32)
+    assert reading("archive", gzip.compress(content)).text == "old.txt (3 bytes)"
+
+
 def test_an_animated_sticker_says_so():
     sticker = gzip.compress(b'{"v":"5.5.2","tgs":1,"fr":60,"layers":[{"ty":4}]}')
     assert reading("archive", sticker).refusal == "it is an animated sticker, which has no text and is no picture"

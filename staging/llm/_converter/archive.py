@@ -114,7 +114,9 @@ def _opened(source: IO[bytes], head: bytes) -> Any:
 def _is_old_tar(block: bytes) -> bool:
     """Tell whether a header from before ``ustar`` has its checksum (POSIX.1-1988, 10.1.1)."""
     told = block[148:156].strip(b"\0 ")
-    return bool(told.isdigit()) and int(told, 8) == sum(block[:148]) + sum(block[156:512]) + 8 * 32
+    if not told.isdigit() or b"8" in told or b"9" in told:
+        return False
+    return int(told, 8) == sum(block[:148]) + sum(block[156:512]) + 8 * 32
 
 
 def _tar_members(archive: tarfile.TarFile) -> Iterator[tuple[str, int, bool]]:
