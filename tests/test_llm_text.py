@@ -2,8 +2,11 @@
 
 import io
 from dataclasses import replace
+from itertools import pairwise
 
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 from llm_stage import stage_of, staged_file
 
 from staging import Attachment, llm
@@ -263,6 +266,44 @@ def test_a_sequence_across_two_pieces_is_one(at):
     text = "ab\x1b[1;31mc\r\nd"
     cleaner = Cleaner()
     assert cleaner.feed(text[:at]) + cleaner.feed(text[at:]) + cleaner.close() == "abc\nd"
+
+
+def cleaned(*pieces: str) -> tuple[str, dict[str, int]]:
+    cleaner = Cleaner()
+    text = "".join(map(cleaner.feed, pieces)) + cleaner.close()
+    return text, {what: n for what, n in cleaner.counts.items() if n}
+
+
+SIGNS = st.lists(
+    st.sampled_from([
+        *"ab\n\r\b\0\x1a\x1b]\\\x07;m[\x85\u00ad\u200b\u200c\u200d\u202e\ufeff\ufe00\ufe0f\ud800می❤👩🏴",
+        "\U000e0067", "\U000e007f", "\U000e0100", "\x1b[31m", "\x1b]0;t\x1b\\", "👩\u200d💻", "می\u200cخ", "\b" * 9,
+        "🏴\U000e0067\U000e0062\U000e0065\U000e006e\U000e0067\U000e007f",
+    ]),
+    max_size=40,
+).map("".join)  # fmt: skip
+
+
+@given(SIGNS, st.lists(st.integers(0, 60), max_size=5))
+def test_it_does_not_matter_where_a_text_is_cut(text, cuts):
+    places = [0, *sorted(cuts), len(text)]
+    assert cleaned(*(text[a:b] for a, b in pairwise(places))) == cleaned(*text) == cleaned(text)
+
+
+@pytest.mark.parametrize("many", ["\u200b", "\b", "\x1b", "a\b", "🏴", "\x1b]", "\x1a", "\U000e0067"])
+def test_little_is_held_back_of_what_never_ends(many):
+    cleaner = Cleaner()
+    for _ in range(9):
+        cleaner.feed(many * 5000)
+    before = sum(cleaner.counts.values())
+    assert len(cleaner.close()) + sum(cleaner.counts.values()) - before < 9000
+
+
+async def test_a_joiner_at_the_end_of_a_piece_is_kept(tmp_path):
+    text = "a" * (65_536 - 4) + "می\u200cخواهم\n"
+    prompt = await llm.prompt(stage_of(tmp_path, ("a.txt", text.encode())), max_chars=200_000)
+    assert "می\u200cخواهم" in prompt
+    assert "taken out" not in prompt
 
 
 async def test_the_heading_counts_what_was_taken_out(tmp_path):

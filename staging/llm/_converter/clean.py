@@ -12,6 +12,7 @@ _ANSI = re.compile(  # ECMA-48, 5.4 (CSI) and 8.3.89 (OSC), and the escapes of t
     "\x1b(?:\\[[0-?]{0,64}[ -/]{0,8}[@-~]|\\][^\x07\x1b\n]{0,4096}(?:\x07|\x1b\\\\)"
     "|[PX^_][^\x1b\n]{0,4096}\x1b\\\\|[ -/]{1,3}[0-~]|[0-OQ-WYZ\\\\`-~])"
 )
+_UNENDED = re.compile(f"\x1b(?!{_ANSI.pattern[1:]})")  # what follows may make a sequence of it
 _FLAG = (
     "\U0001f3f4[\U000e0030-\U000e0039\U000e0061-\U000e007a]{1,6}\U000e007f"  # the flags of England and others: UTS 51
 )
@@ -34,6 +35,8 @@ _STRUCK = re.compile("[^\n\b]\b")  # what a backspace struck out on the screen
 _CONTROL = re.compile("[\x00-\x08\x0e-\x1f\x7f-\x84\x86-\x9f]")
 _SURROGATES = re.compile("[\ud800-\udfff]")
 _HELD = 4200  # characters that wait for the next piece, if a terminal sequence may go on there
+_ROUNDS = 8  # backspaces in a row that strike something out
+_AHEAD = 7  # characters behind the first one of a flag, which is the longest that is looked for
 
 
 class Cleaner:
@@ -46,39 +49,55 @@ class Cleaner:
 
     def __init__(self) -> None:
         self._held = ""
+        self._end = ""
+        self._last = [""] * _ROUNDS  # of each round, the character that a backspace may follow
+        self._before = ""  # the character in front of those that wait
+        self._waiting = ""
         self.counts: Counter[str] = Counter()
 
     def feed(self, text: str) -> str:
         """Return the cleaned text so far as it is certain."""
         text = self._held + text
         self._held = ""
-        if not _STRANGE.search(text):
-            return text
         if text.endswith("\r"):
             text, self._held = text[:-1], "\r"
-        escape = text.rfind("\x1b", -_HELD)
-        if escape >= 0 and not _ANSI.match(text, escape):
-            text, self._held = text[:escape], text[escape:] + self._held
-        return self._clean(text)
+        if unended := _UNENDED.search(text, max(0, len(text) - _HELD)):
+            text, self._held = text[: unended.start()], text[unended.start() :] + self._held
+        return self._clean(text, closing=False)
 
     def close(self) -> str:
         """Return what was held back."""
         text, self._held = self._held, ""
-        return self._clean(text)
+        return self._clean(text, closing=True)
 
-    def _clean(self, text: str) -> str:
-        text = _LINE_ENDS.sub("\n", text)
-        if not _STRANGE.search(text):
-            return text
-        text = self._without(_ANSI, "terminal sequence", text)
-        text = text.removesuffix("\x1a")  # the end of a DOS text
-        for _ in range(8):
-            if "\b" not in text:
-                break
-            text = self._without(_STRUCK, "overstruck character", text)
-        text = _CONTROL.sub(self._control, text)
-        text = _INVISIBLE.sub(self._invisible, text)
-        return _SURROGATES.sub("\ufffd", text)
+    def _clean(self, text: str, *, closing: bool) -> str:
+        if _STRANGE.search(text):
+            text = self._without(_ANSI, "terminal sequence", _LINE_ENDS.sub("\n", text))
+        text = self._end + text
+        self._end = "\x1a" if text.endswith("\x1a") else ""  # the end of a DOS text, if no more comes
+        text = text.removesuffix("\x1a")
+        for at, last in enumerate(self._last):
+            text = last + text
+            certain = len(text) if closing or text.endswith("\b") else len(text) - 1
+            text, self._last[at] = text[:certain], text[certain:]
+            if "\b" in text:
+                text = self._without(_STRUCK, "overstruck character", text)
+        return self._visible(text, closing=closing)
+
+    def _visible(self, text: str, *, closing: bool) -> str:
+        """Return the text without what is invisible, so far as its neighbours are known."""
+        start = len(self._before)
+        text = self._before + self._waiting + text
+        strange = _STRANGE.search(text)
+        text = _CONTROL.sub(self._control, text) if strange else text
+        end = len(text) if closing else max(start, len(text) - _AHEAD)
+        flag = text.rfind("\U0001f3f4", max(start, end - _AHEAD), end)
+        end = flag if flag >= 0 and not closing else end  # a flag is not cut
+        self._before, self._waiting = text[max(0, end - 1) : end], text[end:]
+        if not strange:
+            return text[start:end]
+        seen = _INVISIBLE.sub(lambda found: self._invisible(found) if start <= found.start() < end else found[0], text)
+        return _SURROGATES.sub("\ufffd", seen[start : len(seen) - len(self._waiting)])
 
     def _without(self, pattern: re.Pattern[str], what: str, text: str) -> str:
         text, count = pattern.subn("", text)
