@@ -173,6 +173,45 @@ def test_a_mail_without_a_charset_is_no_mojibake():
     assert "Протокол собрания отдела продаж" in reading("mail", raw).text
 
 
+@pytest.mark.parametrize(
+    ("field", "name"),
+    [
+        (b'name="=?utf-8?B?a?="', "=?utf-8?B?a?="),
+        (b'name="=?utf-8?Q?r=C3=A9sum=C3=A9.pdf?="', "résumé.pdf"),
+        (b'name="=?utf-16?Q?caf=E9_=E8?="', "café è"),
+        (b'name="r\xe9sum\xe9.pdf"', "résumé.pdf"),
+        ('name="résumé.pdf"'.encode(), "résumé.pdf"),
+        (b"name*=iso-8859-1''r%E9sum%E9.pdf", "résumé.pdf"),
+        (b"name*0*=utf-8''r%C3%A9su; name*1*=m%C3%A9.pdf", "résumé.pdf"),
+        ("name*=utf-8''会议.pdf".encode(), "会议.pdf"),
+        *(
+            (b"name*=%s''r%%E9sum%%E9.pdf" % charset, "résumé.pdf")
+            for charset in (b"idna", b"undefined", b"utf-16", b"\0")
+        ),
+        (b'name=""', "without a name"),
+    ],
+)
+@pytest.mark.parametrize("disposition", [False, True])
+def test_no_name_of_an_attached_file_makes_a_mail_unreadable(field, name, disposition):
+    place = (
+        b"\r\nContent-Disposition: attachment; " + field.replace(b"name", b"filename") if disposition else b"; " + field
+    )
+    raw = b"Content-Type: application/pdf" + place + b"\r\n\r\nx"
+    assert f"- {name} (application/pdf, 1 bytes)" in reading("mail", raw).text
+
+
+@pytest.mark.parametrize("charset", ["utf-16", "unicode", "u32", "undefined", "idna", "a\0b"])
+def test_a_false_charset_makes_no_mail_unreadable(charset):
+    for field in (f"charset={charset}", f"charset*={charset}''x"):
+        raw = (
+            f"Subject: =?{charset}?Q?caf=E9_=E8?=\r\nContent-Type: text/plain; {field}\r\n\r\n".encode()
+            + b"caf\xe9 tr\xe8s"
+        )
+        found = reading("mail", raw).text
+        assert found.endswith("\n\ncafé très")
+        assert "\0" in charset or "Subject: café è\n" in found
+
+
 def test_mails_within_mails_end():
     raw = b"Content-Type: message/rfc822\r\n\r\n" * 5000 + b"Subject: x\r\n\r\nend"
     assert reading("mail", raw).refusal == "it is nested too deeply"

@@ -90,23 +90,27 @@ def _parts(message: email.message.Message) -> list[email.message.Message]:
 
 def _text(message: email.message.Message) -> str:
     data = message.get_payload(decode=True)
-    charset = message.get_content_charset() or ""
+    charset = ""
+    with contextlib.suppress(ValueError):  # a charset in the form of RFC 2231 may name one with NUL in it
+        charset = message.get_content_charset() or ""
     return decoded(data, charset)[0] if isinstance(data, bytes) else ""
 
 
 def _head(message: email.message.Message, name: str) -> str:
-    """Return a header field as words (RFC 2047).
+    """Return a header field as words."""
+    return markdown.one_line(", ".join(map(_words, message.get_all(name, [])[:5])))[:2000]
 
-    Raw bytes are decoded in the encoding that the text most likely has.
+
+def _words(value: str | email.header.Header) -> str:
+    """Return a header field or a name as words (RFC 2047).
+
+    Raw bytes are decoded in the encoding that the text most likely has. What is no encoded word stays as it is.
     """
-    found = []
-    for value in message.get_all(name, [])[:5]:
-        try:
-            parts = email.header.decode_header(value)
-        except (email.errors.HeaderParseError, ValueError):
-            parts = [(str(value), None)]
-        found.append("".join(_part(data, charset) for data, charset in parts))
-    return markdown.one_line(", ".join(found))[:2000]
+    try:
+        parts = email.header.decode_header(value)
+    except (email.errors.HeaderParseError, ValueError):
+        parts = [(str(value), None)]
+    return "".join(_part(data, charset) for data, charset in parts)
 
 
 def _part(data: str | bytes, charset: str | None) -> str:
@@ -118,5 +122,15 @@ def _part(data: str | bytes, charset: str | None) -> str:
 
 
 def _name(message: email.message.Message) -> str:
-    name = message.get_filename() or ""
-    return "".join(_part(data, charset) for data, charset in email.header.decode_header(name)) if name else ""
+    """Return the name of an attached file, which may be empty.
+
+    The charset of a name in the form of RFC 2231 is looked up here: with `get_filename`, some charsets raise.
+    """
+    for field in ("Content-Disposition", "Content-Type"):
+        if isinstance(value := message[field], email.header.Header):  # raw bytes, which `get_param` would replace
+            message.replace_header(field, _words(value))
+    name = message.get_param("filename", header="Content-Disposition") or message.get_param("name") or ""
+    if isinstance(name, tuple):  # each character is a byte, unless raw letters stand among them
+        charset, _, text = name
+        return _part(text.encode("utf-8" if max(text, default="") > "\xff" else "latin-1"), charset).strip()
+    return _words(name).strip()
