@@ -19,6 +19,7 @@ from reading import reading
 
 from staging import llm
 from staging.llm._converter import old_slides, old_word, ole, outlook, output
+from staging.llm._converter.xhtml import as_html, is_xhtml
 
 pytestmark = pytest.mark.usefixtures("shared_converters")
 
@@ -71,6 +72,67 @@ def test_what_a_pages_style_sheet_hides_is_hidden():
     head = "<title>T &amp; U</title><style>.off, #gone { color: red; display: none } @media print { .on { display: none } }</style>"
     found = reading("html", page('<p class="on">a</p><p class="x off">b</p><p id="gone">c</p>', head))
     assert (found.text, found.remarks) == ("[title: T & U]\n\na", "2 characters of hidden text left out")
+
+
+EMPTY = {
+    "a title": ("<title/>", "", ""),
+    "a title with white space": ("<title\n/>", "", ""),
+    "scripts": ('<script src="a.js"/><SCRIPT type="text/javascript" src=\'b/>c.js\' />', "", ""),
+    "a style sheet": ('<style type="text/css"/>', "", ""),
+    "a template": ("<template/>", "", ""),
+    "a frame": ("", '<iframe src="/map"/>', "[frame: /map]"),
+    "a field": ("", "<textarea/>", ""),
+    "a list and a table": ("", "<ul/><table/><select/>", ""),
+    "a target of links": ("", '<a id="p1" title="a > b"/>', ""),
+    "a heading": ("", "<h2/><em/><pre/>", ""),
+    "a script that writes tags": ('<script>document.write("<script/>")</script>', "", ""),
+    "a comment and tags that are none": ("<!-- <title/> <style/> -->", "a &lt;title/> b", "a <title/> b"),
+    "an attribute": ("", '<img alt="<title/>"/>', "![<title/>]"),
+    "void elements": ('<meta charset="utf-8"/><link rel="x"/>', "a<br/>b<hr/>", "a\nb"),
+    "a drawing": ("", '<svg><path d="M0"/><text>12 M</text></svg>', "12 M"),
+}  # fmt: skip
+XHTML = '<html xmlns="http://www.w3.org/1999/xhtml">'
+
+
+@pytest.mark.parametrize("what", EMPTY)
+@pytest.mark.parametrize(
+    "start", [XHTML, '<?xml version="1.0" encoding="utf-8"?>\n<html>', "<!DOCTYPE html>" + XHTML[:-1] + " lang='en'>"]
+)
+def test_an_empty_element_of_xhtml_has_no_content(what, start):
+    head, body, text = EMPTY[what]
+    content = f"{start}<head>{head}</head><body>{body}<p>Chapter</p></body></html>".encode()
+    assert reading("html", content).text == f"{text}\n\nChapter".strip()
+
+
+@pytest.mark.parametrize("what", EMPTY)
+@pytest.mark.parametrize("start", ["<html>", XHTML])
+def test_an_empty_element_takes_no_chapter_of_a_book(what, start):
+    head, body, text = EMPTY[what]
+    chapter = f"{start}<head>{head}</head><body>{body}<p>Chapter</p></body></html>"
+    assert reading("ebook", epub(chapter)).text == f"{text}\n\nChapter".strip()
+
+
+async def test_a_file_of_xhtml_is_shown_whole(tmp_path):
+    prompt = await llm.prompt(
+        stage_of(tmp_path, ("c.xhtml", f"{XHTML}<head><title/></head><p>Chapter</p></html>".encode()))
+    )
+    assert "(a page as Markdown)" in prompt
+    assert "Chapter" in prompt
+
+
+def test_a_page_that_is_no_xhtml_is_read_as_browsers_do():
+    assert reading("html", page("<p>a</p><div hidden/><p>b</p>")).text == "a"
+    assert reading("html", f"{XHTML}<p><a href=/x/>terms</a>".encode()).text == "[terms](/x/)"
+
+
+@pytest.mark.parametrize(
+    "many", ["<a ", "<a b='", '<a b="<', "<a =", "<!--", "<![CDATA[", "<script>", "<html xmlns ", "<a/", "<"]
+)
+def test_xhtml_that_never_ends_takes_no_time(many):
+    started = time.process_time()
+    as_html(many * 100_000)
+    is_xhtml(many * 100_000)
+    assert time.process_time() - started < 2
 
 
 # PDF

@@ -30,7 +30,7 @@ def read(source: IO[bytes], out: Output) -> None:
         out.text(f"[{about}]\n\n")
     for name in chapters:
         if name in package:
-            out.text(page.fragment(package.read(name)) + "\n")
+            out.text(page.fragment(package.read(name), xhtml=True) + "\n")
 
 
 def _spine(package: Package) -> tuple[list[str], str]:

@@ -18,6 +18,7 @@ from staging.llm._converter import markdown
 from staging.llm._converter.detection import decoded
 from staging.llm._converter.formulas import equation
 from staging.llm._converter.output import Output
+from staging.llm._converter.xhtml import as_html, is_xhtml
 
 # fmt: off
 _INLINE = {
@@ -56,9 +57,9 @@ def read(source: IO[bytes], out: Output) -> None:
             out.remark(told)
 
 
-def fragment(data: bytes | str) -> str:
+def fragment(data: bytes | str, *, xhtml: bool = False) -> str:
     """Return the Markdown of a page that is part of another document."""
-    page = _Page(data if isinstance(data, str) else decoded(data)[0])
+    page = _Page(data if isinstance(data, str) else decoded(data)[0], xhtml=xhtml)
     return "".join(page.blocks())
 
 
@@ -82,11 +83,11 @@ def _hidden_by(style: str) -> Iterator[str]:
 
 
 class _Page:
-    def __init__(self, text: str) -> None:
+    def __init__(self, text: str, *, xhtml: bool = False) -> None:
         from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # noqa: PLC0415  # only with the extra
 
         try:
-            self._tree: Any = LexborHTMLParser(text)
+            self._tree: Any = LexborHTMLParser(as_html(text) if xhtml or is_xhtml(text) else text)
         except SelectolaxError:  # any page can be parsed, if there is memory
             raise MemoryError from None
         self._hidden = {selector for style in self._tree.css("style") for selector in _hidden_by(style.text())}
