@@ -274,6 +274,70 @@ def test_a_false_charset_makes_no_mail_unreadable(charset):
         assert "\0" in charset or "Subject: café è\n" in found
 
 
+def mail_part(kind: str, content: str, name: str = "") -> email.message.Message:
+    part = email.message.Message()
+    part["Content-Type"] = kind
+    if name:
+        part.add_header("Content-Disposition", "inline", filename=name)
+    part.set_payload(content)
+    return part
+
+
+def joined(kind: str, *parts: email.message.Message) -> email.message.Message:
+    whole = email.message.Message()
+    whole["Content-Type"] = f"multipart/{kind}"
+    for part in parts:
+        whole.attach(part)
+    return whole
+
+
+SAID = mail_part("text/plain", "what is said " * 10)
+PAGE = mail_part("text/html", "<p>" + "what is said " * 10)
+CONTRACT = mail_part("application/pdf", "%PDF", "contract.pdf")
+PICTURE = mail_part("image/png", "PNG", "logo.png")
+INVITATION = mail_part("text/calendar", "BEGIN:VCALENDAR")
+NOTES = mail_part("text/plain", "notes", "notes.txt")
+ATTACHED = mail_part("text/plain; name=terms.txt", "terms " * 90)
+ATTACHED["Content-Disposition"] = "attachment"
+
+
+@pytest.mark.parametrize(
+    ("alternatives", "names"),
+    [
+        ((SAID, joined("mixed", PAGE, CONTRACT)), ["contract.pdf"]),
+        ((SAID, joined("related", PAGE, PICTURE)), ["logo.png"]),
+        ((SAID, PAGE, INVITATION), ["without a name"]),
+        ((INVITATION, PAGE), ["without a name"]),
+        ((mail_part("text/plain", ""), joined("mixed", PAGE, CONTRACT)), ["contract.pdf"]),
+        ((SAID, joined("mixed", PAGE, NOTES, joined("alternative", PAGE, CONTRACT), PICTURE)), ["notes.txt", "contract.pdf", "logo.png"]),
+        ((joined("related", PAGE, PICTURE), CONTRACT), ["logo.png", "contract.pdf"]),
+        ((CONTRACT, PICTURE), ["contract.pdf", "logo.png"]),
+        ((ATTACHED, PAGE), ["terms.txt"]),
+        ((mail_part("text/plain", "what is said " * 3), joined("mixed", CONTRACT, INVITATION)), ["contract.pdf", "without a name"]),
+        ((SAID, PAGE), []),
+    ],
+)  # fmt: skip
+def test_files_in_an_alternative_are_listed_whichever_is_shown(alternatives, names):
+    found = reading("mail", joined("alternative", *alternatives).as_bytes())
+    text, _, listed = found.text.partition("[attached:]\n")
+    assert [line[2:].split(" (")[0] for line in listed.splitlines()] == names
+    assert ("what is said" in text) == (alternatives != (CONTRACT, PICTURE))
+    assert text.count("what is said") <= 10
+
+
+def test_a_mail_in_an_alternative_that_is_not_shown_is_forwarded_all_the_same():
+    within = mail_part("message/rfc822", "")
+    within.set_payload([mail("the mail within\n")])
+    for message in (
+        joined("alternative", SAID, joined("mixed", PAGE, within)),
+        joined("alternative", mail_part("text/plain", "what is said"), within),
+    ):
+        text = reading("mail", message.as_bytes()).text
+        assert text.startswith("what is said")
+        assert "[forwarded mail:]\nFrom: a@example.com" in text
+        assert text.endswith("the mail within")
+
+
 def test_mails_within_mails_end():
     raw = b"Content-Type: message/rfc822\r\n\r\n" * 5000 + b"Subject: x\r\n\r\nend"
     assert reading("mail", raw).refusal == "it is nested too deeply"

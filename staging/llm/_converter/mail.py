@@ -19,6 +19,7 @@ from staging.llm._converter.output import DEEP, Output
 _HEADS = ("From", "To", "Cc", "Reply-To", "Date", "Subject")
 _DEEPEST = 8  # mails within mails
 _MOST_PARTS = 2000
+_TEXTS = {"text/plain", "text/html", "text/enriched"}  # the forms in which mail programs write what is said
 
 
 def read(source: IO[bytes], out: Output) -> None:
@@ -41,7 +42,15 @@ def _written(message: email.message.Message, attached: list[str], depth: int) ->
     yield from _body(message, attached, depth)
 
 
-def _body(message: email.message.Message, attached: list[str], depth: int) -> Iterator[str]:
+def _body(message: email.message.Message, attached: list[str], depth: int, *, beside: bool = False) -> Iterator[str]:
+    """Yield the text of a part, and list its files.
+
+    Args:
+        message: the part.
+        attached: the list.
+        depth: how deep the part lies.
+        beside: whether the text is that of an alternative which is shown already. Then it is left out.
+    """
     kind = message.get_content_type()
     if len(attached) > _MOST_PARTS or depth > 4 * _DEEPEST:
         return
@@ -50,42 +59,47 @@ def _body(message: email.message.Message, attached: list[str], depth: int) -> It
             name = markdown.one_line(_name(message))
             yield f"\n[forwarded mail{' ' * bool(name)}{name}:]\n"
             yield from _written(inner, attached, depth + 4)
-    elif kind == "multipart/alternative":
-        yield from _body(_best(message), attached, depth + 1)
     elif message.is_multipart():
+        best = _best(message) if kind == "multipart/alternative" and not beside else None
         for inner in _parts(message):
-            yield from _body(inner, attached, depth + 1)
-    elif kind in {"text/plain", "text/html", "text/enriched"} and message.get_content_disposition() != "attachment":
+            yield from _body(inner, attached, depth + 1, beside=beside or best not in {None, inner})
+    elif (
+        kind not in _TEXTS
+        or message.get_content_disposition() == "attachment"
+        or (beside and _name(message))  # a text with a name is a file
+    ):
+        size = len(message.get_payload(decode=True) or b"")
+        attached.append(f"{_name(message) or 'without a name'} ({kind}, {size:,} bytes)")
+    elif not beside:
         words = _text(message)
         if kind == "text/html":
             with contextlib.suppress(ImportError):  # without the extra, a page is shown as it is written
                 words = page.fragment(words)
         yield words + "\n"
-    else:
-        size = len(message.get_payload(decode=True) or b"")
-        attached.append(f"{_name(message) or 'without a name'} ({kind}, {size:,} bytes)")
 
 
-def _best(message: email.message.Message) -> email.message.Message:
+def _best(message: email.message.Message) -> email.message.Message | None:
     """Return the alternative that says most.
 
-    It is the plain one, unless that is empty or only refers to the other.
+    It is the plain one, unless that is empty or only refers to the other. It is None if there are attached files alone.
     """
-    parts = _parts(message)
+    parts = [part for part in _parts(message) if part.get_content_disposition() != "attachment"]
     kinds = {part.get_content_type(): part for part in reversed(parts)}
     plain, rich = kinds.get("text/plain"), kinds.get("text/html")
-    rich = rich or next((part for part in parts if part.is_multipart()), None)
+    wholes = [part for part in parts if part.get_content_maintype() == "multipart"]
+    held = (part for part in wholes if not _TEXTS.isdisjoint(inner.get_content_type() for inner in part.walk()))
+    rich = rich or next(held, None)
     if plain is not None and rich is not None:
         words = len(_text(plain).split())
         other = len(re.sub(r"<style.*?</style>|<[^>]*>", " ", _text(rich), flags=re.DOTALL | re.IGNORECASE).split())
         if words == 0 or (words < 20 and (other > 4 * words or rich.is_multipart())):
             return rich
-    return plain or rich or (parts[-1] if parts else email.message.Message())
+    return plain or rich or (parts[-1] if parts else None)
 
 
 def _parts(message: email.message.Message) -> list[email.message.Message]:
-    payload = message.get_payload()
-    return [part for part in payload if isinstance(part, email.message.Message)] if isinstance(payload, list) else []
+    payload = message.get_payload() if message.is_multipart() else []
+    return [part for part in payload if isinstance(part, email.message.Message)]
 
 
 def _text(message: email.message.Message) -> str:
