@@ -338,6 +338,19 @@ def test_a_mail_in_an_alternative_that_is_not_shown_is_forwarded_all_the_same():
         assert text.endswith("the mail within")
 
 
+@pytest.mark.parametrize("kind", ["mixed", "alternative", "related", "mixed; boundary=other", "signed; boundary="])
+@pytest.mark.parametrize("words", ["what is said", "--x\n\nwhat is said", "grüße"])
+def test_a_mail_of_parts_without_its_boundary_is_one_text(kind, words):
+    head = f"Subject: x\nContent-Type: multipart/{kind}\n"
+    found = reading("mail", f"{head}\n{words}\n".encode())
+    assert (found.text, found.remarks) == (f"Subject: x\n\n{words}", "")
+    coded = base64.b64encode(words.encode()).decode()
+    assert reading("mail", f"{head}Content-Transfer-Encoding: base64\n\n{coded}".encode()).text == found.text
+    within = b"Content-Type: multipart/mixed; boundary=b\n\n--b\n" + f"{head}\n{words}\n--b\n".encode()
+    within += CONTRACT.as_bytes() + b"\n--b--\n"
+    assert reading("mail", within).text == f"{words}\n\n[attached:]\n- contract.pdf (application/pdf, 4 bytes)"
+
+
 def test_mails_within_mails_end():
     raw = b"Content-Type: message/rfc822\r\n\r\n" * 5000 + b"Subject: x\r\n\r\nend"
     assert reading("mail", raw).refusal == "it is nested too deeply"

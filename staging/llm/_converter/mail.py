@@ -63,19 +63,18 @@ def _body(message: email.message.Message, attached: list[str], depth: int, *, be
         best = _best(message) if kind == "multipart/alternative" and not beside else None
         for inner in _parts(message):
             yield from _body(inner, attached, depth + 1, beside=beside or best not in {None, inner})
-    elif (
-        kind not in _TEXTS
-        or message.get_content_disposition() == "attachment"
-        or (beside and _name(message))  # a text with a name is a file
-    ):
-        size = len(message.get_payload(decode=True) or b"")
-        attached.append(f"{_name(message) or 'without a name'} ({kind}, {size:,} bytes)")
-    elif not beside:
-        words = _text(message)
-        if kind == "text/html":
-            with contextlib.suppress(ImportError):  # without the extra, a page is shown as it is written
-                words = page.fragment(words)
-        yield words + "\n"
+    else:
+        is_cut = message.get_content_maintype() == "multipart" and not beside  # without its boundary, it is one text
+        is_named = beside and _name(message)  # a text with a name is a file
+        if not (is_cut or kind in _TEXTS) or is_named or message.get_content_disposition() == "attachment":
+            size = len(message.get_payload(decode=True) or b"")
+            attached.append(f"{_name(message) or 'without a name'} ({kind}, {size:,} bytes)")
+        elif not beside:
+            words = _text(message)
+            if kind == "text/html":
+                with contextlib.suppress(ImportError):  # without the extra, a page is shown as it is written
+                    words = page.fragment(words)
+            yield words + "\n"
 
 
 def _best(message: email.message.Message) -> email.message.Message | None:
