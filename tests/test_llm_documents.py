@@ -402,10 +402,49 @@ def test_every_sheet_has_its_share(monkeypatch):
         (45000.75, "dd/mm/yyyy hh:mm", "2023-03-15 18:00"), (45000, "[$-409]mmmm d, yyyy", "2023-03-15"), (1.5, "[h]:mm", "36:00:00"),
         (0.5, "h:mm AM/PM", "12:00"), (1234567, '0.0,,"M"', "1.2M"), (7, "000", "007"), (0, '0.00;-0.00;"-"', "-"),
         (12345.678, "0.00E+00", "1.23E+04"), (3.5, "0.##", "3.5"), (5, '0 "days"', "5 days"), (0.1 + 0.2, "General", "0.3"),
-        (42, "[Red]0", "42"), (-5, "0", "-5"), (1e20, "", "1e+20"), (1e300, "yyyy-mm-dd", "1e+300"), (float("inf"), "0", "inf"),
+        (42, "[Red]0", "42"), (42, "[Magenta]0", "42"), (1.5, "[mm]:ss", "36:00:00"), (-5, "0", "-5"), (1e20, "", "1e+20"), (1e300, "yyyy-mm-dd", "1e+300"), (float("inf"), "0", "inf"),
     ],
 )  # fmt: skip
 def test_numbers_are_shown_by_their_format(value, code, text):
+    assert shown(value, code) == text
+
+
+SCALED = '[>=1000000]0.0,,"M";[>=1000]0.0,"K";0'
+PHONE = "[<=9999999]###-####;(###) ###-####"
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "text"),
+    [
+        (2_500_000, SCALED, "2.5M"), (1500, SCALED, "1.5K"), (999, SCALED, "999"), (0, SCALED, "0"), (-1500, SCALED, "-1500"),
+        (5551234, PHONE, "555-1234"), (5551234567, PHONE, "(555) 123-4567"),
+        (5, '[>=10]"big";[<10]"small"', "small"), (10, '[>=10]"big";[<10]"small"', "big"),
+        (1, '[=1]0 "day";0 "days"', "1 day"), (2, '[=1]0 "day";0 "days"', "2 days"), (-2, '[=1]0 "day";0 "days"', "-2 days"),
+        (3, '[<>0]"some";"none"', "some"), (0, '[<>0]"some";"none"', "none"), (0.5, "[Red][<1]0%;[Blue][>1]0.0", "50%"),
+        (5, "[<= 1.5e1][Red]0.0;0", "5.0"), (-5, "[>=0]0;(0)", "(5)"), (-5, "[<0](0);0", "(5)"), (5, "[<0](0);0", "5"),
+        (-5, '[>100]"high";"low" 0;0.0', "low 5"), (50, '[>100]"high";"low" 0;0.0', "50.0"), (-5, "[<10]0;0.0", "-5"),
+        (0.5, "[<1]h:mm;yyyy-mm-dd", "12:00"), (45000, "[<1]h:mm;yyyy-mm-dd", "2023-03-15"),
+        (5, '"[>9]"0;0.0', "[>9]5"), (5, '\\;0";";-0', ";5;"), (5, "0_;;-0", "5"), (-5, "0_;;-0", "-5"),
+        # a condition that is not understood, or no section for the number
+        (7, '[>=10]"big";[<5]"small"', "7"), (7, '[>=x]"big";"small"', "7"), (7, '[=>5]"big";"small"', "7"), (7, '[>>5]"big";"small"', "7"),
+        (7, '[>=1,000]"big";"small"', "7"), (7, '[>1][<9]"one digit";"more"', "7"), (-7, '[>1]"more"', "-7"), (7, '[>]"a";"b"', "7"),
+    ],
+)  # fmt: skip
+def test_the_condition_of_a_format_chooses_how_a_number_is_shown(value, code, text):
+    assert shown(value, code) == text
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "text"),
+    [
+        (42, ";;;", "42 (hidden by its format)"), (-1.5, ";;;", "-1.5 (hidden by its format)"), (0, ";;", "0 (hidden by its format)"),
+        (42, ";", "42 (hidden by its format)"), (-7, "0;;", "-7 (hidden by its format)"), (7, "0;;", "7"), (0, "0;;", "0 (hidden by its format)"),
+        (0, "0.00;-0.00;;@", "0 (hidden by its format)"), (3, "0.00;-0.00;;@", "3.00"), (-3, "0.00;-0.00;;@", "-3.00"), (-3, "0;", "-3 (hidden by its format)"),
+        (5, '"";"";""', "5 (hidden by its format)"), (5, "[White]_);0", "5 (hidden by its format)"), (5, "[>1];0", "5 (hidden by its format)"),
+        (0, "0;-0;@", "0"), (-5, "0;@", "-5"), (-5, "0.0;-0.0;@", "-5.0"), (0, '0;-0;"@"', "@"),
+    ],
+)  # fmt: skip
+def test_a_number_that_its_format_hides_is_not_lost(value, code, text):
     assert shown(value, code) == text
 
 

@@ -8,7 +8,9 @@ or in April.
 
 import datetime as dt
 import math
+import operator
 import re
+from functools import lru_cache
 
 # fmt: off
 BUILT_IN = {
@@ -19,8 +21,19 @@ BUILT_IN = {
     47: "mm:ss.0", 48: "##0.0E+0", 49: "@",
 }
 # fmt: on
-_LITERALS = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^\]-]*)[^\]]*\]|\[(?!h|m|s)[^\]]*\]', re.IGNORECASE)
-_SECTION = re.compile(r'(?:"[^"]*"|\\.|\[[^\]]*\]|[^;])+')  # a semicolon in quotes does not end it
+_LITERALS = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^\]-]*)[^\]]*\]|\[(?!(?:h+|m+|s+)\])[^\]]*\]', re.IGNORECASE)
+_SEMICOLON = re.compile(r'("[^"]*"|[\\_*].|\[[^\]]*\])|;')  # one in quotes does not end a section
+_QUOTED = re.compile(r'"[^"]*"|[\\_*].')
+_CONDITION = re.compile(r"\[\s*([<>=]{1,2})([^\[\]]*)\]")
+_COMPARED = {
+    "<": operator.lt,
+    "<=": operator.le,
+    "=": operator.eq,
+    "<>": operator.ne,
+    ">=": operator.ge,
+    ">": operator.gt,
+}
+_LIMIT = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
 _DIGITS = re.compile(r"[#0?](?:[#0?,. ]*[#0?,.])?(?:[eE][+-][0#?]+)?|\.[0#?]+")
 _EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001  # dates have no zone
 _MANY = 1e15  # what has more digits is not exact
@@ -33,16 +46,47 @@ def shown(value: float, code: str, *, since_1904: bool = False) -> str:
         return str(value)
     if not code or code == "@" or code.lower() == "general":
         return general(value)
-    sections = _SECTION.findall(code)[:3] or [code]  # of positive, negative and zero numbers
-    place = 1 if value < 0 else 2 if value == 0 else 0
-    section = sections[place] if place < len(sections) else sections[0]
+    sections, conditions = _sections(code)
+    place = _place(value, conditions)
+    if place is None:
+        return general(value)
+    section = sections[place]
     bare = _LITERALS.sub("", section)
     if re.search(r"[ymdhs]", bare, re.IGNORECASE) and not re.search(
         r"[0#?](?!.*[ymdhs])", re.sub(r"s\.0+", "s", bare.lower())
     ):
         return _moment(value, bare.lower(), since_1904=since_1904)
-    negative = value < 0 and section is sections[0]
-    return ("-" if negative else "") + _number(abs(value), section)
+    text = _number(abs(value), section)
+    if not text and not bare.strip():
+        return f"{general(value)} (hidden by its format)"
+    signed = value < 0 and place in {_place(0, conditions), _place(-value, conditions)}
+    return f"-{text}" if signed else text  # a section of negative numbers alone has its own sign
+
+
+@lru_cache(256)
+def _sections(code: str) -> tuple[list[str], list[list[tuple[str, str]]]]:
+    """Return the sections for numbers, and the conditions of each."""
+    sections = _SEMICOLON.sub(lambda found: found[1] or "\0", code).split("\0")[:4]
+    if len(sections) > 3 or (len(sections) > 1 and "@" in _LITERALS.sub("", sections[-1])):
+        sections.pop()  # it is of text
+    return sections, [_CONDITION.findall(_QUOTED.sub("", section)) for section in sections]
+
+
+def _place(value: float, conditions: list[list[tuple[str, str]]]) -> int | None:
+    """Return which section shows a number, if one does and its condition is understood."""
+    for place, found in enumerate(conditions):
+        if found:
+            sign, limit = found[0]
+            if len(found) > 1 or sign not in _COMPARED or not _LIMIT.fullmatch(limit):
+                return None
+            holds = _COMPARED[sign](value, float(limit))
+        elif place == 0:
+            holds = len(conditions) == 1 or value > 0 or (value == 0 and len(conditions) == 2)
+        else:
+            holds = place == 2 or value < 0 or (bool(conditions[0]) and len(conditions) == 2)
+        if holds:
+            return place
+    return None
 
 
 def general(value: float) -> str:
