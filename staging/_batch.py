@@ -168,7 +168,9 @@ class Batch:
         while job is not None:
             with clock.wind():
                 while job is not None and clock.error is None:
-                    self._settle(job[0], await self._outcome(job[1], clock))
+                    self._settle(job[0], outcome := await self._outcome(job[1], clock))
+                    if not isinstance(outcome, StagedFile):
+                        await anyio.sleep(0)  # noqa: ASYNC115  # thousands that are refused would hold up all others
                     job = next(jobs, None)
             if clock.scope.cancelled_caught and job is not None and clock.error is not None:
                 self._settle(job[0], failure(job[1], display_name(job[1]), clock.error))
@@ -282,16 +284,14 @@ class Batch:
             while True:
                 try:
                     if target is None:
-                        staged = await stage_local(attachment, terms, turn, progress)
-                    else:
-                        staged = await download(attachment, target, terms, turn, clock, progress=progress)
+                        return await stage_local(attachment, terms, turn, progress)
+                    return await download(attachment, target, terms, turn, clock, progress=progress)
                 except WorkspaceError as error:
                     consumed = target is None and reservation.held  # what was read of a stream cannot be read again
-                    if error.errno not in _NO_DESCRIPTORS or consumed or not await turn.line.turns.another_ends():
+                    if error.errno not in _NO_DESCRIPTORS or consumed or not await turn.line.turns.another_ends(turn):
                         raise
-                else:
+                finally:
                     progress.flush()
-                    return staged
 
     async def _refreshed(self) -> dict[str, str | None]:
         """Return the new URL for each expired link, or None.

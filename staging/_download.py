@@ -11,6 +11,7 @@ A clock keeps the time limits. It is told what is waited for, since our own disk
 silence.
 """
 
+import os
 import time
 from collections.abc import Callable
 from contextlib import suppress
@@ -268,9 +269,9 @@ class _Transfer:
         """
         length = self._version.length
         room = BUFFER if length is None else min(BUFFER, max(length - self.part.size, 1))
-        buffer, filled = memoryview(bytearray(room)), 0
+        buffer, filled, surplus = memoryview(bytearray(room)), 0, memoryview(bytearray(1))
         try:
-            while count := await response.readinto(buffer[filled:]):
+            while count := await response.readinto(buffer[filled:] or surplus):
                 filled += count
                 self._count(self.part.size + filled)
                 if self._turn.lent:
@@ -291,8 +292,7 @@ class _Transfer:
         if self._version.codings and size != claimed:
             raise coded(self._version.codings)
         if expected is not None and size != expected:
-            detail = f"size mismatch: {size:,} bytes arrived where {expected:,} were declared"
-            raise DownloadError("size_mismatch", detail, size=size, limit=expected)
+            raise mismatch(size, expected)
         if not size and (claimed or (claimed is None and is_no_empty_file(self._attachment))):
             wanted = f"{claimed:,} bytes were claimed" if claimed else "a file was meant"
             raise DownloadError("size_mismatch", f"empty: nothing arrived where {wanted}", size=0, limit=claimed)
@@ -302,6 +302,8 @@ class _Transfer:
         length = self._version.length
         if length is None and size > self._terms.limits.max_bytes:
             raise too_large(self._terms.limits.max_bytes)
+        if length is not None and size > length:  # the framing brings more, perhaps without end
+            raise mismatch(size, length)
         self._turn.reservation.cover(size)
         self._progress(size, length)
 
@@ -359,14 +361,18 @@ class _Transfer:
         self.clock.await_peer()
 
 
+def mismatch(size: int, expected: int) -> DownloadError:
+    """Return the error for a body of another size than declared."""
+    detail = f"size mismatch: {size:,} bytes arrived where {expected:,} were declared"
+    return DownloadError("size_mismatch", detail, size=size, limit=expected)
+
+
 def backoff(attempt: int) -> float:
     """Return the seconds to wait after an attempt.
 
     Chance spreads them, so that clients that failed together do not ask again together.
     """
-    import random  # noqa: PLC0415  # most downloads need one attempt
-
-    return float(min(BACKOFF * 2 ** (attempt - 1), MAX_BACKOFF) * (0.5 + random.random()))  # noqa: S311  # no secret
+    return min(BACKOFF * 2.0 ** (attempt - 1), MAX_BACKOFF) * (0.5 + os.urandom(1)[0] / 256)
 
 
 def display_name(attachment: Attachment) -> str:

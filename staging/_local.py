@@ -52,7 +52,7 @@ def identity(attachment: Attachment) -> Hashable:
     A stream can only be read once, so the same object is read once.
     """
     if attachment.data is not None:
-        return id(attachment.data)
+        return id(attachment.data), attachment.name  # a constant may have many names
     if attachment.url.strip():
         return attachment.url if len(attachment.url) < _LONG else id(attachment.url)
     return path_of(attachment) or id(attachment.source)

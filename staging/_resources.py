@@ -67,10 +67,12 @@ def require_limits(limits: Any) -> None:
     _require("limits", limits, isinstance(limits, Limits), "Limits(...)")
 
 
-def require_observer(on_event: Any) -> None:
-    """Raise `TypeError` for an observer that would have to be awaited."""
-    right = not inspect.iscoroutinefunction(on_event)
+def require_observer(on_event: Any, label: Any, refresh: Any) -> None:
+    """Raise `TypeError` for what cannot be called, and for an observer that would have to be awaited."""
+    right = on_event is None or (callable(on_event) and not inspect.iscoroutinefunction(on_event))
     _require("on_event", on_event, right, "a plain function, since it is not awaited")
+    _require("label", label, isinstance(label, str), "text")
+    _require("refresh", refresh, refresh is None or callable(refresh), "a function, which is awaited")
 
 
 def _require(name: str, given: object, right: object, wanted: str) -> None:

@@ -182,7 +182,7 @@ class AttachmentStage(Scope):
         require_limits(limits)
         limits = limits if max_mb is None else replace(limits, max_mb=max_mb)
         options = Options(temp_dir=temp_dir, limits=limits, policy=policy, client=client, tls=tls, group=group)
-        require_observer(on_event)
+        require_observer(on_event, label, refresh)
         alone = _Alone(options.checked())
         self._lender: Lender = alone
         self._mine = _Holdings(alone)
@@ -409,8 +409,8 @@ class AttachmentStage(Scope):
             raise TypeError(f"keep takes one of stage.files, not a {type(given).__qualname__}")
         if file.path in self._ledger.kept or file.path not in self.paths:
             raise ValueError(f"not a file of this stage: {file.name}")
-        self._ledger.kept.add(file.path)
         move = partial(self._move, workspace, file.path, Path(destination))
+        self._ledger.kept.add(file.path)
         return await self._run(move, told="the stage was closed while a file was being kept")
 
     async def _move(self, workspace: Workspace, path: Path, destination: Path) -> Path:

@@ -18,9 +18,13 @@ _HOST = rare(r"(?:\[[^\]@]*\]|[^:@%\[\]]*)(?::[0-9]*)?")
 _INNER_USERINFO = rare(r"(:[/\\]+)[^/\\@]*@")  # of a URL in a path, as archives and proxies have them
 
 _TELLING = "sess|sid|token|sig|secret|key|auth|pass|pwd|jwt"
+_BOT = "".join(f"(?:{letter}|%(?:25)*{ord(letter):x})" for letter in "bot")
 _SECRETS = (
-    # https://core.telegram.org/bots/api#getfile: the token of a bot, its colon perhaps percent-encoded
-    (rare(r"((?:^|[/\\]|%(?:25)*(?:2f|5c))bot(?:[0-9]|%3[0-9])+(?::|%(?:25)*3a))[^/\\]+", re.IGNORECASE), r"\1…"),
+    # https://core.telegram.org/bots/api#getfile: the token of a bot, any part of it perhaps percent-encoded
+    (
+        rare(rf"((?:^|[/\\]|%(?:25)*(?:2f|5c)){_BOT}(?:[0-9]|%(?:25)*3[0-9])+(?::|%(?:25)*3a))[^/\\]+", re.IGNORECASE),
+        r"\1…",
+    ),
     # https://docs.discord.com/developers/resources/webhook, and interactions: a number, then the token
     (rare(r"(/api/(?:v[0-9]+/)?(?:webhooks|interactions)/[0-9]+/)[^/\\]+", re.IGNORECASE), r"\1…"),
     # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, workflows and triggers too
@@ -86,7 +90,7 @@ def is_data_url(url: str) -> bool:
 
 
 def _ordinary(url: str) -> re.Match[str] | None:
-    return None if "@" in url or "//hooks." in url else _ORDINARY.match(url)
+    return None if len(url) > _LONGEST_URL or "@" in url or "//hooks." in url else _ORDINARY.match(url)
 
 
 def _parts(url: str) -> tuple[str, str, str, str]:

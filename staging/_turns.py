@@ -57,20 +57,23 @@ class Turns:
     @property
     def waiting(self) -> int:
         """Downloads that wait for their turn."""
-        return sum(len(line.waiting) for line in self._lines)
+        return sum(len(line.waiting) for line in self._lines) + self._idling
 
-    async def another_ends(self) -> bool:
+    async def another_ends(self, turn: "Turn") -> bool:
         """Wait until another download has ended, and return True.
 
-        If all others wait for that too, return False at once.
+        Others have the turn meanwhile, for they may hold what this download lacks. If no other runs, return False at
+        once.
         """
-        if self._idling + 1 >= self.running:
+        if self.running < 2:  # itself
             return False
         self._idling += 1
         try:
+            self._leave(turn)
             await self._ended.wait()
         finally:
             self._idling -= 1
+        await self.take(turn)
         return True
 
     async def take(self, turn: "Turn") -> None:
@@ -111,13 +114,16 @@ class Turns:
 
     def end(self, turn: "Turn") -> None:
         """Take a turn back, for the next in line."""
+        self._leave(turn)
+        if self._idling:
+            ended, self._ended = self._ended, anyio.Event()
+            ended.set()
+
+    def _leave(self, turn: "Turn") -> None:
         if self._held.pop(turn, None) is not None:
             turn.line.held -= 1
         self._take_back(turn)
         self._serve()
-        if self._idling:
-            ended, self._ended = self._ended, anyio.Event()
-            ended.set()
 
     def _serve(self) -> None:
         while len(self._held) < self._limit and (turn := self._next()) is not None:

@@ -479,3 +479,46 @@ async def test_stats_tell_what_an_area_has_done(tmp_path, caplog):
         assert (stats.stages_open, stats.removed, stats.leftovers, stats.bytes_held) == (0, 1, 0, 0)
     with pytest.raises(StageClosedError):
         area.stats()
+
+
+async def test_who_waits_for_a_descriptor_gives_its_turn_to_those_that_wait():
+    """They may be downloads that were lent, and hold the descriptors that it lacks."""
+    turns, done = Turns(2), []
+    first, second, third = (Turn(Line(turns), Reservation()) for _ in range(3))
+    assert not await turns.another_ends(first), "no other runs"
+
+    async def short_of_descriptors():
+        async with first:
+            assert await turns.another_ends(first)
+            done.append("first")
+
+    async def wait_in_line():
+        async with third:
+            done.append("third")
+
+    async with second, anyio.create_task_group() as group:
+        group.start_soon(short_of_descriptors)
+        await anyio.wait_all_tasks_blocked()
+        assert (turns.running, turns.waiting) == (1, 1)
+        group.start_soon(wait_in_line)
+        with anyio.fail_after(5):
+            while len(done) < 2:
+                await anyio.lowlevel.checkpoint()
+        assert done == ["third", "first"]
+    assert (turns.running, turns.waiting) == (0, 0)
+
+
+async def test_links_that_are_refused_do_not_hold_up_a_stage_beside_them(tmp_path):
+    limits, order = Limits(concurrency=1), []
+    async with StagingArea(tmp_path, limits=limits) as area, area.stage() as one, area.stage() as other:
+
+        async def refused():
+            await one.download([f"ftp://example.com/{number}" for number in range(200)])
+            order.append("refused")
+
+        async with anyio.create_task_group() as group:
+            group.start_soon(refused)
+            for _ in range(20):
+                await anyio.lowlevel.checkpoint()
+            assert order == [], "others had twenty rounds meanwhile"
+        assert (await other.download(b"x"))[0].downloaded

@@ -1,11 +1,15 @@
 """A process without descriptors: downloads fail and may be tried again, nothing raises, and nothing is left."""
 
+import builtins
+import errno
 import json
+import os
 import subprocess
 import sys
 
 import pytest
 
+from staging import AttachmentStage
 from staging.testing import Drip, FakeCDN, assert_empty
 
 LIMITS = [9, 10, 11, 12, 13, 14, 16, 18, 20, 24, 32, 60]
@@ -62,4 +66,30 @@ def test_N10_with_nine_to_sixty_descriptors(tmp_path, backend):
         assert all(outcome in (True, ["storage", True]) for outcome in outcomes), limit
         assert leftovers == [], limit
     assert told[-1][1] == [True] * 13
+    assert_empty(tmp_path)
+
+
+@pytest.mark.parametrize("module", ["email.utils", "httpx", "json"])
+async def test_a_module_that_cannot_be_imported_now_costs_one_file(tmp_path, monkeypatch, module):
+    """A server chooses the moment: it answers with what few servers say when the process has no descriptor left."""
+    real = builtins.__import__
+
+    def full(name, *args, **kwargs):
+        if name == module:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(name, *args, **kwargs)
+
+    async with FakeCDN() as cdn:
+        good, date = cdn.serve("/good", b"good"), {"Retry-After": "Wed, 21 Oct 2015 07:28:00 GMT"}
+        url = {
+            "email.utils": lambda: cdn.serve("/date", b"", status=503, headers=date),
+            "httpx": lambda: cdn.redirect("/elsewhere", "/good"),
+            "json": lambda: cdn.serve("/json", b'{"a": 1}'),
+        }[module]()
+        async with AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+            monkeypatch.setattr(builtins, "__import__", full)
+            first, failed = await stage.download(good, url)
+            monkeypatch.undo()
+            assert first.downloaded
+            assert (failed.reason, failed.retryable) == ("storage", True)
     assert_empty(tmp_path)

@@ -17,14 +17,14 @@ FLOORS = {
     "_batch": 3, "_resources": 3, "_download": 3, "_context": 3, "_log": 3, "_local": 3, "_observer": 3,
     "_net": 2, "_disk": 2, "_claims": 2,
     "_scope": 1, "_turns": 1, "_clock": 1, "_budget": 1, "_events": 1, "_threads": 1,
-    "_models": 0, "_errors": 0, "_text": 0, "_readable": 0, "_rare": 0,
+    "_models": 0, "_errors": 0, "_text": 0, "_readable": 0, "_rare": 0, "_late": 0,
 }  # fmt: skip
 
 NEIGHBOURS = {  # imports on one floor that the table's sense allows
     ("__init__", "llm"), ("__init__", "testing"), ("__main__", "_cli"), ("_cli", "__init__"),
     ("testing", "__init__"), ("llm", "__init__"),
     ("_models", "_errors"), ("_models", "_text"), ("_errors", "_text"),
-    ("_errors", "_readable"), ("_models", "_readable"), ("_models", "_rare"), ("_text", "_rare"),
+    ("_errors", "_readable"), ("_models", "_readable"), ("_models", "_rare"), ("_text", "_rare"), ("_late", "_errors"),
     ("_batch", "_download"), ("_batch", "_resources"), ("_batch", "_context"), ("_batch", "_log"), ("_log", "_context"),
     ("_batch", "_observer"), ("_observer", "_log"), ("_turns", "_budget"), ("_turns", "_threads"),
     ("_clock", "_budget"), ("_clock", "_threads"), ("_scope", "_threads"),

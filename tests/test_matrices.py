@@ -9,7 +9,7 @@ from staging._net import transport as transport_module
 from staging._net.http1 import Request
 from staging._net.policy import target
 from staging._net.transport import Transport
-from staging.testing import FakeCDN, Raw, Reply, Truncate
+from staging.testing import Chunked, Endless, FakeCDN, Raw, Reply, Truncate
 
 # ── reuse: RFC 9112 sections 6.3 and 9.3 ─────────────────────────────────────────────────────────────────────────────
 
@@ -80,6 +80,10 @@ CONTINUATIONS = {  # what answers the request for the rest -> the body that is s
     "not satisfiable": (Reply(b"", status=416, headers={"Content-Range": f"bytes */{len(BODY)}"}), "interrupted"),
     "not there any more": (Reply(b"", status=404), "not_found"),
     "nothing new": (Reply(b"", status=304), "http_status"),
+    "in chunks": (Reply(REST, Chunked(100), status=206, headers=PART, etag='"v1"'), BODY),
+    "in chunks, and more": (Reply(REST + b"!", Chunked(), status=206, headers=PART, etag='"v1"'), "size_mismatch"),
+    "in endless chunks": (Reply(REST, Chunked(), Endless(), status=206, headers=PART, etag='"v1"'), "size_mismatch"),
+    "in fewer chunks": (Reply(REST[1:], Chunked(), status=206, headers=PART, etag='"v1"'), "size_mismatch"),
 }  # fmt: skip
 
 

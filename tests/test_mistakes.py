@@ -61,6 +61,13 @@ def test_an_observer_that_would_never_run_is_refused():
         AttachmentStage(on_event=async_observer)
 
 
+@pytest.mark.parametrize("given", [{"on_event": 5}, {"label": 5}, {"label": None}, {"refresh": 5}])
+def test_what_would_fail_at_the_first_download_is_refused_when_it_is_given(given):
+    [name] = given
+    with pytest.raises(TypeError, match=f"{name} must be "):
+        AttachmentStage(**given)
+
+
 @pytest.mark.parametrize("scope", [AttachmentStage, StagingArea])
 def test_a_synchronous_client_is_refused(scope):
     """It would block the loop, and then fail."""

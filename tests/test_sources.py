@@ -2,6 +2,7 @@
 
 import array
 import asyncio
+import base64
 import gzip
 import io
 import os
@@ -165,6 +166,28 @@ async def test_the_same_object_is_read_once_and_told_for_each_source(tmp_path):
         (again,) = await stage.download(stream)
         assert again.path == same[0].path
         assert len(stage.paths) == 3
+
+
+async def test_the_same_bytes_under_two_names_are_two_files(tmp_path):
+    """A constant of the caller's, or the one empty `bytes` that Python has."""
+    async with AttachmentStage(tmp_path) as stage:
+        outcomes = await stage.download([Attachment("", data=b"x", name=name) for name in ("p.txt", "q.txt", "p.txt")])
+        assert [outcome.path.name for outcome in outcomes] == ["p.txt", "q.txt", "p.txt"]
+
+
+@pytest.mark.parametrize("piece", [4, 5, 6, 7, 64])
+def test_a_data_url_is_read_in_pieces_as_in_one(monkeypatch, piece):
+    """In one call it would hold up the event loop."""
+    monkeypatch.setattr(data_urls, "_PIECE", piece)
+    content = bytes(range(256))
+    coded = base64.b64encode(content).decode()
+    for body in (coded, coded.rstrip("="), coded.replace("A", "%41").replace("/", " %2F\n"), f"{coded[:-2]}%3d%3D"):
+        assert data_urls.decode(f"data:;base64,{body}", 256) == content
+    quoted = "".join(f"%{byte:02x}" for byte in content)
+    assert data_urls.decode(f"data:,{quoted}%", 257) == content + b"%"
+    for wrong in (f"{coded[:10]}={coded[10:]}", f"{coded[:4]}!{coded[4:]}", coded.rstrip("=") + "AAA"):
+        with pytest.raises(RejectedError):
+            data_urls.decode(f"data:;base64,{wrong}", 1000)
 
 
 async def test_two_data_urls_are_two_files_and_one_twice_is_one(tmp_path):

@@ -551,6 +551,14 @@ async def test_events_tell_the_story_and_cannot_break_it(tmp_path, caplog):
             "staged",
         ]
         assert seen[-1] == Removed(files=1, leftovers=())
+        short, told, once = (
+            cdn.serve("/short", bytes(1000), Drip(100, every=0.001), Truncate(700)),
+            [],
+            Limits(retries=0),
+        )
+        async with AttachmentStage(tmp_path, policy=cdn.policy, on_event=told.append, limits=once) as stage:
+            await stage.download(short)
+        assert [event.received for event in told if isinstance(event, Progress)][-1] == 700
 
         def broken(event):
             raise ZeroDivisionError
@@ -593,6 +601,13 @@ async def test_keep_moves_one_file_out_and_never_overwrites(tmp_path):
             one, two = await stage.download(cdn.serve("/one.txt", b"1"), cdn.serve("/two.txt", b"2"))
             with pytest.raises(FileExistsError):
                 await stage.keep(one, home / "taken.txt")
+            for nowhere in (None, 5, b"/x"):
+                with pytest.raises(TypeError):
+                    await stage.keep(one, nowhere)
+            (home / "way").symlink_to(stage.directory)
+            for inside in (stage.directory / "in.txt", home / "way" / "in.txt"):
+                with pytest.raises(WorkspaceError, match="in its own stage, which is deleted"):
+                    await stage.keep(one, inside)
             kept = await stage.keep(one, home / "kept.txt")
             assert kept == home / "kept.txt"
             assert stage.paths == (kept, two.path)

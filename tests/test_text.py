@@ -46,6 +46,7 @@ SECRET_URLS = {
     "Telegram": f"https://api.telegram.org/file/bot123456:{S}/photos/file_1.jpg",
     "Telegram, encoded colon": f"https://api.telegram.org/file/bot123456%3A{S}/photos/file_1.jpg",
     "Telegram, colon encoded twice": f"https://api.telegram.org/file/bot123456%253a{S}/photos/file_1.jpg",
+    "Telegram, encoded letters": f"https://api.telegram.org/file/%62%256Ft12%33456:{S}/photos/file_1.jpg",
     "Telegram, encoded slash": f"https://api.telegram.org/file%2Fbot123456:{S}/photos/file_1.jpg",
     "Telegram, test environment": f"https://api.telegram.org/file/bot123456:{S}/test/photos/file_1.jpg",
     "Telegram, upper case": f"https://api.telegram.org/file/BOT123456:{S}/photos/file_1.jpg",

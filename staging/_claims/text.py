@@ -8,6 +8,7 @@ import codecs
 import re
 
 from staging._claims.kinds import HTML, SVG, XML
+from staging._late import importing
 from staging._rare import rare
 
 SPACE = b"\t\n\f\r "  # "whitespace byte"
@@ -111,8 +112,8 @@ def is_json(text: bytes, *, cut: bool) -> bool:
 
     Of a head that is `cut`, the beginning of one is enough.
     """
-    import json  # noqa: PLC0415  # few texts are JSON
-
+    with importing():
+        import json  # noqa: PLC0415  # few texts are JSON
     decoded = decode(text[:_GLANCE] if cut else text, "utf-8", cut=cut)
     if decoded is None:
         return False

@@ -163,6 +163,9 @@ class Workspace:
             if path.parent != self.directory or not stat.S_ISREG(found.st_mode):
                 detail = f"{one_line(path.name)} cannot be kept: it is no file of this stage"
                 raise WorkspaceError("storage", detail)  # noqa: TRY301  # after `enter`, `leave` must follow
+            if Path(os.path.realpath(target)).is_relative_to(os.path.realpath(self.directory)):
+                detail = f"{one_line(path.name)} cannot be kept in its own stage, which is deleted at the end"
+                raise WorkspaceError("storage", detail)  # noqa: TRY301  # the same
             move_new(self.at(path.name), target, source_fd=self.descriptor, stop=stop)
         except (FileExistsError, WorkspaceError):
             raise

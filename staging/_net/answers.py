@@ -5,6 +5,7 @@ from contextlib import suppress
 from typing import NamedTuple
 
 from staging._errors import DownloadError, Reason
+from staging._late import importing
 from staging._rare import rare
 from staging._text import one_line
 
@@ -110,8 +111,8 @@ def retry_after(value: str, now: float) -> float | None:
     """
     if value.isascii() and value.isdigit():
         return float(value[:12])
-    import email.utils  # noqa: PLC0415  # most servers send seconds
-
+    with importing():
+        import email.utils  # noqa: PLC0415  # most servers send seconds
     with suppress(ValueError, TypeError, OverflowError):
         return max(0.0, email.utils.parsedate_to_datetime(value[:100]).timestamp() - now)
     return None

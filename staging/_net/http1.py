@@ -7,12 +7,12 @@ nothing else. What follows depends on the framing (RFC 9112 section 6.3). `Chunk
 It is as strict as the RFC, and ends a body whose framing outweighs its data.
 """
 
-import errno
 import re
 from collections.abc import Callable, Mapping
 from typing import TYPE_CHECKING, Final, NamedTuple
 
-from staging._errors import DownloadError, WorkspaceError
+from staging._errors import DownloadError
+from staging._late import importing
 from staging._net.urls import Origin, Target
 from staging._rare import rare
 
@@ -78,11 +78,8 @@ def load_h11() -> None:
     Raises:
         WorkspaceError: ``storage``, if the process can open no further file.
     """
-    try:
+    with importing():
         import h11  # noqa: F401, PLC0415  # see above
-    except (ImportError, OSError) as error:
-        detail = "no further file can be opened just now"
-        raise WorkspaceError("storage", detail, errno.EMFILE, retryable=True) from error
 
 
 def request_bytes(request: Request) -> bytes:

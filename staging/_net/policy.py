@@ -13,6 +13,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, Any, Self
 
 from staging._errors import RejectedError
+from staging._late import importing
 from staging._net.addresses import parse_address, why_never, why_not_public
 from staging._net.urls import (
     DEFAULT_PORTS,
@@ -256,8 +257,8 @@ def next_target(policy: UrlPolicy, current: Target, location: bytes) -> Target:
     Raises:
         RejectedError: as `UrlPolicy.check_redirect`.
     """
-    import httpx  # noqa: PLC0415  # see the theory of operation
-
+    with importing():
+        import httpx  # noqa: PLC0415  # see the theory of operation
     return target_of(policy.check_redirect(httpx.URL(current.url), location))
 
 

@@ -15,6 +15,7 @@ from ipaddress import IPv4Address, IPv6Address
 from typing import TYPE_CHECKING, NamedTuple
 
 from staging._errors import RejectedError
+from staging._late import importing
 from staging._rare import rare
 from staging._text import bare_url, one_line
 
@@ -125,8 +126,8 @@ def not_allowed(detail: str, hint: str = "", host: str | None = None) -> Rejecte
 
 def parsed(url: "str | httpx.URL", expected: Origin) -> "httpx.URL":
     """Return the client's reading of a URL, if as expected."""
-    import httpx  # noqa: PLC0415  # see the theory of operation
-
+    with importing():
+        import httpx  # noqa: PLC0415  # see the theory of operation
     with contextlib.suppress(httpx.InvalidURL, UnicodeError):
         parsed = url if isinstance(url, httpx.URL) else httpx.URL(_DOTS_AT_END.sub(r"\g<0>/", url))
         # `host` decodes A-labels, and raises for a false one: better here than when it is dialled
