@@ -99,7 +99,7 @@ class Tools(NamedTuple):
         ledger: what has become of its attachments.
         observer: what is told.
         refresh: new URLs for expired ones.
-        hold: keeps a finished download's bytes counted until the stage ends.
+        held: the bytes of staged files, which count until the stage ends or the file is kept.
     """
 
     resources: Resources
@@ -109,7 +109,7 @@ class Tools(NamedTuple):
     ledger: Ledger
     observer: Observer
     refresh: Refresh | None
-    hold: Callable[[Reservation], None]
+    held: dict[Path, Reservation]
 
 
 class Batch:
@@ -260,7 +260,7 @@ class Batch:
             ledger.taken -= 1
             reservation.refund()
             raise
-        self._tools.hold(reservation)
+        self._tools.held[staged.path] = reservation
         counters = self._tools.resources.counters
         counters.staged += 1
         counters.bytes += staged.size

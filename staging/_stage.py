@@ -85,7 +85,7 @@ class _Holdings:
         self._over = False
         self._making = threading.Lock()
         self._removing = threading.Lock()
-        self.reservations: list[Reservation] = []  # of what is staged
+        self.reservations: dict[Path, Reservation] = {}  # of what is staged
 
     def make(self, root: Path, group: int | None) -> None:
         """Make the workspace.
@@ -124,7 +124,7 @@ class _Holdings:
     def refund(self) -> None:
         """Give back all bytes that are counted."""
         while self.reservations:
-            self.reservations.pop().refund()
+            self.reservations.popitem()[1].refund()
 
     def drop(self) -> None:
         self.refund()
@@ -221,7 +221,7 @@ class AttachmentStage(Scope):
             ledger=self._ledger,
             observer=self._observer,
             refresh=self._refresh,
-            hold=self._mine.reservations.append,
+            held=self._mine.reservations,
         )
 
     async def _leave(self, calls: tuple[Call, ...]) -> None:
@@ -426,6 +426,7 @@ class AttachmentStage(Scope):
         finally:
             if moved:
                 self._ledger.move(path, moved[0])
+                self._mine.reservations.pop(path, Reservation()).refund()
             else:
                 self._ledger.kept.discard(path)
         return moved[0]

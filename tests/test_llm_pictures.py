@@ -153,8 +153,9 @@ def test_cmyk_becomes_srgb(tmp_path):
 @pytest.mark.parametrize("kind", ["PNG", "TIFF"])
 def test_sixteen_bits_become_eight(kind, tmp_path):
     ramp = PIL.Image.frombytes("I;16", (256, 4), b"".join(struct.pack("<H", n * 257) for n in range(256)) * 4)
-    _, made = one(tmp_path, encoded(ramp, kind))
+    picture, made = one(tmp_path, encoded(ramp, kind))
     assert made.mode == "L"
+    assert ("in 8 bits" in picture.remark) == (kind == "PNG"), "a TIFF says that it was converted"
     assert all(abs(made.getpixel((n, 2)) - n) <= 1 for n in range(256))
 
 
@@ -207,6 +208,17 @@ def test_a_long_screenshot_is_given_in_parts_that_lose_no_row(size, tmp_path):
         if seen.size == piece.size:
             assert seen.tobytes() == piece.tobytes()
     assert end == size[1]
+
+
+def test_a_part_that_is_made_smaller_says_so(tmp_path):
+    noise = encoded(PIL.Image.effect_noise((600, 6000), 90), "PNG")
+    wanted = replace(WANTED, types=frozenset({"image/png"}), max_bytes=800_000)
+    made = shown(staged_file(tmp_path, "noise.png", noise), wanted)
+    assert len(made) > 1
+    for picture in made:
+        seen = opened(picture)
+        assert seen.width < 600
+        assert f"converted from image/png, 600 x 900 to image/png, {seen.width} x {seen.height} pixels" in picture.remark
 
 
 def test_a_long_banner_is_given_in_parts_that_lose_no_column(tmp_path):

@@ -623,6 +623,15 @@ async def test_keep_moves_one_file_out_and_never_overwrites(tmp_path):
     assert_empty(root)
 
 
+async def test_the_bytes_of_a_kept_file_are_given_back(tmp_path):
+    async with StagingArea(tmp_path / "root", max_total_mb=1) as area, area.stage() as stage:
+        for number in range(3):
+            [file] = await stage.download(bytes(700_000))
+            assert file.downloaded
+            await stage.keep(file, tmp_path / f"{number}.bin")
+            assert area.stats().bytes_held == 0
+
+
 async def test_expired_links_are_refreshed_once_for_the_batch(tmp_path):
     """`ex` counts on Discord's hosts only; without `refresh`, or without an answer, the link has expired."""
     asked = []

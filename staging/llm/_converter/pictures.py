@@ -201,6 +201,8 @@ def anew(image: Any, head: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, 
     frames, told = frames_of(image), []
     if frames > 1:
         told.append(f"{'page' if image.format == 'TIFF' else 'frame'} 1 of {frames:,}")
+    if deep(head, structure.kind_of(head)):
+        told.append("in 8 bits")
     if image.format != "TIFF" and image.getexif().get(ORIENTATION, 1) not in {0, 1}:  # those turn themselves
         told.append("turned upright")
     if is_parted(image, wish):
@@ -230,8 +232,9 @@ def parted(
         piece = image.crop(box)
         unit, start, end = ("row", box[1], box[3]) if box[2] - box[0] == image.width else ("column", box[0], box[2])
         words = [*told, f"part {number} of {len(boxes)} of {whole}, {unit} {start:,} to {end:,}"]
-        small = shrunk(piece, wish.bounds.fit(*piece.size))
-        yield made_of(small, image.info.get("icc_profile"), each, exact=exact, told=words)
+        before, small = piece.size, shrunk(piece, wish.bounds.fit(*piece.size))
+        made = made_of(small, image.info.get("icc_profile"), each, exact=exact, told=words)
+        yield made if made[1] == before else (*made[:3], scaled_from(before, made[3]))
 
 
 def made_of(
