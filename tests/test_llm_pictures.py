@@ -218,7 +218,7 @@ def test_a_part_that_is_made_smaller_says_so(tmp_path):
     for picture in made:
         seen = opened(picture)
         assert seen.width < 600
-        assert f"converted from image/png, 600 x 900 to image/png, {seen.width} x {seen.height} pixels" in picture.remark
+        assert f"600 x 900 to image/png, {seen.width} x {seen.height} pixels" in picture.remark
 
 
 def test_a_long_banner_is_given_in_parts_that_lose_no_column(tmp_path):
