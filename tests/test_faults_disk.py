@@ -247,6 +247,9 @@ async def test_a_large_part_file_is_deleted_off_the_event_loop(tmp_path, monkeyp
                         group.cancel_scope.cancel()
                     else:
                         await stage.aclose()
+            with anyio.fail_after(10):
+                while not deleted:  # a worker that was writing deletes it as it leaves
+                    await anyio.lowlevel.checkpoint()
             assert deleted == [False]
             assert how == "ends with its stage" or [*stage.directory.iterdir()] == []
     assert_empty(tmp_path)
