@@ -109,7 +109,7 @@ class Tools(NamedTuple):
     ledger: Ledger
     observer: Observer
     refresh: Refresh | None
-    held: dict[Path, Reservation]
+    held: list[tuple[Path, Reservation]]
 
 
 class Batch:
@@ -260,7 +260,7 @@ class Batch:
             ledger.taken -= 1
             reservation.refund()
             raise
-        self._tools.held[staged.path] = reservation
+        self._tools.held.append((staged.path, reservation))  # not by path: to hash one would parse it
         counters = self._tools.resources.counters
         counters.staged += 1
         counters.bytes += staged.size

@@ -85,7 +85,7 @@ class _Holdings:
         self._over = False
         self._making = threading.Lock()
         self._removing = threading.Lock()
-        self.reservations: dict[Path, Reservation] = {}  # of what is staged
+        self.reservations: list[tuple[Path, Reservation]] = []  # of what is staged
 
     def make(self, root: Path, group: int | None) -> None:
         """Make the workspace.
@@ -105,10 +105,7 @@ class _Holdings:
             self.workspace = workspace
 
     def remove(self) -> Removal:
-        """Remove the workspace.
-
-        It blocks. Later callers wait for the same removal, and get its result.
-        """
+        """Remove the workspace, or wait for the removal and return its result."""
         with self._making:
             self._over = True
         with self._removing:
@@ -121,10 +118,11 @@ class _Holdings:
         if self.workspace is not None:
             self.workspace.let_go()
 
-    def refund(self) -> None:
-        """Give back all bytes that are counted."""
-        while self.reservations:
-            self.reservations.popitem()[1].refund()
+    def refund(self, path: Path | None = None) -> None:
+        """Give back the bytes that are counted for one file, or all."""
+        for place, reservation in self.reservations:
+            if path is None or place == path:
+                reservation.refund()
 
     def drop(self) -> None:
         self.refund()
@@ -426,7 +424,7 @@ class AttachmentStage(Scope):
         finally:
             if moved:
                 self._ledger.move(path, moved[0])
-                self._mine.reservations.pop(path, Reservation()).refund()
+                self._mine.refund(path)
             else:
                 self._ledger.kept.discard(path)
         return moved[0]
