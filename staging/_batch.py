@@ -32,7 +32,7 @@ from staging._net.policy import target as admitted
 from staging._net.urls import Target, expires_at
 from staging._observer import Observer
 from staging._resources import Resources
-from staging._threads import in_thread
+from staging._threads import checkpoint, in_thread
 from staging._turns import Line, Turn
 
 EXPIRY_GRACE = 60.0  # seconds; a clock may be wrong, so a link that just expired is tried
@@ -170,7 +170,7 @@ class Batch:
                 while job is not None and clock.error is None:
                     self._settle(job[0], outcome := await self._outcome(job[1], clock))
                     if not isinstance(outcome, StagedFile):
-                        await anyio.sleep(0)  # noqa: ASYNC115  # thousands that are refused would hold up all others
+                        await checkpoint()  # thousands that are refused would hold up all others
                     job = next(jobs, None)
             if clock.scope.cancelled_caught and job is not None and clock.error is not None:
                 self._settle(job[0], failure(job[1], display_name(job[1]), clock.error))

@@ -13,7 +13,7 @@ import anyio
 from staging._budget import Reservation
 from staging._errors import DownloadError, StagingError, WorkspaceError
 from staging._models import Limits
-from staging._threads import timer
+from staging._threads import checkpoint, timer
 
 _NEVER = float("inf")
 _LOOKS = 8  # in one idle timeout: a silence ends after that time, or up to an eighth of it later
@@ -132,4 +132,4 @@ async def watch(clocks: Sequence[Clock], limits: Limits, scope: "anyio.CancelSco
             due = min((clock.look() for clock in clocks), default=_NEVER)
             await anyio.sleep(max(0, min(pace, due - now())))
             for _ in range(_ROUNDS):
-                await anyio.sleep(0)  # noqa: ASYNC115  # as `checkpoint` has it
+                await checkpoint()

@@ -67,8 +67,8 @@ def require_limits(limits: Any) -> None:
     _require("limits", limits, isinstance(limits, Limits), "Limits(...)")
 
 
-def require_observer(on_event: Any, label: Any, refresh: Any) -> None:
-    """Raise `TypeError` for what cannot be called, and for an observer that would have to be awaited."""
+def require_settings(on_event: Any, label: Any, refresh: Any) -> None:
+    """Raise `TypeError` for settings of a stage that would fail at its first download."""
     right = on_event is None or (callable(on_event) and not inspect.iscoroutinefunction(on_event))
     _require("on_event", on_event, right, "a plain function, since it is not awaited")
     _require("label", label, isinstance(label, str), "text")

@@ -29,7 +29,7 @@ from staging._models import Failure, Limits, Outcome, Skipped, StagedFile, requi
 from staging._net.client import AsyncClient
 from staging._net.policy import UrlPolicy
 from staging._observer import Observer
-from staging._resources import Options, Resources, open_resources, require_limits, require_observer
+from staging._resources import Options, Resources, open_resources, require_limits, require_settings
 from staging._scope import Call, Scope, quietly
 from staging._text import format_size, one_line
 from staging._threads import DiskQueue, in_thread
@@ -105,7 +105,7 @@ class _Holdings:
             self.workspace = workspace
 
     def remove(self) -> Removal:
-        """Remove the workspace, or wait for the removal and return its result."""
+        """Block until this or an earlier call has removed the workspace, and return what came of it."""
         with self._making:
             self._over = True
         with self._removing:
@@ -180,7 +180,7 @@ class AttachmentStage(Scope):
         require_limits(limits)
         limits = limits if max_mb is None else replace(limits, max_mb=max_mb)
         options = Options(temp_dir=temp_dir, limits=limits, policy=policy, client=client, tls=tls, group=group)
-        require_observer(on_event, label, refresh)
+        require_settings(on_event, label, refresh)
         alone = _Alone(options.checked())
         self._lender: Lender = alone
         self._mine = _Holdings(alone)

@@ -131,6 +131,11 @@ def timer() -> Callable[[], float]:
     return now
 
 
+async def checkpoint() -> None:
+    """Let the other tasks of the loop run."""
+    await anyio.sleep(0)  # noqa: ASYNC115  # `anyio.lowlevel` would be a millisecond of `import staging`
+
+
 class _Job:
     """A call for a thread, and what became of it."""
 

@@ -56,7 +56,7 @@ class Turns:
 
     @property
     def waiting(self) -> int:
-        """Downloads that wait for their turn."""
+        """Downloads that wait for their turn, or for a descriptor."""
         return sum(len(line.waiting) for line in self._lines) + self._idling
 
     async def another_ends(self, turn: "Turn") -> bool:

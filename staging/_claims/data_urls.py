@@ -7,8 +7,7 @@ https://infra.spec.whatwg.org.
 import base64
 import binascii
 import re
-from collections.abc import Iterator
-from contextlib import suppress
+from collections.abc import Iterable, Iterator
 from urllib.parse import unquote, unquote_to_bytes
 
 from staging._errors import RejectedError, too_large
@@ -55,8 +54,8 @@ def decode(url: str, limit: int) -> bytes:
         least = (least - sum(len(_NO_BASE64.findall(piece)) for piece in _pieces(body))) * 3 // 4
     if least > limit:
         raise too_large(limit, least)
-    decoded = bytes if not coded else _Base64().decode
-    data = b"".join([decoded(unquote_to_bytes(piece.encode("utf-8", "replace"))) for piece in _pieces(body)])
+    pieces = (unquote_to_bytes(piece.encode("utf-8", "replace")) for piece in _pieces(body))
+    data = b"".join(_from_base64(pieces) if coded else pieces)
     if len(data) > limit:
         raise too_large(limit, len(data))
     return data
@@ -76,29 +75,25 @@ def _pieces(body: str) -> Iterator[str]:
     yield ""
 
 
-class _Base64:
-    """Decodes forgiving base64, piece by piece.
+def _from_base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
+    """Decode forgiving base64, piece by piece; the last one is empty.
 
     White space may stand anywhere, and padding may be left out.
+
+    Raises:
+        RejectedError: ``invalid``, if it is no base64.
     """
-
-    def __init__(self) -> None:
-        self._rest = b""
-
-    def decode(self, piece: bytes) -> bytes:
-        """Return the bytes of a piece; the empty one is the last.
-
-        Raises:
-            RejectedError: ``invalid``, if it is no base64.
-        """
-        data = self._rest + piece.translate(None, _SPACE)
+    rest = b""
+    for piece in pieces:
+        data = rest + piece.translate(None, _SPACE)
         letters = data.rstrip(b"=")
         whole = len(letters) // 4 * 4 if piece else len(letters)
-        self._rest = data[whole:]
-        with suppress(binascii.Error):
-            if b"=" not in letters:  # padding stands at the end of all, not of a piece
-                return base64.b64decode(letters[:whole] + b"=" * (-whole % 4), validate=True)
-        raise RejectedError("invalid", "the data: URL is not the base64 that it says it is")
+        rest = data[whole:]
+        inner = letters[:whole].replace(b"=", b"!")  # padding stands at the end of all, not of a piece
+        try:
+            yield base64.b64decode(inner + b"=" * (-whole % 4), validate=True)
+        except binascii.Error:
+            raise RejectedError("invalid", "the data: URL is not the base64 that it says it is") from None
 
 
 def _without_base64(url: str) -> str:

@@ -10,8 +10,9 @@ from typing import Final, Protocol
 
 from staging._errors import DownloadError
 from staging._net.http1 import Chunks, Head
-from staging._net.stream import CHUNK, Stream, broken, checkpoint
+from staging._net.stream import CHUNK, Stream, broken
 from staging._net.urls import Origin
+from staging._threads import checkpoint
 
 TURN: Final = 262_144  # bytes that one body reads before other tasks run; a few tenths of a millisecond
 

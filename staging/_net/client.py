@@ -12,13 +12,11 @@ from collections.abc import AsyncIterator
 from contextlib import suppress
 from typing import Any, Protocol
 
-import anyio
-
 from staging._errors import DownloadError, Reason, StagingError
 from staging._net.http1 import Request
 from staging._net.transport import Response, Send
 from staging._text import one_line
-from staging._threads import outlast
+from staging._threads import checkpoint, outlast
 
 _CLOSE_SECONDS = 1.0
 _FAMILY = ("httpx", "httpx2")
@@ -100,7 +98,7 @@ class _Response:
             while not self._rest:
                 self._rest = memoryview(await anext(self._pieces))
                 if not self._rest:
-                    await anyio.sleep(0)  # noqa: ASYNC115  # a stream of empty pieces does not keep the loop to itself
+                    await checkpoint()  # a stream of empty pieces does not keep the loop to itself
         except StopAsyncIteration:
             return 0
         except Exception as error:

@@ -18,6 +18,7 @@ import anyio
 from staging._errors import DownloadError
 from staging._net.readiness import Readiness
 from staging._net.urls import Origin
+from staging._threads import checkpoint
 
 CHUNK = 65_536  # bytes received at once where there is no better buffer
 MIN_RAW, MAX_RAW = 65_536, 262_144  # bytes asked of the kernel at once, under TLS; a stream keeps as much memory
@@ -243,11 +244,6 @@ class TlsStream(Stream):
                 await self.readable()
             else:
                 return await self._flush()
-
-
-async def checkpoint() -> None:
-    """Let the other tasks of the loop run."""
-    await anyio.sleep(0)  # noqa: ASYNC115  # `anyio.lowlevel` would be a millisecond of `import staging`
 
 
 def broken(origin: Origin, error: OSError | None = None) -> DownloadError:
