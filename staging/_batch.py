@@ -299,7 +299,7 @@ class Batch:
         All are asked for at the same time.
         """
         now = time.time()
-        urls = dict.fromkeys(attachment.url for attachment in self._attachments if not is_local(attachment))
+        urls = dict.fromkeys(attachment.url for attachment in self._attachments if attachment.data is None)
         expired = [url for url in urls if (end := expires_at(url)) is not None and end + EXPIRY_GRACE < now]
         fresh: Mapping[str, str] = {}
         if expired and self._tools.refresh is not None:

@@ -53,8 +53,8 @@ class Clock:
         """Count the time of a download from now."""
         self._reservation = reservation
         reservation.give_up = self._give_up
-        self._end = self._now() + self._limits.timeout
         self.await_peer()
+        self._end = self._since + self._limits.timeout
 
     def stop(self) -> None:
         """Let no limit hold until the next `start`."""

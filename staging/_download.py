@@ -13,7 +13,7 @@ silence.
 
 import os
 import time
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 from contextlib import suppress
 from typing import NamedTuple, TypeVar
 
@@ -157,7 +157,7 @@ class _Transfer:
 
     async def attempt(self) -> StagedFile:
         """Follow the link, receive the file, and name it."""
-        target, seen, own_origin = self._target, {self._target}, True
+        target, seen, own_origin = self._target, [self._target], True
         while True:
             fields = self._fields(own_origin=own_origin)
             response = await self._terms.send(Request(target, fields, own_origin, self.clock.await_peer))
@@ -172,7 +172,7 @@ class _Transfer:
             target = await self._redirected(target, response, len(seen))
             if target in seen:
                 raise DownloadError("redirects", "the link redirects in a circle")
-            seen.add(target)
+            seen.append(target)
             own_origin = own_origin and target.origin == self._target.origin
         staged = await self._on_disk(self._complete, unwritten)
         self._turn.reservation.finish(staged.size)
@@ -205,11 +205,11 @@ class _Transfer:
 
         The part file is restarted if the body begins at the first byte.
         """
-        self._retry_after = response.field(b"retry-after")
         if response.status == 416 and self.part.size:
             await self._restart()
             raise DownloadError("interrupted", "the server cannot resume", status=416, retryable=True)
         if response.status not in WHOLE and response.status != 206:
+            self._retry_after = response.field(b"retry-after")
             raise status_error(response.status)
         if response.status == 206:
             await self._judge_partial(response)
@@ -334,9 +334,9 @@ class _Transfer:
         path = self.part.commit(self._claimed if claimed else name, unwritten, claimed=claimed)
         return StagedFile(attachment=attachment, name=name, path=path, size=size, media_type=observed)
 
-    async def _on_disk(self, function: Callable[..., T], *args: object) -> T:
+    def _on_disk(self, function: Callable[..., T], *args: object) -> Awaitable[T]:
         self.clock.await_disk()
-        return await self._terms.disk.run(function, *args)
+        return self._terms.disk.run(function, *args)
 
     async def wait_or_give_up(self, error: DownloadError) -> None:
         """Wait until the next attempt is due.

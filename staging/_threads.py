@@ -297,13 +297,15 @@ async def _wait(
 class DiskQueue:
     """Runs the blocking jobs of one stage in one thread.
 
-    They run in the order in which they came. A trip to the thread takes every job along, and departs when a round of
-    the event loop has brought no further one. A disk that hangs holds up the one thread of the one stage.
+    It is made in the stage's event loop. Jobs run in the order in which they came. A trip to the thread takes every job
+    along, and departs when a round of the event loop has brought no further one. A disk that hangs holds up the one
+    thread of the one stage.
     """
 
     def __init__(self) -> None:
         self._waiting: deque[_Job] = deque()
         self._under_way = False
+        self._loop = loop_of_asyncio()
 
     async def run(self, function: Callable[..., T], *args: Any) -> T:
         """Return ``function(*args)``, run in the thread.
@@ -314,12 +316,12 @@ class DiskQueue:
         Raises:
             WorkspaceError: ``storage``, if the process can have no further thread.
         """
-        job, loop = _Job(function, args), loop_of_asyncio()
+        job = _Job(function, args)
         ended: Awaitable[None]
-        if loop is None:
+        if self._loop is None:
             job.told, ended = (event := anyio.Event()).set, event.wait()
         else:  # an event of anyio costs a twentieth of a small file's time: three objects, which ask for the loop
-            ended = future = loop.create_future()
+            ended = future = self._loop.create_future()
             job.told = lambda: None if future.done() else future.set_result(None)  # it is cancelled with its task
         self._waiting.append(job)
         if not self._under_way:
@@ -340,8 +342,8 @@ class DiskQueue:
         """
         if len(self._waiting) > before:
             again = functools.partial(self._depart, len(self._waiting))
-            if (loop := loop_of_asyncio()) is not None:
-                loop.call_soon(again)  # `waker` would write to the loop's own pipe
+            if self._loop is not None:
+                self._loop.call_soon(again)  # `waker` would write to the loop's own pipe
             else:
                 waker()(again)
             return

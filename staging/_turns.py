@@ -122,7 +122,8 @@ class Turns:
     def _leave(self, turn: "Turn") -> None:
         if self._held.pop(turn, None) is not None:
             turn.line.held -= 1
-        self._take_back(turn)
+        elif turn.lent:
+            self._take_back(turn)
         self._serve()
 
     def _serve(self) -> None:
@@ -156,19 +157,19 @@ class Turns:
         turn.called.set()
 
     def _hold(self, turn: "Turn") -> None:
-        self._take_back(turn)
+        if turn.lent:
+            self._take_back(turn)
         self._held[turn] = turn.reservation.held
         turn.line.held += 1
         turn.since = self._now()
 
     def _take_back(self, turn: "Turn") -> None:
-        if turn.lent:
-            turn.lent = False
-            turn.line.lent -= 1
-            self._lent.remove(turn)
-            self._lent_of[turn.server] -= 1
-            if not self._lent_of[turn.server]:
-                del self._lent_of[turn.server]  # a sender can name any number of servers
+        turn.lent = False
+        turn.line.lent -= 1
+        self._lent.remove(turn)
+        self._lent_of[turn.server] -= 1
+        if not self._lent_of[turn.server]:
+            del self._lent_of[turn.server]  # a sender can name any number of servers
 
     def _lend(self) -> None:
         """Lend the turns of slow downloads to lines that hold fewer."""

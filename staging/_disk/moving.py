@@ -71,8 +71,10 @@ def rename_new(source: str, target: str, *, source_fd: int | None = None, target
             raise FileExistsError(errno.EEXIST, os.strerror(errno.EEXIST), target) from None
         os.rename(source, target, src_dir_fd=source_fd, dst_dir_fd=target_fd)
     else:
-        with suppress(OSError):  # the file has its name; a second one goes with the workspace
+        try:
             os.unlink(source, dir_fd=source_fd)
+        except OSError:
+            return  # the file has its name; a second one goes with the workspace
 
 
 # ── elsewhere ────────────────────────────────────────────────────────────────────────────────────────────────────────

@@ -138,7 +138,7 @@ class PartFile:
         os.close(descriptor)  # first: quotas and network disks report here, and Windows renames no open file
         self._name = self._workspace.give_name(self._name, name if claimed else self._workspace.claim(name))
         self._named = True
-        return self._workspace.directory / self._name
+        return Path(self._workspace.directory, self._name)
 
     @_turn
     def ends(self) -> tuple[bytes, bytes]:

@@ -45,14 +45,15 @@ class Workspace:
 
     Attributes:
         directory: its absolute path, if the root is absolute.
+        descriptor: of the directory, valid between `enter` and `leave`; None on systems that cannot open a directory.
         group: number of the group that may read; None for none.
         over: whether its end has begun: workers are refused.
         owner: the process that made it; in a forked child, nothing here does anything.
     """
 
     __slots__ = (
-        "__weakref__", "_inside", "_lease", "_left", "_names", "_numbers", "_staged", "directory", "group", "lock",
-        "over", "owner",
+        "__weakref__", "_inside", "_lease", "_left", "_names", "_numbers", "_staged", "descriptor", "directory",
+        "group", "lock", "over", "owner",
     )  # fmt: skip
 
     def __init__(self, directory: Path, lease: Lease, group: int | None = None) -> None:
@@ -61,6 +62,7 @@ class Workspace:
         self.owner = os.getpid()
         self.over = self._left = False
         self.lock = threading.RLock()
+        self.descriptor = lease.directory
         self._lease = lease
         self._names = UniqueNames()
         self._numbers = itertools.count(1)
@@ -179,20 +181,12 @@ class Workspace:
 
     # ── what part files need ─────────────────────────────────────────────────────────────────────────────────────────
 
-    @property
-    def descriptor(self) -> int | None:
-        """The directory's descriptor, valid between `enter` and `leave`.
-
-        None on systems that cannot open a directory.
-        """
-        return self._lease.directory
-
     def at(self, name: str) -> str:
         """Return the path for `name` in a system call.
 
         Beside a descriptor it is the name itself, otherwise the whole path.
         """
-        return name if self._lease.directory is not None else os.fspath(self.directory / name)
+        return name if self.descriptor is not None else os.fspath(self.directory / name)
 
     def enter(self) -> None:
         """Keep the descriptor open until `leave`.
@@ -223,8 +217,10 @@ class Workspace:
         """Open a new part file and return its name and descriptor."""
         while True:
             name = f".{next(self._numbers)}.part"
-            with suppress(FileExistsError):  # the stage's body may have made anything
+            try:
                 return name, open_new(self.at(name), self.descriptor)
+            except FileExistsError:  # the stage's body may have made anything
+                continue
 
     def require_space(self, incoming: int, min_free: int) -> None:
         """Raise if the disk has no space for the bytes.

@@ -29,12 +29,13 @@ class FramedResponse:
 
     __slots__ = (
         "_chunks", "_complete", "_error", "_head", "_kept", "_left", "_on_step", "_release", "_stream",
-        "length", "status",
+        "field", "length", "status",
     )  # fmt: skip
 
     def __init__(self, stream: Stream, head: Head, release: Release, on_step: Callable[[str], None]) -> None:
         self.status = head.status
         self.length = head.length
+        self.field = head.fields.get
         self._head = head
         self._stream: Stream | None = stream
         self._release = release
@@ -49,9 +50,6 @@ class FramedResponse:
     def fields(self) -> Mapping[bytes, bytes]:
         """All fields, names in lower case."""
         return self._head.fields
-
-    def field(self, name: bytes) -> bytes | None:
-        return self._head.fields.get(name)
 
     async def readinto(self, view: memoryview) -> int:
         if self._complete or (stream := self._stream) is None:

@@ -88,7 +88,7 @@ class _Response:
         self._pieces: AsyncIterator[bytes] = aiter(response.stream)
         self._rest = memoryview(b"")
 
-    def field(self, name: bytes) -> bytes | None:
+    def field(self, name: bytes, /) -> bytes | None:
         # raw: httpx decodes all fields as Latin-1 once one of them is not UTF-8
         values = [value for key, value in self._response.headers.raw if key.lower() == name]
         return b", ".join(values) if values else None

@@ -11,7 +11,7 @@ import contextlib
 import select
 import socket
 import ssl
-from collections.abc import Callable
+from collections.abc import Awaitable, Callable
 
 import anyio
 
@@ -204,7 +204,8 @@ class TlsStream(Stream):
         return True
 
     async def readable(self) -> None:
-        await self._flush()
+        if self._outgoing.pending:
+            await self._flush()
         if not self._incoming.pending:
             self._raw = MIN_RAW
             await self._readiness.wait(self._fetch)  # before OpenSSL is asked, which would say that it has nothing
@@ -217,9 +218,8 @@ class TlsStream(Stream):
                 await self.readable()
         await self._flush()
 
-    async def _flush(self) -> None:
-        if self._outgoing.pending:
-            await super().send(self._outgoing.read())
+    def _flush(self) -> Awaitable[None]:
+        return super().send(self._outgoing.read())
 
     def silent(self) -> bool:
         # what has been fetched already lies where a look at the socket does not find it

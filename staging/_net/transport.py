@@ -42,7 +42,7 @@ class Response(Protocol):
     status: int
     length: int | None
 
-    def field(self, name: bytes) -> bytes | None:
+    def field(self, name: bytes, /) -> bytes | None:
         """Return a field's value as it was received.
 
         Several values are joined by commas (RFC 9110 section 5.3).
