@@ -191,6 +191,46 @@ def test_a_guess_says_that_it_is_one():
     assert "guess" not in detect((POLISH * 5).encode("cp1250")).remark
 
 
+SHORT = {  # few letters above ASCII, in which a detector that counts sees anything
+    "cp1252": [
+        "25°C", "Temp 37 °C today\n", "Café", "naïve approach\n", "Größe: 5 m²", "Price: £5\n", "Ça va?", "São Paulo",
+        "100 µm", "±5 %", "§ 5 Abs. 2", "© 2024 ACME Inc.", "Müller;Köln;5 €\n", "¿Qué tal?", "¡Hola!", "l’été",
+        "It’s fine\n", "“Quoted” text — dash", "The user’s guide… “draft”\n", "name,city\nJosé,Málaga\n",
+        "Øystein Sørensen", "smörgåsbord", "½ cup sugar", "3 × 4 = 12", "10 € – 20 €", "• item one\n• item two\n", "RÉSUMÉ", "DÉJÀ VU", "100\xa0000\xa0€\n",
+        "é", "We don’t expect changes.\n" * 200, "7;cable;5,00 €\n" * 100, "7,cable,£5.00\n" * 100,
+    ],
+    "cp1250": [
+        "Zażółć gęślą jaźń", "Łódź", "Dziękuję, do zobaczenia później", "Příliš žluťoučký kůň", "árvíztűrő tükörfúrógép",
+    ],
+    "cp1251": ["Привет", "Москва", "Да", "Цена: 5 руб.", "ЗАКАЗ: Чай", "Добрий день", "имя,город\nИван,Москва\n"],
+    "koi8_r": ["Привет, как дела?", "Спасибо большое"],
+    "cp866": ["Привет, как дела?", "ИТОГО: 1500.00\n"],
+    "cp1253": ["Γειά σου", "Αθήνα", "ευχαριστώ πολύ"],
+    "cp1254": ["Teşekkür ederim", "bugün çok güneşli, değil mi"],
+    "cp1255": ["שלום", "תודה רבה"],
+    "cp1256": ["مرحبا", "كيف حالك اليوم"],
+    "cp1257": ["Labas rytas, kaip gyvenate šiandien, ačiū"],
+    "cp874": ["สวัสดี", "ขอบคุณครับ"],
+    "cp932": ["こんにちは", "東京", "請求書2024", "名前,住所\n田中,東京\n"],
+    "euc_jp": ["日本語", "会議の資料"],
+    "gb18030": ["你好", "北京", "文件", "发票2024", "价格：5元"],
+    "big5": ["台灣", "會議記錄"],
+    "cp949": ["한국", "감사합니다", "이름,도시\n김철수,서울\n"],
+}  # fmt: skip
+
+
+@pytest.mark.parametrize(("codec", "text"), [(codec, text) for codec, texts in SHORT.items() for text in texts])
+def test_one_letter_in_an_old_encoding_is_enough(codec, text):
+    assert told(text.encode(codec)) == text
+
+
+@pytest.mark.parametrize("tail", ["日志：服务已经启动\n" * 9, "Übersicht für März, Größe\n"])
+def test_a_tail_that_begins_within_a_character_is_utf_8(tail):
+    found = decide(io.BytesIO(tail.encode()[1:]))
+    assert found is not None
+    assert (found.codec, found.remark) == ("utf-8", "")
+
+
 @pytest.mark.parametrize("text", ["פרוטוקול ישיבה: ביום שני דנים בתקציב.", "שלום לכולם, מחר אין פגישה"])
 def test_hebrew_is_not_taken_for_russian(text):
     """Its letters have the places of Russian small ones."""
@@ -203,8 +243,9 @@ def test_a_log_with_nul_in_it_is_no_utf_16(log):
     assert decide(io.BytesIO(log)).codec == "utf-8"
 
 
-def test_noise_has_no_encoding():
-    assert detect(bytes(range(0x80, 0xA0)) * 4) == UNKNOWN
+@pytest.mark.parametrize("size", [20, 200])
+def test_noise_has_no_encoding(size):
+    assert detect(bytes(number * 89 % 128 + 128 for number in range(size))) == UNKNOWN
 
 
 LINE = b"2026-03-01 09:00:00 INFO service started on port 8080\n"

@@ -2,7 +2,7 @@
 
 Theory of operation. `decide` asks in this order, and the first answer stands. A byte order mark comes first. Then come
 UTF-16 and UTF-32 without one, since their zero bytes would pass as UTF-8. Then comes UTF-8, also with a few bad bytes.
-Then comes what the sender or the file itself declares. The detector of charset-normalizer is last. There is no default.
+Then comes what the sender or the file itself declares. What `detection` finds is last. There is no default.
 Windows-1252 gives a meaning to nearly every byte, so as a default it would turn every mistake into text of other
 letters. A guess that is not sure says so. Both the sandboxed process and its parent use this file.
 """
@@ -122,12 +122,12 @@ class _Utf8Count:
         high: bytes that are not ASCII.
         bad: places that are no UTF-8.
         good: characters of more than one byte.
-        last_cut: whether the last character is incomplete, which says nothing against it.
+        cut: whether the first or the last character is incomplete, which says nothing against it.
     """
 
     def __init__(self) -> None:
         self.high = self.bad = self.good = 0
-        self.last_cut = False
+        self.cut = False
 
     @property
     def is_utf8(self) -> bool:
@@ -135,7 +135,7 @@ class _Utf8Count:
 
         Text in another encoding fails at every second letter.
         """
-        return self.good >= 8 * self.bad and (self.good > 0 or not self.last_cut)
+        return self.good >= 8 * self.bad and (self.good > 1 or not self.cut)
 
     @property
     def remark(self) -> str:
@@ -149,18 +149,23 @@ def _count_utf8(source: Readable) -> _Utf8Count:
     source.seek(0)
     first = True
     while piece := source.read(PIECE):
-        if first:  # a tail of a log begins within a character
-            piece, first = piece.lstrip(bytes(range(0x80, 0xC0))) if 0x80 <= piece[0] < 0xC0 else piece, False
+        count.high += len(piece.translate(None, ASCII))
+        if first and (torn := _TORN.match(piece)):  # a tail of a log begins within a character
+            piece, count.cut = piece[torn.end() :], True
+        first = False
         if piece.isascii() and not decoder.getstate()[0]:
             continue
-        count.high += len(piece.translate(None, ASCII))
         leads = len(piece.translate(None, _NOT_LEADS))
         bad = decoder.decode(piece).count("\ufffd") - piece.count(b"\xef\xbf\xbd")
         count.bad += max(0, bad)
         count.good += max(0, leads - bad)
-    count.last_cut = bool(decoder.getstate()[0])
-    count.good -= count.last_cut
+    if decoder.getstate()[0]:
+        count.cut = True
+        count.good -= 1
     return count
+
+
+_TORN = re.compile(rb"[\x80-\xbf]{1,3}")  # no more bytes follow the first one of a character
 
 
 def decide(source: Readable, declared: str = "") -> Encoding | None:
