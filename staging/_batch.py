@@ -281,6 +281,7 @@ class Batch:
         async with Turn(self._tools.line, reservation, target and target.origin) as turn:
             reservation.admit(attachment.size or 0)
             progress = self._tools.observer.started(attachment)
+            clock.on_look = progress.catch_up  # what is held back when the peer falls silent is told all the same
             while True:
                 try:
                     if target is None:

@@ -30,9 +30,12 @@ class Clock:
     Attributes:
         scope: what is cancelled to end the download.
         error: why it was ended, if it was.
+        on_look: called at each look.
     """
 
-    __slots__ = ("_end", "_limits", "_now", "_reservation", "_since", "_step", "_waits_for_disk", "error", "scope")
+    __slots__ = (
+        "_end", "_limits", "_now", "_reservation", "_since", "_step", "_waits_for_disk", "error", "on_look", "scope",
+    )  # fmt: skip
 
     def __init__(self, limits: Limits) -> None:
         self._limits = limits
@@ -42,6 +45,7 @@ class Clock:
         self._step = ""
         self._waits_for_disk = False
         self.error: StagingError | None = None
+        self.on_look: Callable[[], object] = bool
         self.scope: anyio.CancelScope  # made by `wind`
 
     def wind(self) -> "anyio.CancelScope":
@@ -88,6 +92,7 @@ class Clock:
 
     def look(self) -> float:
         """End the download if it is late, and return when it would be."""
+        self.on_look()
         now, due = self._now(), min(self._end, self._since + self._limits.idle_timeout)
         if due > now:
             return due

@@ -91,7 +91,14 @@ class Progression:
         if self._tell is None:
             return
         self._last = (received, total)
-        if received == total or self._throttle.ready(anyio.current_time()):
+        if received == total:
+            self.flush()
+        else:
+            self.catch_up()
+
+    def catch_up(self) -> None:
+        """Tell what was held back, if enough time has passed."""
+        if self._last is not None and self._throttle.ready(anyio.current_time()):
             self.flush()
 
     def flush(self) -> None:

@@ -467,6 +467,25 @@ async def test_the_last_progress_is_always_told(tmp_path, monkeypatch):
     assert progress[0] < progress[1] == 50_000
 
 
+async def test_what_has_come_is_told_although_the_server_falls_silent(tmp_path):
+    """Else a bar would stand still before the last piece that came."""
+    told = anyio.Event()
+
+    def on_event(event):
+        if isinstance(event, Progress) and event.received == 60_000:
+            told.set()
+
+    async with FakeCDN() as cdn:
+        url = cdn.serve("/a", bytes(90_000), Drip(20_000, every=0.001), Hold(60_000))
+        limits = Limits(idle_timeout=4, timeout=60)
+        async with AttachmentStage(tmp_path, policy=cdn.policy, on_event=on_event, limits=limits) as stage:
+            async with anyio.create_task_group() as group:
+                group.start_soon(stage.download, url)
+                with anyio.fail_after(3):
+                    await told.wait()
+                group.cancel_scope.cancel()
+
+
 async def test_stats_tell_what_an_area_has_done(tmp_path, caplog):
     caplog.set_level(logging.CRITICAL, "staging")
     async with FakeCDN() as cdn, StagingArea(tmp_path, policy=cdn.policy) as area:
