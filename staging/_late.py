@@ -18,6 +18,6 @@ def importing() -> Iterator[None]:
     """
     try:
         yield
-    except (ImportError, OSError) as error:
+    except (ImportError, OSError, MemoryError) as error:
         detail = "no further file can be opened just now"
         raise WorkspaceError("storage", detail, errno.EMFILE, retryable=True) from error

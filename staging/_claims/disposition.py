@@ -129,7 +129,7 @@ def _plain(value: str) -> str | None:
     if decoded is None:
         return _guess(octets)
     for codec in ("latin-1", "cp1252"):  # the server may have read UTF-8 as one of these, and encoded it once more
-        with suppress(UnicodeError):
+        with suppress(UnicodeError, LookupError, OSError):
             return decoded.encode(codec).decode()
     return decoded
 
@@ -146,7 +146,7 @@ def _extended(parameter: _Parameter, *, odd: bool = False) -> str | None:
     if octets is None or codec is None:
         return None
     if parameter.quoted or codec not in {"utf_8", "latin_1"}:
-        return octets.decode(codec, "replace") if odd else None
+        return _decode(codec, octets, "replace") if odd else None
     return None if odd else _decode(codec, octets)
 
 
@@ -231,24 +231,26 @@ def _codec(charset: str) -> str | None:
     return _CHARSETS.get(re.sub(r"[-_.:]", "", charset.lower()))
 
 
-def _decode(codec: str, octets: bytes) -> str | None:
+def _decode(codec: str, octets: bytes, errors: str = "strict") -> str | None:
+    """Return the text, or None if the octets are none.
+
+    It is None too if the codec cannot be imported, in a process without descriptors: a name is not worth a file.
+    """
     if codec == "latin_1":
         return _western(octets)
     try:
-        return octets.decode(codec)
-    except UnicodeDecodeError:
+        return octets.decode(codec, errors)
+    except (UnicodeDecodeError, LookupError, OSError):
         return None
 
 
 def _guess(octets: bytes) -> str:
     text = _decode("utf_8", octets)
-    if text is not None:
-        return text
-    return octets.decode("gb18030") if _CHINESE.fullmatch(octets) else _western(octets)
+    if text is None and _CHINESE.fullmatch(octets):
+        text = _decode("gb18030", octets)
+    return _western(octets) if text is None else text
 
 
 def _western(octets: bytes) -> str:
-    try:
-        return octets.decode("cp1252")
-    except UnicodeDecodeError:  # five bytes have no meaning there
-        return octets.decode("latin-1")
+    text = _decode("cp1252", octets)  # five bytes have no meaning there
+    return octets.decode("latin-1") if text is None else text

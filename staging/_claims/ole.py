@@ -5,6 +5,7 @@ it is read as the tree that it is, because a letter may hold a workbook. Where i
 tells the common formats by their own signatures.
 """
 
+import codecs
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -98,7 +99,7 @@ def _directory(part: bytes, at: int) -> list[_Entry]:
         name, size, kind, left, right, child, group = _ENTRY.unpack_from(part, at)
         if kind not in {0, 1, 2, 5} or size > len(name):
             break
-        text = name[: max(size - 2, 0)].decode("utf-16-le", "replace")
+        text = codecs.utf_16_le_decode(name[: max(size - 2, 0)], "replace")[0]  # imports nothing
         entries.append(_Entry(text.lower(), left, right, child, group))
         at += _ENTRY.size
     return entries

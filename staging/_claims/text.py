@@ -6,6 +6,7 @@ WHATWG MIME Sniffing standard, section 3 (https://mimesniff.spec.whatwg.org).
 
 import codecs
 import re
+from collections.abc import Callable
 
 from staging._claims.kinds import HTML, SVG, XML
 from staging._late import importing
@@ -74,9 +75,20 @@ def decode(head: bytes, codec: str, *, cut: bool) -> str | None:
     A head that is `cut` may end within a character.
     """
     try:
-        return codecs.getincrementaldecoder(codec)().decode(head, final=not cut)
+        return _DECODERS[codec](head, "strict", not cut)[0]
     except UnicodeError:
         return None
+
+
+# the interpreter's own: to look a codec up imports its module, which a process without descriptors cannot
+_DECODERS: dict[str, Callable[[bytes, str, bool], tuple[str, int]]] = {
+    "utf-8": codecs.utf_8_decode,
+    "utf-8-sig": lambda head, errors, final: codecs.utf_8_decode(head.removeprefix(codecs.BOM_UTF8), errors, final),
+    "utf-16": codecs.utf_16_decode,
+    "utf-16-le": codecs.utf_16_le_decode,
+    "utf-16-be": codecs.utf_16_be_decode,
+    "utf-32": codecs.utf_32_decode,
+}
 
 
 def as_utf8(head: bytes) -> bytes:
