@@ -32,7 +32,7 @@ from staging._net.policy import target as admitted
 from staging._net.urls import Target, expires_at
 from staging._observer import Observer
 from staging._resources import Resources
-from staging._threads import checkpoint, in_thread
+from staging._threads import checkpoint, foreign, in_thread
 from staging._turns import Line, Turn
 
 EXPIRY_GRACE = 60.0  # seconds; a clock may be wrong, so a link that just expired is tried
@@ -305,7 +305,7 @@ class Batch:
         fresh: Mapping[str, str] = {}
         if expired and self._tools.refresh is not None:
             try:
-                with anyio.move_on_after(self._tools.terms.limits.timeout):
+                with anyio.move_on_after(self._tools.terms.limits.timeout), foreign():
                     fresh = dict(await self._tools.refresh(expired))
             except Exception as error:  # noqa: BLE001  # the caller's own: its links stay expired, the rest goes on
                 self._tools.observer.refresh_failed(len(expired), error)

@@ -30,7 +30,7 @@ from staging._download import BUFFER, Progress, Terms, delete, display_name
 from staging._errors import DownloadError, RejectedError, StagingError, WorkspaceError, too_large
 from staging._models import Attachment, StagedFile
 from staging._text import is_data_url
-from staging._threads import in_thread
+from staging._threads import foreign, in_thread
 from staging._turns import Turn
 
 _NO_NETWORK = re.compile(r"\s*\Z|data:", re.IGNORECASE)
@@ -240,7 +240,8 @@ def _reading(reader: Any) -> tuple[Callable[..., Any], bool]:
 
 
 async def _called(read: Callable[..., Any], size: tuple[int, ...]) -> object:
-    if inspect.iscoroutinefunction(read):
-        return await read(*size)
-    result: Any = await in_thread(read, *size, abandon=True)
-    return await result if isinstance(result, Awaitable) else result
+    with foreign():
+        if inspect.iscoroutinefunction(read):
+            return await read(*size)
+        result: Any = await in_thread(read, *size, abandon=True)
+        return await result if isinstance(result, Awaitable) else result

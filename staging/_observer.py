@@ -9,6 +9,7 @@ from staging._disk.removal import Removal
 from staging._events import Event, Finished, Progress, Removed, Started, Throttle
 from staging._log import log, log_batch, log_leftovers, log_outcome, log_removal
 from staging._models import Attachment, Outcome
+from staging._threads import foreign
 
 
 class Observer:
@@ -62,7 +63,8 @@ class Observer:
         if self._on_event is None:
             return
         try:
-            self._on_event(event)
+            with foreign():
+                self._on_event(event)
         except Exception as error:  # noqa: BLE001  # an observer's mistake must not cost a download
             if not self._failed:
                 told = "on_event raised; further errors of it are not logged"

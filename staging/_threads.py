@@ -27,7 +27,7 @@ import queue
 import sys
 import threading
 from collections import deque
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Iterator
 from typing import TYPE_CHECKING, Any, TypeVar, cast
 
 import anyio
@@ -134,6 +134,24 @@ def timer() -> Callable[[], float]:
 async def checkpoint() -> None:
     """Let the other tasks of the loop run."""
     await anyio.sleep(0)  # noqa: ASYNC115  # `anyio.lowlevel` would be a millisecond of `import staging`
+
+
+@contextlib.contextmanager
+def foreign() -> Iterator[None]:
+    """Run code of the caller's, and let no cancellation of its own be ours.
+
+    It may wait for a task that was cancelled. On asyncio, what it raises then looks as if this task were cancelled.
+
+    Raises:
+        RuntimeError: in place of such a cancellation.
+    """
+    try:
+        yield
+    except BaseException as error:
+        asyncio = sys.modules.get("asyncio")
+        if asyncio is None or not isinstance(error, asyncio.CancelledError) or asyncio.current_task().cancelling():
+            raise
+        raise RuntimeError("what it waited for was cancelled") from error
 
 
 class _Job:

@@ -478,12 +478,12 @@ async def test_what_has_come_is_told_although_the_server_falls_silent(tmp_path):
     async with FakeCDN() as cdn:
         url = cdn.serve("/a", bytes(90_000), Drip(20_000, every=0.001), Hold(60_000))
         limits = Limits(idle_timeout=4, timeout=60)
-        async with AttachmentStage(tmp_path, policy=cdn.policy, on_event=on_event, limits=limits) as stage:
-            async with anyio.create_task_group() as group:
-                group.start_soon(stage.download, url)
-                with anyio.fail_after(3):
-                    await told.wait()
-                group.cancel_scope.cancel()
+        stage = AttachmentStage(tmp_path, policy=cdn.policy, on_event=on_event, limits=limits)
+        async with stage, anyio.create_task_group() as group:
+            group.start_soon(stage.download, url)
+            with anyio.fail_after(3):
+                await told.wait()
+            group.cancel_scope.cancel()
 
 
 async def test_stats_tell_what_an_area_has_done(tmp_path, caplog):

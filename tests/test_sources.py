@@ -13,6 +13,7 @@ from types import SimpleNamespace
 from typing import NamedTuple
 
 import anyio
+import httpx
 import pytest
 
 from staging import (
@@ -32,7 +33,7 @@ from staging._claims import data_urls
 from staging._claims.accepted import Accepted
 from staging._errors import RejectedError
 from staging._threads import DiskQueue
-from staging.testing import FakeCDN, assert_empty
+from staging.testing import Drip, FakeCDN, assert_empty
 
 PNG = b"\x89PNG\r\n\x1a\n" + bytes(100)
 MB = 1_048_576
@@ -772,3 +773,53 @@ async def test_anyios_open_file(tmp_path):
     async with await anyio.open_file(path, "rb") as file:
         assert await staged(tmp_path / "root", file) == ("a.png", PNG, "image/png")
     assert await staged(tmp_path / "root", anyio.Path(path)) == ("a.png", PNG, "image/png")
+
+
+# code of the caller's that was cancelled itself
+
+
+@pytest.mark.parametrize("where", ["read", "async read", "on_event", "refresh", "client"])
+async def test_what_the_callers_own_code_waited_for_was_cancelled_and_no_sibling_ends(tmp_path, where, loop_name):
+    """On asyncio, that looks as if the download itself were cancelled."""
+    if loop_name == "trio":
+        pytest.skip("asyncio's own")
+    dead = asyncio.ensure_future(asyncio.sleep(9))
+    dead.cancel()
+    await asyncio.wait([dead])
+
+    class Reader:
+        name = "upload.bin"
+
+        def read(self, size=-1):
+            return dead.result()
+
+    class AsyncReader:
+        name = "upload.bin"
+
+        async def read(self, size=-1):
+            return await dead
+
+    async def refresh(links):
+        return await dead
+
+    class Broken(httpx.AsyncBaseTransport):
+        async def handle_async_request(self, request):
+            await dead
+
+    async with FakeCDN() as cdn, httpx.AsyncClient(transport=Broken()) as client:
+        sources, reasons, options = [cdn.serve("/slow", b"123456", Drip(2, every=0.02))], ["staged"], {}
+        if where.endswith("read"):
+            sources.append(Reader() if where == "read" else AsyncReader())
+            reasons.append("interrupted")
+        elif where == "on_event":
+            options["on_event"] = lambda event: dead.result()
+        elif where == "refresh":
+            sources.append("https://cdn.discordapp.com/attachments/1/2/a.png?ex=1")
+            reasons.append("expired")
+            options["refresh"] = refresh
+        else:
+            options["client"], reasons = client, ["interrupted"]
+        async with AttachmentStage(tmp_path, policy=cdn.policy, limits=Limits(retries=0), **options) as stage:
+            outcomes = await stage.download(*sources)
+        assert [getattr(outcome, "reason", "staged") for outcome in outcomes] == reasons
+        assert asyncio.current_task().cancelling() == 0

@@ -16,7 +16,7 @@ from staging._errors import DownloadError, Reason, StagingError
 from staging._net.http1 import Request
 from staging._net.transport import Response, Send
 from staging._text import one_line
-from staging._threads import checkpoint, outlast
+from staging._threads import checkpoint, foreign, outlast
 
 _CLOSE_SECONDS = 1.0
 _FAMILY = ("httpx", "httpx2")
@@ -67,7 +67,8 @@ def through(client: AsyncClient) -> Send:
         message = make("GET", request.target.url, headers=fields)
         auth = {} if request.own_origin else {"auth": None}
         try:
-            return _Response(await client.send(message, stream=True, follow_redirects=False, **auth))
+            with foreign():
+                return _Response(await client.send(message, stream=True, follow_redirects=False, **auth))
         except Exception as error:
             raise _translated(error) from error
 
@@ -96,7 +97,8 @@ class _Response:
     async def readinto(self, view: memoryview) -> int:
         try:
             while not self._rest:
-                self._rest = memoryview(await anext(self._pieces))
+                with foreign():
+                    self._rest = memoryview(await anext(self._pieces))
                 if not self._rest:
                     await checkpoint()  # a stream of empty pieces does not keep the loop to itself
         except StopAsyncIteration:
@@ -112,7 +114,7 @@ class _Response:
         await outlast(self._close, seconds=_CLOSE_SECONDS)  # it may wait, and nothing may cut it short
 
     async def _close(self) -> None:
-        with suppress(Exception):
+        with suppress(Exception), foreign():
             await self._response.aclose()
 
 
