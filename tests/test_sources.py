@@ -305,6 +305,10 @@ class Gives:
         (lambda: "data:;base64,%%%", "invalid"),
         (lambda: "data:;base64,A", "invalid"),
         (lambda: "data:;base64,aGVs*G8=", "invalid"),
+        (lambda: "data:;base64,eA===", "invalid"),
+        (lambda: "data:;base64,eA=", "invalid"),
+        (lambda: "data:;base64,eA" + "=" * MB, "invalid"),
+        (lambda: "data:;base64,eA==eA==", "invalid"),
         (lambda: io.StringIO("text"), "invalid"),
     ],
 )

@@ -16,7 +16,7 @@ from staging._rare import rare
 _HEAD = 2000  # characters in which the media type has to end
 _BASE64 = rare(r";[ ]*base64[ ]*\Z", re.IGNORECASE)
 _NAME = rare(r";[ ]*(?:file)?name=([^;]+)", re.IGNORECASE)
-_NO_BASE64 = rare("[\t\n\f\r =]|%(?:09|0a|0c|0d|20|3d)", re.IGNORECASE)
+_NO_BASE64 = rare("%(?:09|0a|0c|0d|20|3d)", re.IGNORECASE)  # of the signs below, in another form
 _SPACE = b"\t\n\f\r "
 _PIECE = 1 << 16  # characters
 
@@ -49,9 +49,10 @@ def decode(url: str, limit: int) -> bytes:
         raise RejectedError("invalid", "the data: URL has no data")
     body = body.partition("#")[0]
     coded = _BASE64.search(head) is not None
-    least = len(body) - 2 * body.count("%")
+    least = len(body) - 2 * sum(piece.count("%") for piece in _pieces(body))
     if coded:
-        least = (least - sum(len(_NO_BASE64.findall(piece)) for piece in _pieces(body))) * 3 // 4
+        signs = (len(_NO_BASE64.findall(piece)) + sum(map(piece.count, "\t\n\f\r =")) for piece in _pieces(body))
+        least = (least - sum(signs)) * 3 // 4
     if least > limit:
         raise too_large(limit, least)
     pieces = (unquote_to_bytes(piece.encode("utf-8", "replace")) for piece in _pieces(body))
@@ -83,17 +84,21 @@ def _from_base64(pieces: Iterable[bytes]) -> Iterator[bytes]:
     Raises:
         RejectedError: ``invalid``, if it is no base64.
     """
-    rest = b""
+    rest, padding = b"", 0
     for piece in pieces:
-        data = rest + piece.translate(None, _SPACE)
+        data = piece.translate(None, _SPACE)
         letters = data.rstrip(b"=")
-        whole = len(letters) // 4 * 4 if piece else len(letters)
-        rest = data[whole:]
-        inner = letters[:whole].replace(b"=", b"!")  # padding stands at the end of all, not of a piece
+        wrong = b"=" in letters or (padding and letters)  # padding stands at the end of all, not of a piece
+        padding += len(data) - len(letters)
+        rest += letters
+        whole = len(rest) // 4 * 4 if piece else len(rest)
         try:
-            yield base64.b64decode(inner + b"=" * (-whole % 4), validate=True)
+            if wrong or padding > 2 or (padding and not piece and (whole + padding) % 4):
+                raise binascii.Error  # noqa: TRY301  # as what follows says it of a sign that is no letter
+            yield base64.b64decode(rest[:whole] + b"=" * (-whole % 4), validate=True)
         except binascii.Error:
             raise RejectedError("invalid", "the data: URL is not the base64 that it says it is") from None
+        rest = rest[whole:]
 
 
 def _without_base64(url: str) -> str:
