@@ -25,7 +25,7 @@ from staging._claims.intake import unusable
 from staging._clock import Clock, watch
 from staging._download import Terms, display_name, download
 from staging._errors import DownloadError, RejectedError, StagingError, WorkspaceError, too_large
-from staging._local import identity, is_local, stage_local
+from staging._local import identity, is_local, is_stream, stage_local
 from staging._models import Attachment, Failure, Outcome, Skipped, StagedFile, failure
 from staging._net.policy import plain_target
 from staging._net.policy import target as admitted
@@ -288,8 +288,11 @@ class Batch:
                         return await stage_local(attachment, terms, turn, progress)
                     return await download(attachment, target, terms, turn, clock, progress=progress)
                 except WorkspaceError as error:
-                    consumed = target is None and reservation.held  # what was read of a stream cannot be read again
-                    if error.errno not in _NO_DESCRIPTORS or consumed or not await turn.line.turns.another_ends(turn):
+                    consumed = target is None and reservation.held and is_stream(attachment)
+                    if error.errno not in _NO_DESCRIPTORS or consumed:
+                        raise
+                    reservation.settle(0)  # what had come is deleted
+                    if not await turn.line.turns.another_ends(turn):
                         raise
                 finally:
                     progress.flush()

@@ -141,15 +141,13 @@ class _Transfer:
     ) -> None:
         self.attempts = 0
         self.clock = clock
-        self.part = PartFile(terms.workspace, min_free=terms.limits.min_free_bytes)
         self._attachment = attachment
         self._target = target
         self._terms = terms
         self._turn = turn
         self._progress = progress
-        # taken now, so that equal names are numbered in the order of input, whichever arrives first
         self._name = display_name(attachment)
-        self._claimed = terms.workspace.claim(self._name)
+        self.part = PartFile(terms.workspace, self._name, min_free=terms.limits.min_free_bytes)
         self._version = Version()
         self._retry_after: bytes | None = None
 
@@ -220,11 +218,15 @@ class _Transfer:
         applied = codings(response.field(b"content-encoding"))
         version = Version(response.field(b"etag"), length, response.field(b"content-disposition"), applied)
         self._version = version
-        if applied and is_coded_file(self._received_name() or self._name, applied):
+        if self._codes_nothing(applied):
             self._version = version._replace(codings=())
         elif applied and (self._attachment.size is None or length not in {None, self._attachment.size}):
             raise coded(applied)
         self._admit(length or 0)
+
+    def _codes_nothing(self, applied: tuple[str, ...]) -> bool:
+        """Tell whether codings are those of the file itself, such as gzip of a .gz file."""
+        return bool(applied) and is_coded_file(self._received_name() or self._name, applied)
 
     async def _judge_partial(self, response: Response) -> None:
         """Refuse a partial response unless it is the continuation asked for.
@@ -240,6 +242,9 @@ class _Transfer:
         if not same or text(response.field(b"content-range")).lower() != expected:
             await self._restart()
             raise DownloadError("interrupted", "the server resumed with other bytes", status=206, retryable=True)
+        applied = codings(response.field(b"content-encoding"))
+        if applied and applied != self._version.codings and not self._codes_nothing(applied):
+            raise coded(applied)
 
     async def _restart(self) -> None:
         """Forget what has come, and begin at the first byte."""
@@ -284,7 +289,8 @@ class _Transfer:
                     filled = 0
                 self.clock.await_peer()
         except DownloadError:
-            if filled and self._version.resumable:
+            # not the last byte too: no server answers a request for what follows it
+            if filled and self._version.resumable and self.part.size + filled < (length or 0):
                 await self._on_disk(self.part.append, buffer[:filled])
             raise
         size, claimed = self.part.size + filled, self._attachment.size
@@ -330,8 +336,7 @@ class _Transfer:
         if substituted(head, observed, size, media_type=attachment.media_type, name=name, claimed=attachment.size):
             raise DownloadError("substituted", "a web page came instead of the file")
         name = with_extension(name, observed)
-        claimed = name == self._name
-        path = self.part.commit(self._claimed if claimed else name, unwritten, claimed=claimed)
+        path = self.part.commit(name, unwritten)
         return StagedFile(attachment=attachment, name=name, path=path, size=size, media_type=observed)
 
     def _on_disk(self, function: Callable[..., T], *args: object) -> Awaitable[T]:

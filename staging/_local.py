@@ -33,6 +33,7 @@ from staging._text import is_data_url
 from staging._threads import foreign, in_thread
 from staging._turns import Turn
 
+_BUFFERS = (bytearray, memoryview, array.array)
 _NO_NETWORK = re.compile(r"\s*\Z|data:", re.IGNORECASE)
 _LONG = 100_000  # characters of a URL; to hash many megabytes takes milliseconds
 _PIECE = 8 * 1_048_576  # bytes that are copied at once
@@ -44,6 +45,13 @@ def is_local(attachment: Attachment) -> bool:
     Its bytes are here already, or come from an object of the caller's.
     """
     return attachment.data is not None or _NO_NETWORK.match(attachment.url) is not None
+
+
+def is_stream(attachment: Attachment) -> bool:
+    """Tell whether an attachment that `is_local` can be read only once."""
+    source = attachment.source
+    known = attachment.data is not None or attachment.url.strip() or isinstance(source, (*_BUFFERS, os.PathLike))
+    return not known
 
 
 def identity(attachment: Attachment) -> Hashable:
@@ -87,14 +95,12 @@ class _Copy:
     """One attachment on its way to a file."""
 
     def __init__(self, attachment: Attachment, terms: Terms, turn: Turn, progress: Progress) -> None:
-        self.part = PartFile(terms.workspace, min_free=terms.limits.min_free_bytes)
         self._attachment = attachment
         self._terms = terms
         self._turn = turn
         self._progress = progress
-        # taken now, so that equal names are numbered in the order of input, whichever is read first
         self._name = display_name(attachment)
-        self._claimed = terms.workspace.claim(self._name)
+        self.part = PartFile(terms.workspace, self._name, min_free=terms.limits.min_free_bytes)
 
     async def run(self) -> StagedFile:
         attachment = self._attachment
@@ -102,7 +108,7 @@ class _Copy:
             await self._append(attachment.data)
         elif is_data_url(attachment.url):
             await self._append(await in_thread(data_urls.decode, attachment.url, self._terms.limits.max_bytes))
-        elif isinstance(attachment.source, bytearray | memoryview | array.array):
+        elif isinstance(attachment.source, _BUFFERS):
             self._admit(memoryview(attachment.source).nbytes)
             await self._append(await in_thread(bytes, attachment.source))
         elif path := path_of(attachment):
@@ -205,8 +211,7 @@ class _Copy:
     def _commit(self) -> StagedFile:
         observed = observe(*self.part.ends()) if self.part.size else observe(b"")
         name = with_extension(self._name, observed)
-        claimed = name == self._name
-        path = self.part.commit(self._claimed if claimed else name, claimed=claimed)
+        path = self.part.commit(name)
         return StagedFile(attachment=self._attachment, name=name, path=path, size=self.part.size, media_type=observed)
 
 

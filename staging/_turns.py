@@ -46,8 +46,7 @@ class Turns:
         self._lent_of: Counter[Hashable] = Counter()  # by server
         self._lines: deque[Line] = deque()  # those in which a download waits; the first is next
         self._looking: Turn | None = None
-        self._ended = anyio.Event()
-        self._idling = 0  # downloads that wait until another has ended
+        self._idling: deque[anyio.Event] = deque()  # of downloads that wait until another has ended
 
     @property
     def running(self) -> int:
@@ -57,22 +56,24 @@ class Turns:
     @property
     def waiting(self) -> int:
         """Downloads that wait for their turn, or for a descriptor."""
-        return sum(len(line.waiting) for line in self._lines) + self._idling
+        return sum(len(line.waiting) for line in self._lines) + len(self._idling)
 
     async def another_ends(self, turn: "Turn") -> bool:
         """Wait until another download has ended, and return True.
 
-        Others have the turn meanwhile, for they may hold what this download lacks. If no other runs, return False at
-        once.
+        Others have the turn meanwhile, for they may hold what this download lacks. Each end wakes one that waits, since
+        most would try again in vain if all did. If no other runs, return False at once.
         """
         if self.running < 2:  # itself
             return False
-        self._idling += 1
+        ended = anyio.Event()
+        self._idling.append(ended)
         try:
             self._leave(turn)
-            await self._ended.wait()
+            await ended.wait()
         finally:
-            self._idling -= 1
+            if not ended.is_set():
+                self._idling.remove(ended)
         await self.take(turn)
         return True
 
@@ -116,8 +117,7 @@ class Turns:
         """Take a turn back, for the next in line."""
         self._leave(turn)
         if self._idling:
-            ended, self._ended = self._ended, anyio.Event()
-            ended.set()
+            self._idling.popleft().set()
 
     def _leave(self, turn: "Turn") -> None:
         if self._held.pop(turn, None) is not None:

@@ -9,7 +9,7 @@ from staging._net import transport as transport_module
 from staging._net.http1 import Request
 from staging._net.policy import target
 from staging._net.transport import Transport
-from staging.testing import Chunked, Endless, FakeCDN, Raw, Reply, Truncate
+from staging.testing import Chunked, Endless, FakeCDN, Raw, Reply, Reset, Truncate
 
 # ── reuse: RFC 9112 sections 6.3 and 9.3 ─────────────────────────────────────────────────────────────────────────────
 
@@ -84,6 +84,8 @@ CONTINUATIONS = {  # what answers the request for the rest -> the body that is s
     "in chunks, and more": (Reply(REST + b"!", Chunked(), status=206, headers=PART, etag='"v1"'), "size_mismatch"),
     "in endless chunks": (Reply(REST, Chunked(), Endless(), status=206, headers=PART, etag='"v1"'), "size_mismatch"),
     "in fewer chunks": (Reply(REST[1:], Chunked(), status=206, headers=PART, etag='"v1"'), "size_mismatch"),
+    "coded": (Reply(REST, status=206, headers=PART | {"Content-Encoding": "gzip"}, etag='"v1"'), "encoding"),
+    "coded by words": (Reply(REST, status=206, headers=PART | {"Content-Encoding": "identity"}, etag='"v1"'), BODY),
 }  # fmt: skip
 
 
@@ -99,6 +101,29 @@ async def test_a_continuation_is_spliced_only_if_it_is_the_one(tmp_path, monkeyp
             assert found == expected
         asked = cdn.requests[1]
         assert (asked.header("range"), asked.header("if-range")) == (f"bytes={CUT}-", '"v1"')
+
+
+async def test_a_coding_that_is_the_files_own_does_not_hinder_a_continuation(tmp_path, monkeypatch):
+    monkeypatch.setattr("staging._download.BACKOFF", 0.0)
+    fields = {"Content-Encoding": "gzip"}
+    async with FakeCDN() as cdn:
+        whole = Reply(BODY, Truncate(CUT), headers=fields, etag='"v1"')
+        url = cdn.script("/a.gz", whole, Reply(REST, status=206, headers=PART | fields, etag='"v1"'))
+        async with AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+            [outcome] = await stage.download(url)
+            assert outcome.path.read_bytes() == BODY
+
+
+@pytest.mark.parametrize("faults", [(Chunked(100), Reset("end")), (Chunked(100), Endless())])
+async def test_nothing_is_asked_for_that_follows_the_last_byte(tmp_path, monkeypatch, faults):
+    """No server could answer that; the next attempt begins with what is on the disk."""
+    monkeypatch.setattr("staging._download.BACKOFF", 0.0)
+    async with FakeCDN() as cdn:
+        bad, good = (Reply(REST, *more, status=206, headers=PART, etag='"v1"') for more in (faults, ()))
+        url = cdn.script("/a", Reply(BODY, Truncate(CUT), etag='"v1"'), bad, good)
+        async with AttachmentStage(tmp_path, policy=cdn.policy, limits=Limits(retries=2)) as stage:
+            await stage.download(url)
+        assert {request.header("range") for request in cdn.requests[1:]} == {f"bytes={CUT}-"}
 
 
 @pytest.mark.parametrize("etag", [None, 'W/"v1"', "v1", '"', '"a"b"'])

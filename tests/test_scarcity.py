@@ -2,20 +2,23 @@
 
 import errno
 import json
+import os
 import socket
 import subprocess
 import sys
 import threading
+from collections import Counter
+from contextlib import AsyncExitStack
 
 import anyio
 import pytest
 
-from staging import AttachmentStage, Limits, UrlPolicy
+from staging import Attachment, AttachmentStage, Limits, StagingArea, UrlPolicy
 from staging._net import dial as _dial
 from staging._net.http1 import Request
 from staging._net.policy import target
 from staging._net.transport import Transport
-from staging.testing import Chunked, FakeCDN, Length, assert_empty
+from staging.testing import Chunked, FakeCDN, Hold, Length, assert_empty
 from staging.testing.server import _authority
 
 PROGRAM = """
@@ -93,6 +96,54 @@ async def test_without_threads_downloads_fail_for_now(tmp_path, monkeypatch):
         assert {(outcome.reason, outcome.retryable) for outcome in outcomes} == {("storage", True)}
         assert all(outcome.downloaded for outcome in await stage.download([f"{url}?again" for url in urls]))
     assert_empty(tmp_path)
+
+
+async def test_what_waits_for_a_descriptor_keeps_its_name_and_holds_no_bytes(tmp_path, monkeypatch):
+    """Bytes of the caller's wait like a download, since they can be read again."""
+    real, full = os.open, True
+
+    def opening(path, flags, *args, **kwargs):
+        if full and flags & os.O_CREAT:
+            raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+        return real(path, flags, *args, **kwargs)
+
+    async with FakeCDN() as cdn, StagingArea(tmp_path, policy=cdn.policy) as area, area.stage() as stage:
+        hold, outcomes = Hold(at=3), []
+        sources = cdn.serve("/a.txt", b"aaaaaa", hold), cdn.serve("/b.txt", b"bbb"), (tmp_path / "c.txt")
+        sources[2].write_bytes(b"ccc")
+        monkeypatch.setattr(os, "open", opening)
+        async with anyio.create_task_group() as group:
+
+            async def download():
+                outcomes.extend(await stage.download(*sources, Attachment("", data=b"dd", name="d.txt")))
+
+            group.start_soon(download)
+            await hold.reached()
+            with anyio.fail_after(5):
+                while area.stats().downloads_waiting < 3:  # noqa: ASYNC110  # the area tells a number, not a moment
+                    await anyio.sleep(0.01)
+            assert area.stats().bytes_held <= 6
+            full = False
+            hold.release()
+        assert [outcome.path.name for outcome in outcomes] == ["a.txt", "b.txt", "c.txt", "d.txt"]
+
+
+async def test_one_end_wakes_one_that_waits(monkeypatch):
+    """If each woke all of them, hundreds would try again in vain, again and again."""
+    tried = Counter()
+
+    async def scarce(_):
+        tried["sockets"] += 1
+        raise OSError(errno.EMFILE, os.strerror(errno.EMFILE))
+
+    monkeypatch.setattr(_dial, "_attempt", scarce)
+    policy = UrlPolicy.only("127.0.0.1", schemes=("http",), ports=(9,), private=True)
+    async with StagingArea(policy=policy) as area, AsyncExitStack() as stack:
+        stages = [await stack.enter_async_context(area.stage()) for _ in range(15)]
+        async with anyio.create_task_group() as group:
+            for stage in stages:
+                group.start_soon(lambda stage=stage: stage.download([f"http://127.0.0.1:9/{n}" for n in range(8)]))
+    assert tried["sockets"] < 3 * 15 * 8
 
 
 GOOD = (socket.AF_INET, socket.SOCK_STREAM, 6, "", ("127.0.0.1", 443))

@@ -412,14 +412,25 @@ def test_a_name_that_the_locale_cannot_write_is_one_that_it_can(workspace, monke
 
 
 def test_F12_claimed_names_do_not_depend_on_who_is_first(workspace):
-    names = [workspace.claim("a.png") for _ in range(3)]
-    paths = {}
-    for name in reversed(names):
-        part = PartFile(workspace)
-        part.append(name.encode())
-        paths[name] = part.commit(name, claimed=True)
-    assert names == ["a.png", "a-2.png", "a-3.png"]
-    assert all(path.name == name and path.read_text() == name for name, path in paths.items())
+    parts = [PartFile(workspace, "a.png") for _ in range(3)]
+    paths = []
+    for number, part in reversed([*enumerate(parts)]):
+        part.append(b"%d" % number)
+        paths.append(part.commit("a.png"))
+    assert [(path.name, path.read_bytes()) for path in reversed(paths)] == [
+        ("a.png", b"0"), ("a-2.png", b"1"), ("a-3.png", b"2"),
+    ]  # fmt: skip
+
+
+def test_the_name_of_a_file_that_was_given_up_is_free_again(workspace):
+    given_up, other = PartFile(workspace, "a.png"), PartFile(workspace, "a.png")
+    given_up.append(b"x")
+    given_up.discard()
+    third = PartFile(workspace, "a.png")
+    given_up.discard()  # a second time, which frees nothing
+    assert [part.commit("a.png").name for part in (other, third, PartFile(workspace, "a.png"))] == [
+        "a-2.png", "a.png", "a-3.png",
+    ]  # fmt: skip
 
 
 def test_F11_what_the_body_made_is_never_replaced(workspace):

@@ -168,6 +168,10 @@ class UniqueNames:
         self._next[family] = number + 1
         return f"{stem}-{number}{extension}"
 
+    def release(self, name: str) -> None:
+        """Let `name`, which was claimed, be claimed again."""
+        self._taken.discard(_key(name))
+
     def _take(self, name: str) -> bool:
         key = _key(name)
         if key in self._taken:

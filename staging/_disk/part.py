@@ -53,16 +53,23 @@ class PartFile:
 
     Args:
         workspace: where it lies; nothing is opened yet.
+        name: a result of `safe_name`, which it will probably have. It is claimed now, so that equal names are numbered
+            in the order in which part files are made, whichever is complete first. If the file is given up, another
+            can have the name.
         min_free: bytes that must remain free on the disk.
 
     Attributes:
         size: bytes written.
     """
 
-    __slots__ = ("_busy", "_fd", "_head", "_min_free", "_name", "_named", "_over", "_workspace", "size")
+    __slots__ = (
+        "_busy", "_claimed", "_fd", "_head", "_min_free", "_name", "_named", "_over", "_wanted", "_workspace", "size",
+    )  # fmt: skip
 
-    def __init__(self, workspace: Workspace, *, min_free: int = 0) -> None:
+    def __init__(self, workspace: Workspace, name: str = "", *, min_free: int = 0) -> None:
         self._workspace = workspace
+        self._wanted = name
+        self._claimed = workspace.claim(name) if name else ""
         self._min_free = min_free
         self._fd = -1
         self._name = ""
@@ -116,7 +123,7 @@ class PartFile:
         self.size = 0
 
     @_turn
-    def commit(self, name: str, *rest: bytes | bytearray | memoryview, claimed: bool = False) -> Path:
+    def commit(self, name: str, *rest: bytes | bytearray | memoryview) -> Path:
         """Give the file its final name in one step, and return its path.
 
         Without any bytes, the file is empty. The name is taken only if nothing has it; otherwise its next free form is.
@@ -124,7 +131,6 @@ class PartFile:
         Args:
             name: a result of `safe_name`.
             rest: its last bytes, appended first.
-            claimed: `name` is a result of `Workspace.claim`, made for this file.
 
         Raises:
             WorkspaceError: ``disk_full`` or ``storage``.
@@ -136,7 +142,8 @@ class PartFile:
             give_to_group(descriptor, self._workspace.group, 0o640)
         self._fd = -1
         os.close(descriptor)  # first: quotas and network disks report here, and Windows renames no open file
-        self._name = self._workspace.give_name(self._name, name if claimed else self._workspace.claim(name))
+        free = self._claimed if name == self._wanted else self._workspace.claim(name)
+        self._name = self._workspace.give_name(self._name, free)
         self._named = True
         return Path(self._workspace.directory, self._name)
 
@@ -227,3 +234,6 @@ class PartFile:
                 os.close(descriptor)
         if name:
             self._workspace.unlink(name)
+        claimed, self._claimed = self._claimed, ""
+        if claimed:
+            self._workspace.release(claimed)

@@ -130,6 +130,11 @@ class Workspace:
         with self.lock:
             return self._names.claim(name)
 
+    def release(self, name: str) -> None:
+        """Let another file have a name that was claimed."""
+        with self.lock:
+            self._names.release(name)
+
     def keep(
         self,
         path: Path,
