@@ -206,9 +206,8 @@ class Batch:
         """Fetch an attachment, or wait for the worker that fetches it."""
         request = request_of(attachment)
         fetches, accepted = self._tools.ledger.fetches, self._accepted
-        if accepted is not None and (known := fetches.get((request, None))) and isinstance(known.result, StagedFile):
-            wanted = accepted.admits(replace(known.result, attachment=attachment))
-            return known.result if wanted else "type"  # the file stays: another call wanted it
+        if accepted is not None and (known := fetches.get((request, None))) and known.result is not None:
+            return known.result if _admits(accepted, known.result, attachment) else "type"
         key = request, accepted.types if accepted is not None else None
         fetch = fetches.setdefault(key, _Fetch())
         while fetch.result is None:
@@ -224,7 +223,7 @@ class Batch:
                 if not isinstance(failed, StagingError):
                     raise
                 fetch.result = failed
-                if getattr(failed, "retryable", False) or getattr(failed, "reason", "") in _OURS:
+                if _passes(failed):
                     self._passing.append(key)
                 if not isinstance(error, StagingError):
                     raise  # the clock's cancellation, which ends in the worker
@@ -233,6 +232,8 @@ class Batch:
                 if fetch.ended is not None:
                     fetch.ended.set()
                     fetch.ended = None
+        if accepted is not None and fetch.result != "type" and not _passes(fetch.result):
+            fetches.setdefault((request, None), fetch)  # also for calls that want all types
         return fetch.result
 
     async def _fetch(self, attachment: Attachment, clock: Clock) -> StagedFile | Literal["type"]:
@@ -313,6 +314,16 @@ class Batch:
             except Exception as error:  # noqa: BLE001  # the caller's own: its links stay expired, the rest goes on
                 self._tools.observer.refresh_failed(len(expired), error)
         return {url: None if (new := fresh.get(url)) is None else str(new) for url in expired}
+
+
+def _admits(accepted: Accepted, result: _Result, attachment: Attachment) -> bool:
+    """Tell whether a call wants what another one has got. What it does not want stays for that one."""
+    return not isinstance(result, StagedFile) or accepted.admits(replace(result, attachment=attachment))
+
+
+def _passes(result: _Result) -> bool:
+    """Tell whether this is a failure that may not last."""
+    return getattr(result, "retryable", False) or getattr(result, "reason", "") in _OURS
 
 
 def request_of(attachment: Attachment) -> Hashable:

@@ -58,6 +58,7 @@ class Observer:
         log_removal(removal.files, self._label)
         log_leftovers(removal.leftovers, directory, self._label)
         self._emit(Removed(files=removal.files, leftovers=removal.leftovers))
+        self._on_event = None  # that was the last event, even if a thread of a download hangs
 
     def _emit(self, event: Event) -> None:
         if self._on_event is None:

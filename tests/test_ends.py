@@ -396,6 +396,31 @@ def test_N07_a_copy_has_no_name_until_it_is_complete(workspace, tmp_path, other_
     assert sorted(os.listdir(tmp_path)) == ["kept", "root"]
 
 
+def test_a_copy_that_is_given_up_while_the_disk_writes_it_leaves_nothing(workspace, tmp_path, other_disk, monkeypatch):
+    """A stage that ends meanwhile says that the file is not kept, so it must not be there."""
+    written, real = [], os.fsync
+    monkeypatch.setattr(os, "fsync", lambda descriptor: written.append(real(descriptor)))
+    path = staged(workspace)
+    with pytest.raises(WorkspaceError, match="the copy was given up"):
+        workspace.keep(path, tmp_path / "kept", stop=lambda: bool(written))
+    assert not (tmp_path / "kept").exists()
+    assert path.read_bytes() == b"content"
+
+
+def test_a_copy_is_kept_although_the_source_cannot_be_removed(workspace, tmp_path, other_disk, monkeypatch):
+    """To raise would say that the file is still staged, and a second try would meet the copy."""
+    path, real = staged(workspace), os.unlink
+
+    def unlink(name, **place):
+        if name == path.name:
+            raise PermissionError(errno.EACCES, os.strerror(errno.EACCES))
+        real(name, **place)
+
+    monkeypatch.setattr(os, "unlink", unlink)
+    assert workspace.keep(path, tmp_path / "kept").read_bytes() == b"content"
+    monkeypatch.undo()
+
+
 def test_keep_across_file_systems_never_overwrites_either_way(workspace, tmp_path, other_disk):
     path = staged(workspace)
     (tmp_path / "kept").write_bytes(b"mine")

@@ -653,6 +653,20 @@ async def test_what_was_removed_counts_no_more(tmp_path):
     assert stage.removed == 1
 
 
+@pytest.mark.parametrize("path", ["/a.png", "/gone.png"])
+async def test_what_one_accept_has_got_is_not_asked_for_again_by_another(tmp_path, path):
+    async with FakeCDN() as cdn:
+        cdn.serve("/a.png", PNG)
+        url, reasons = cdn.url(path), set()
+        async with AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+            for accept in (["image/*"], None, ["image/png"], ["image/*", "text/*"]):
+                (outcome,) = await stage.download(url, accept=accept)
+                reasons.add(getattr(outcome, "reason", "staged"))
+            (other,) = await stage.download(url, accept=["text/*"])
+            assert getattr(other, "reason", "staged") in {"type", "not_found"}
+        assert (len(cdn.requests), len(reasons)) == (1, 1)
+
+
 async def test_nothing_accepted_leaves_no_mark_on_later_calls(tmp_path):
     data = b"plain"
     async with AttachmentStage(tmp_path) as stage:

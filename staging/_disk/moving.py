@@ -95,7 +95,8 @@ def move_new(source: str, target: Path, *, source_fd: int | None, stop: Stop = n
         if error.errno != errno.EXDEV:
             raise
         _copy_new(source, target, source_fd, stop)
-        os.unlink(source, dir_fd=source_fd)
+        with suppress(OSError):  # the copy is there; the source goes with the workspace
+            os.unlink(source, dir_fd=source_fd)
 
 
 def _copy_new(source: str, target: Path, source_fd: int | None, stop: Stop) -> None:
@@ -143,6 +144,8 @@ def _copy_all(source: str, source_fd: int | None, writer: int, stop: Stop) -> No
                 mode = 0o707
         os.fchmod(writer, stat.S_IMODE(found.st_mode) & mode)
     os.fsync(writer)
+    if stop():  # to write many megabytes to the disk takes seconds
+        raise WorkspaceError("storage", "the copy was given up")
 
 
 def copy_piece(reader: int, writer: int, size: int) -> int:
