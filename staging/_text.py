@@ -13,28 +13,44 @@ _LONGEST_URL = 8000  # characters that are looked at; more are never shown
 # A URL as far as it goes, however malformed: any "scheme:", any slashes and spaces, the authority, the path.
 _PARTS = rare(r"([^:/\\@]*:)?([/\\\s]*)([^/\\]*)(.*)", re.DOTALL)
 # Nearly all URLs are like this: their parts are where they seem to be, and the path has no secrets. 1 us, not 25.
-_ORDINARY = re.compile(r"https?://[a-z0-9.-]+(?::[0-9]+)?((?:/(?!api/|webhookb2/)[\w.~+=,!()-]*)*)(?![^?#])", re.ASCII)
+_ORDINARY = re.compile(
+    r"https?://[a-z0-9.-]+(?::[0-9]+)?((?:/(?!(?i:api|webhookb2)/)[\w.~+=,!()-]*)*)(?![^?#])", re.ASCII
+)
 _HOST = rare(r"(?:\[[^\]@]*\]|[^:@%\[\]]*)(?::[0-9]*)?")
-_INNER_USERINFO = rare(r"(:[/\\]+)[^/\\@]*@")  # of a URL in a path, as archives and proxies have them
+# of a URL in a path, as archives and proxies have them
+_INNER_USERINFO = rare(r"(:[/\\]+)[^/\\@]*@|(%3a%2f%2f)[^/\\@]*(?:@|%40)", re.IGNORECASE)
 
 _TELLING = "sess|sid|token|sig|secret|key|auth|pass|pwd|jwt"
-_BOT = "".join(f"(?:{letter}|%(?:25)*{ord(letter):x})" for letter in "bot")
+
+
+def _spelled(*words: str) -> str:
+    """Return an expression for one of the words, any letter of it perhaps percent-encoded."""
+    return "|".join("".join(f"(?:{letter}|%(?:25)*{ord(letter):x})" for letter in word) for word in words)
+
+
+_SLASH = r"(?:[/\\]|%(?:25)*(?:2f|5c))"
+_NUMBER = "(?:[0-9]|%(?:25)*3[0-9])++"
 _SECRETS = (
     # https://core.telegram.org/bots/api#getfile: the token of a bot, any part of it perhaps percent-encoded
     (
-        rare(rf"((?:^|[/\\]|%(?:25)*(?:2f|5c)){_BOT}(?:[0-9]|%(?:25)*3[0-9])+(?::|%(?:25)*3a))[^/\\]+", re.IGNORECASE),
+        rare(rf"((?:^|{_SLASH})\s*(?:{_spelled('bot')}){_NUMBER}(?::|%(?:25)*3a))[^/\\]+", re.IGNORECASE),
         r"\1…",
     ),
     # https://docs.discord.com/developers/resources/webhook, and interactions: a number, then the token
-    (rare(r"(/api/(?:v[0-9]+/)?(?:webhooks|interactions)/[0-9]+/)[^/\\]+", re.IGNORECASE), r"\1…"),
+    (
+        rare(
+            rf"({_SLASH}(?:{_spelled('webhooks', 'interactions')}){_SLASH}++{_NUMBER}{_SLASH}++)[^/\\]+", re.IGNORECASE
+        ),
+        r"\1…",
+    ),
     # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, workflows and triggers too
     (rare(r"(\bhooks\.slack(?:-gov)?\.com[^/]*/[a-z]+/).*", re.IGNORECASE | re.DOTALL), r"\1…"),
     # https://learn.microsoft.com/microsoftteams/platform/webhooks-and-connectors/how-to/add-incoming-webhook
     (rare(r"(/webhookb2/).*", re.IGNORECASE | re.DOTALL), r"\1…"),
     # the session of a server that puts it into the path (RFC 3986, section 3.3, on parameters)
     (rare(rf";[^/\\;=]{{0,40}}?(?:{_TELLING})[^/\\;=]{{0,40}}=[^/\\;]*", re.IGNORECASE), ""),
-    # a query that was percent-encoded together with its question mark
-    (rare(r"%(?:25)*3f(?:(?!%(?:25)*3[df])[^/\\=])*(?:=|%(?:25)*3d)[^/\\]*", re.IGNORECASE), ""),
+    # a query or a fragment that was percent-encoded together with its mark
+    (rare(r"%(?:25)*(?:3f|23)(?:(?!%(?:25)*(?:3[df]|23))[^/\\=])*(?:=|%(?:25)*3d)[^/\\]*", re.IGNORECASE), ""),
 )
 
 
@@ -109,7 +125,7 @@ def _without_secrets(url: str, looked_at: slice) -> str:
     if (scheme or slashes) and (torn or not _HOST.fullmatch(host)):
         _, at, behind = path.rpartition("@")
         host, path = ("", behind) if at else ("…", "" if torn else path)
-    shown = _INNER_USERINFO.sub(r"\1", scheme + slashes + host + path[looked_at])
+    shown = _INNER_USERINFO.sub(r"\1\2", scheme + slashes + host + path[looked_at])
     for secret, instead in _SECRETS:
         shown = secret.sub(instead, shown)
     return shown
