@@ -102,7 +102,7 @@ def last_segment(url: str) -> str:
 
 def is_data_url(url: str) -> bool:
     """Tell whether this URL has its bytes in itself (RFC 2397)."""
-    return url[:5].lower() == "data:"
+    return url[:100].lstrip()[:5].lower() == "data:"
 
 
 def _ordinary(url: str) -> re.Match[str] | None:
