@@ -4,6 +4,7 @@
 
 import datetime as dt
 import io
+import itertools
 import re
 import struct
 import time
@@ -267,8 +268,11 @@ def test_an_old_workbook_is_what_its_program_shows():
     ]  # fmt: skip
 
 
-def old_book(*cells: tuple[int, int, float], name: bytes = b"") -> bytes:
-    """Return the records of an old workbook with numbers, and with a name that is a formula of the given bytes."""
+def old_book(*cells: tuple[int, int, float], name: bytes = b"", formats: tuple[int, ...] = ()) -> bytes:
+    """Return the records of an old workbook with numbers, and with a name that is a formula of the given bytes.
+
+    Of `formats`, each is that of a row.
+    """
 
     def record(kind: int, data: bytes) -> bytes:
         return struct.pack("<HH", kind, len(data)) + data
@@ -278,7 +282,10 @@ def old_book(*cells: tuple[int, int, float], name: bytes = b"") -> bytes:
 
     end = record(0x0A, b"")
     named = record(0x18, struct.pack("<HBBHHHI", 0, 0, 1, len(name), 0, 0, 0) + b"\0n" + name) if name else b""
-    rows = b"".join(record(0x203, struct.pack("<3Hd", row, at, 0, value)) for row, at, value in cells)
+    named += b"".join(record(0xE0, struct.pack("<3H14x", 0, number, 0xFFF4)) for number in formats)
+    rows = b"".join(
+        record(0x203, struct.pack("<3Hd", row, at, row if formats else 0, value)) for row, at, value in cells
+    )
     place = len(begin(5)) + len(record(0x85, bytes(12))) + len(named) + len(end)
     sheet = record(0x85, struct.pack("<I4B", place, 0, 0, 4, 0) + b"Data")
     return begin(5) + sheet + named + end + begin(0x10) + rows + end
@@ -319,7 +326,7 @@ def row(at: int, *, hidden: bool = False) -> tuple[int, bytes]:
     return 0, struct.pack("<IIHBB", at, 0, 300, 0, 0x10 * hidden) + bytes(5)
 
 
-def binary_book(sheet: bytes, *, before: bytes = b"", **parts: bytes) -> bytes:
+def binary_book(sheet: bytes, *, before: bytes = b"", used: tuple[int, ...] = (0, 10, 14, 164)) -> bytes:
     """Return a binary workbook; `before` stands between a sheet's state and its number, as the first Excel 2007 did."""
     kind = "http://schemas.openxmlformats.org/officeDocument/2006/relationships/"
 
@@ -328,7 +335,6 @@ def binary_book(sheet: bytes, *, before: bytes = b"", **parts: bytes) -> bytes:
         return f'<Relationships xmlns="http://schemas.openxmlformats.org/package/2006/relationships">{"".join(rows)}</Relationships>'
 
     formats = (44, struct.pack("<H", 164) + wide('#,##0.00\\ "€"')), (617, bytes(4))
-    used = (0, 10, 14, 164)
     styles = records(*formats, *((47, struct.pack("<HH", 0, number) + bytes(12)) for number in used), (618, b""))
     sheets = (
         (156, struct.pack("<I", state) + before + struct.pack("<I", state + 1) + wide(f"r{state}") + wide(name))
@@ -378,6 +384,40 @@ def test_the_sheets_of_a_binary_workbook_of_the_first_excel_2007_are_named():
 def test_a_damaged_binary_workbook_breaks_nothing(sheet):
     found = reading("binary_sheets", binary_book(sheet))
     assert found.refusal or "[sheet 'Secret' (hidden)]" in found.text
+
+
+ASIAN = {  # what Excel in Chinese, Japanese and Korean has built in: ECMA-376 part 1, 18.8.30
+    **dict.fromkeys((27, 28, 29, 30, 31, 36, 50, 51, 54, 57, 58, 34, 35, 52, 53, 55, 56), (45000.0, "2023-03-15")),
+    32: (0.75, "18:00"), 33: (0.75, "18:00:00"), 75: (0.75, "18:00"), 59: (5.4, "5"), 71: (45000, "2023-03-15"),
+}  # fmt: skip
+LATE = {34: "18:00", 35: "18:00:00", 52: "18:00", 53: "18:00:00", 55: "18:00", 56: "18:00:00"}  # as in Chinese
+
+
+@pytest.mark.parametrize("task", ["xlsx", "old_sheets", "binary_sheets"])
+def test_dates_of_an_asian_workbook_are_no_serial_numbers(task):
+    """They have a number and no code, and of some the language decides whether they are times."""
+    rows = [(number, *of) for number, of in ASIAN.items()] + [(number, 0.75, text) for number, text in LATE.items()]
+    numbers = tuple(number for number, _, _ in rows)
+    if task == "xlsx":
+        plain = xlsx(*([value] for _, value, _ in rows))
+        styles = "".join(f'<xf numFmtId="{number}"/>' for number in numbers)
+        with zipfile.ZipFile(io.BytesIO(plain)) as archive:
+            parts = {name: archive.read(name) for name in archive.namelist()}
+        parts["xl/styles.xml"] = (
+            f'<styleSheet xmlns="http://schemas.openxmlformats.org/spreadsheetml/2006/main"><cellXfs>{styles}</cellXfs></styleSheet>'
+        )
+        sheet, place = parts["xl/worksheets/sheet1.xml"], itertools.count()
+        parts["xl/worksheets/sheet1.xml"] = re.sub(
+            rb'(?<=r="A)\d+"', lambda at: at[0] + b' s="%d"' % next(place), sheet
+        )
+        content = zipped(parts)
+    elif task == "old_sheets":
+        content = old_book(*((at, 0, value) for at, (_, value, _) in enumerate(rows)), formats=numbers)
+    else:
+        cells = ((row(at), cell(5, 0, struct.pack("<d", value), at)) for at, (_, value, _) in enumerate(rows))
+        content = binary_book(records(*itertools.chain.from_iterable(cells)), used=numbers)
+    lines = [line for line in reading(task, content).text.splitlines() if line[:1].isdigit()]
+    assert lines[: len(rows)] == [f"{at},{text}" for at, (_, _, text) in enumerate(rows, 1)]
 
 
 def test_every_sheet_has_its_share(monkeypatch):

@@ -1,6 +1,7 @@
 """Show numbers as a workbook does, by their format codes.
 
-The source is ECMA-376 part 1, 18.8.30 and 18.8.31.
+The source is ECMA-376 part 1, 18.8.30 and 18.8.31. What is built in from 27 on depends on the language of the program,
+which no file tells. Six of these are a time in Chinese and a date in Japanese or Korean, so the value decides.
 
 Dates and times are written as ISO 8601, whatever the code's order. A model cannot know whether 03/04 is a day in March
 or in April.
@@ -19,6 +20,11 @@ BUILT_IN = {
     21: "h:mm:ss", 22: "yyyy-mm-dd h:mm", 37: "#,##0;-#,##0", 38: "#,##0;-#,##0", 39: "#,##0.00;-#,##0.00",
     40: "#,##0.00;-#,##0.00", 41: "#,##0", 42: "#,##0", 43: "#,##0.00", 44: "#,##0.00", 45: "mm:ss", 46: "[h]:mm:ss",
     47: "mm:ss.0", 48: "##0.0E+0", 49: "@",
+    59: "0", 60: "0.00", 61: "#,##0", 62: "#,##0.00", 67: "0%", 68: "0.00%", 69: "# ?/?", 70: "# ??/??",
+    **dict.fromkeys((*range(27, 32), 36, 50, 51, 54, 57, 58, *range(71, 75), 81), "yyyy-mm-dd"),
+    32: "h:mm", 33: "h:mm:ss", 75: "h:mm", 76: "h:mm:ss", 77: "yyyy-mm-dd h:mm", 78: "mm:ss", 79: "[h]:mm:ss",
+    80: "mm:ss.0",
+    **dict.fromkeys((34, 52, 55), "[<1]h:mm;yyyy-mm-dd"), **dict.fromkeys((35, 53, 56), "[<1]h:mm:ss;yyyy-mm-dd"),
 }
 # fmt: on
 _LITERALS = re.compile(r'"([^"]*)"|\\(.)|_.|\*.|\[\$([^\]-]*)[^\]]*\]|\[(?!(?:h+|m+|s+)\])[^\]]*\]', re.IGNORECASE)

@@ -68,8 +68,9 @@ def _shown(book: Any, cell: Any) -> str:
     if cell.ctype in {_NUMBER, _DATE}:
         code = ""
         if cell.xf_index is not None:
-            look = book.xf_list[cell.xf_index] if 0 <= cell.xf_index < len(book.xf_list) else None
-            code = book.format_map[look.format_key].format_str if look and look.format_key in book.format_map else ""
+            key = book.xf_list[cell.xf_index].format_key if 0 <= cell.xf_index < len(book.xf_list) else 0
+            known = book.format_map.get(key)  # without a code, where that depends on the language
+            code = (known and known.format_str) or formats.BUILT_IN.get(key, "")
         elif cell.ctype == _DATE:
             code = "yyyy-mm-dd hh:mm" if cell.value % 1 else "yyyy-mm-dd"
         return formats.shown(cell.value, code, since_1904=bool(book.datemode))
