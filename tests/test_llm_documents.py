@@ -449,6 +449,44 @@ def test_numbers_are_shown_by_their_format(value, code, text):
     assert shown(value, code) == text
 
 
+@pytest.mark.parametrize(
+    ("value", "code", "text"),
+    [
+        (2.5, "0", "3"), (0.5, "0", "1"), (-2.5, "0", "-3"), (2.675, "0.00", "2.68"), (1.005, "0.00", "1.01"), (0.125, "0%", "13%"),
+        (1.005, "#,##0.00 €", "1.01 €"), (0.285, '0.00" kg"', "0.29 kg"), (2500, "0,", "3"), (1234.5, "000-00", "012-35"), (12.5, "0E+00", "1E+01"),
+        (1.25, "0.0E+00", "1.3E+00"), (9.96, "0.0E+00", "1.0E+01"), (12345, "##0.0E+0", "12.3E+3"), (0.00125, "0.0E-0", "1.3E-3"), (2e5, "0E-0", "2E5"), (1e300, "0", f"{10**300}"), (0, "0.00E+00", "0.00E+00"), (5, "0" + "%" * 200, "5" + "0" * 400 + "%" * 200),
+    ],
+)  # fmt: skip
+def test_a_half_is_rounded_up_as_excel_does(value, code, text):
+    """Of the digits that a workbook keeps, not of the binary fraction that stands for them."""
+    assert shown(value, code) == text
+
+
+CLOCK = 83.456 / 86_400
+
+
+@pytest.mark.parametrize(
+    ("value", "code", "text"),
+    [
+        (CLOCK, "mm:ss.00", "00:01:23.46"), (CLOCK, "mm:ss.0", "00:01:23.5"), (CLOCK, "mmss.000", "00:01:23.456"), (CLOCK, "[mm]:ss.00", "0:01:23.46"),
+        (CLOCK, "[ss].00", "0:01:23.46"), (CLOCK, "mm:ss", "00:01:23"), (-CLOCK, "[h]:mm:ss.0", "-0:01:23.5"), (45000.5 + CLOCK, "yyyy-mm-dd hh:mm:ss.0", "2023-03-15 12:01:23.5"),
+        (59.996 / 86_400, "mm:ss.00", "00:01:00.00"), (0.999999999, "h:mm:ss", "00:00:00"),
+        (45000.5, "aaaa", "2023-03-15 Wed"), (45000.5, '"("aaa")"', "2023-03-15 Wed"), (45000, "dddd", "2023-03-15 Wed"), (45000, "[$-411]dddd", "2023-03-15 Wed"),
+        (45000, "m/d(aaa)", "2023-03-15 Wed"), (45000.75, "ddd hh:mm", "2023-03-15 Wed 18:00"), (45000, "dd.mm.yyyy", "2023-03-15"),
+        (45000, '[$-411]ggge"年"', "2023-03-15"), (45000, "[$-411]e", "2023-03-15"), (45000, "bbbb", "2023-03-15"),
+        (0.75, "h:mm AM/PM", "18:00"), (5, 'General" kg"', "5 kg"), (5, "[Red]General", "5"),
+        (2_958_465.99999999, "yyyy-mm-dd", "2958465.99999999"),
+    ],
+)  # fmt: skip
+def test_a_moment_has_the_fraction_and_the_weekday_that_its_format_shows(value, code, text):
+    assert shown(value, code) == text
+
+
+def test_a_day_that_is_counted_from_1904_is_the_same_day():
+    assert shown(45000 - 1462, "yyyy-mm-dd", since_1904=True) == "2023-03-15"
+    assert shown(2_958_000, "yyyy-mm-dd", since_1904=True) == "2958000"
+
+
 SCALED = '[>=1000000]0.0,,"M";[>=1000]0.0,"K";0'
 PHONE = "[<=9999999]###-####;(###) ###-####"
 

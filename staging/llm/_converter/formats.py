@@ -11,6 +11,7 @@ import datetime as dt
 import math
 import operator
 import re
+from decimal import ROUND_HALF_UP, Context, Decimal
 from functools import lru_cache
 
 # fmt: off
@@ -41,9 +42,13 @@ _COMPARED = {
 }
 _LIMIT = re.compile(r"\s*[+-]?(?:[0-9]+(?:\.[0-9]*)?|\.[0-9]+)(?:[eE][+-]?[0-9]+)?\s*")
 _DIGITS = re.compile(r"[#0?](?:[#0?,. ]*[#0?,.])?(?:[eE][+-][0#?]+)?|\.[0#?]+")
-_EPOCH, _EPOCH_1904 = dt.datetime(1899, 12, 30), dt.datetime(1904, 1, 1)  # noqa: DTZ001  # dates have no zone
+_MOMENT = re.compile(r"[ymdhs]|a{3}|b{2}|e(?![+-])")  # a: days of the week, b and e: years of other calendars
+_FRACTION = re.compile(r"(?<=s)\]?\.(0+)")  # of a second
+_EPOCH = dt.datetime(1899, 12, 30)  # noqa: DTZ001  # dates have no zone
+_DAYS_TO_1904 = 1462  # from which other workbooks count
 _MANY = 1e15  # what has more digits is not exact
 _LAST_DAY = 2_958_466  # of the year 9999
+_HALF_UP = Context(prec=1000, rounding=ROUND_HALF_UP)  # enough digits for every number, also with a hundred "%"
 
 
 def shown(value: float, code: str, *, since_1904: bool = False) -> str:
@@ -57,11 +62,9 @@ def shown(value: float, code: str, *, since_1904: bool = False) -> str:
     if place is None:
         return general(value)
     section = sections[place]
-    bare = _LITERALS.sub("", section)
-    if re.search(r"[ymdhs]", bare, re.IGNORECASE) and not re.search(
-        r"[0#?](?!.*[ymdhs])", re.sub(r"s\.0+", "s", bare.lower())
-    ):
-        return _moment(value, bare.lower(), since_1904=since_1904)
+    bare = _LITERALS.sub("", section).lower().replace("general", "")
+    if _MOMENT.search(bare) and not re.search(r"[0#?](?!.*[ymdhs])", _FRACTION.sub("", bare)):
+        return _moment(value, bare, since_1904=since_1904)
     text = _number(abs(value), section)
     if not text and not bare.strip():
         return f"{general(value)} (hidden by its format)"
@@ -105,6 +108,16 @@ def general(value: float) -> str:
     return f"{value:.15g}"
 
 
+def _exact(value: float) -> Decimal:
+    """Return the decimal digits that a workbook keeps of a number, which are 15."""
+    return Decimal(f"{value:.15g}")
+
+
+def _rounded(value: Decimal, decimals: int) -> Decimal:
+    """Round halves up, as a workbook does."""
+    return value.quantize(Decimal(1).scaleb(-decimals), context=_HALF_UP)
+
+
 def _number(value: float, section: str) -> str:
     literal = _LITERALS.sub(lambda found: (found[1] or found[2] or found[3] or "").translate(_ESCAPED), section)
     digits = _DIGITS.search(literal)
@@ -114,13 +127,13 @@ def _number(value: float, section: str) -> str:
         text = general(value)  # a fraction
     elif re.search("[0#?]", literal[digits.end() :]) and "." not in literal and value < _MANY:
         places = len(re.findall("[0#?]", literal))  # between other signs, such as 000-00-0000
-        number = str(round(value)).rjust(places)
+        number = str(_rounded(_exact(value), 0)).rjust(places)
         first = len(number) - places + 1
         signs = iter([number[:first], *number[first:]])
         text = re.sub("[0#?]", lambda place: next(signs).replace(" ", "0" * (place[0] == "0")), literal)
     else:
-        percent = literal.count("%")
-        text = literal[: digits.start()] + _placed(value * 100**percent, digits[0]) + literal[digits.end() :]
+        scaled = _exact(value).scaleb(2 * literal.count("%"))
+        text = literal[: digits.start()] + _placed(scaled, digits[0]) + literal[digits.end() :]
     return text.translate(_UNESCAPED).strip()
 
 
@@ -128,16 +141,21 @@ _ESCAPED = {n: 0xE000 + n for n in range(128)}  # hides a literal's signs from t
 _UNESCAPED = {hidden: sign for sign, hidden in _ESCAPED.items()}
 
 
-def _placed(value: float, pattern: str) -> str:
+def _placed(value: Decimal, pattern: str) -> str:
     if "E" in pattern.upper():
-        decimals = len(re.findall(r"[0#?]", pattern.upper().partition("E")[0].partition(".")[2]))
-        return f"{value:.{min(decimals, 15)}E}"
+        pattern, sign, power = re.split("[eE]([+-])", pattern)
+        whole, _, fraction = pattern.partition(".")
+        width = len(re.findall(r"[0#?]", whole)) or 1  # "##0" has powers of a thousand
+        value = _rounded(value, min(len(re.findall(r"[0#?]", fraction)), 15) - value.adjusted() // width * width)
+        exponent = value.adjusted() // width * width if value else 0  # one more, where 9.99 became 10.0
+        sign = "-" if exponent < 0 else sign.strip("-")
+        return f"{_placed(value.scaleb(-exponent), pattern)}E{sign}{abs(exponent):0{len(power)}}"
     scaled = pattern.rstrip(" ")
     thousands = len(scaled) - len(scaled.rstrip(","))
-    value /= 1000.0**thousands
+    value = value.scaleb(-3 * thousands)
     whole, _, fraction = scaled.rstrip(",").partition(".")
     most, least = len(re.findall(r"[0#?]", fraction)), fraction.count("0")
-    text = f"{value:{',' if ',' in whole else ''}.{min(most, 15)}f}"
+    text = f"{_rounded(value, min(most, 15)):{',' if ',' in whole else ''}f}"
     if most > least:
         kept, _, end = text.partition(".")
         end = end[:least] + end[least:].rstrip("0")
@@ -150,18 +168,24 @@ def _placed(value: float, pattern: str) -> str:
 
 def _moment(value: float, code: str, *, since_1904: bool) -> str:
     """Return a date, a time or a length of time, in ISO's order."""
+    fraction = _FRACTION.search(code)
+    places = min(3, len(fraction[1])) if fraction else 0
+    ticks = int(_rounded(_exact(value) * 86_400, places).scaleb(places))
+    seconds, rest = divmod(abs(ticks), 10**places)
+    end = f".{rest:0{places}}" if places else ""
     if "[" in code:
-        seconds = round(value * 86_400)
-        hours, rest = divmod(abs(seconds), 3600)
-        return f"{'-' if seconds < 0 else ''}{hours}:{rest // 60:02}:{rest % 60:02}"
-    if not 0 <= value < _LAST_DAY:
+        minutes, seconds = divmod(seconds, 60)
+        return f"{'-' if ticks < 0 else ''}{minutes // 60}:{minutes % 60:02}:{seconds:02}{end}"
+    day = seconds // 86_400 + since_1904 * _DAYS_TO_1904
+    if value < 0 or day >= _LAST_DAY:
         return general(value)
-    moment = (_EPOCH_1904 if since_1904 else _EPOCH) + dt.timedelta(seconds=round(value * 86_400))
-    if value < 61 and not since_1904 and value >= 1:  # 1900 was no leap year, but Lotus 1-2-3 and its heirs say so
-        moment += dt.timedelta(days=1)
-    has_date = bool(re.search(r"[yd]|mmm", code)) or not re.search(r"[hs]", code)
+    if 1 <= day < 61:  # 1900 was no leap year, but Lotus 1-2-3 and its heirs say so
+        day += 1
+    moment = _EPOCH + dt.timedelta(days=day, seconds=seconds % 86_400)
+    has_date = bool(re.search(r"[ydeb]|mmm|aaa", code)) or not re.search(r"[hs]", code)
     has_time = bool(re.search(r"[hs]", code))
-    clock = moment.strftime("%H:%M:%S" if "s" in code else "%H:%M")
+    clock = moment.strftime("%H:%M:%S") + end if "s" in code else moment.strftime("%H:%M")
     if not has_date:
         return clock
-    return moment.strftime("%Y-%m-%d") + (f" {clock}" if has_time else "")
+    weekday = moment.strftime(" %a") if re.search("aaa|ddd", code) else ""
+    return moment.strftime("%Y-%m-%d") + weekday + (f" {clock}" if has_time else "")
