@@ -12,6 +12,7 @@ import struct
 import tarfile
 import time
 import types
+import zlib
 
 import pytest
 from llm_stage import docx, epub, pdf, pdf_of, stage_of, zipped
@@ -424,6 +425,49 @@ def tarred(name: str, content: bytes) -> bytes:
 )
 def test_an_archive_is_the_list_of_its_members(content, text):
     assert reading("archive", content).text == text
+
+
+def named(*names: bytes, extra: bytes = b"", flags: int = 0) -> bytes:
+    """Return a zip whose members have these names, whatever their flag says."""
+    content, places = b"", b""
+    for name in names:
+        facts = struct.pack("<3H2HI2I2H", 20, flags, 0, 0, 33, zlib.crc32(b"a"), 1, 1, len(name), len(extra))
+        places += b"PK\1\2\x14\0" + facts + struct.pack("<3H2I", 0, 0, 0, 0, len(content)) + name + extra
+        content += b"PK\3\4" + facts + name + extra + b"a"
+    return (
+        content
+        + places
+        + struct.pack("<4s4H2IH", b"PK\5\6", 0, 0, len(names), len(names), len(places), len(content), 0)
+    )
+
+
+@pytest.mark.parametrize(
+    ("codec", "names"),
+    [
+        ("gbk", ["会议记录.txt", "项目进度报告.docx"]), ("cp932", ["見積書.xlsx", "請求書一覧.pdf", "表紙/予定表.docx"]), ("cp866", ["Отчёт.docx", "Протокол.txt"]),
+        ("cp850", ["Relação.pdf", "Ação.txt"]), ("cp852", ["Zażółć gęślą.txt", "Łódź.pdf"]), ("cp1252", ["Größe.txt", "Straßenpläne.pdf"]), ("cp437", ["Année été.txt"]),
+        ("cp949", ["회의록.hwp", "보고서.docx", "프로젝트 일정.xlsx"]), ("utf-8", ["Größe.txt"]), ("cp437", ["Größe.txt", "Straßenpläne.pdf"]), ("utf-8", ["a.txt", "日本.txt"]),
+    ],
+)  # fmt: skip
+def test_names_in_a_zip_of_another_country_are_decoded(codec, names):
+    found = reading("archive", named(*(name.encode(codec) for name in names)))
+    assert found.text.splitlines() == [f"{name} (1 bytes)" for name in names]
+    assert ("names decoded as" in found.remarks) == (codec != "utf-8")
+
+
+def test_a_name_in_a_zip_that_is_told_in_utf_8_is_not_guessed():
+    raw = "会议.txt".encode("gbk")
+    told = b"\1" + struct.pack("<I", zlib.crc32(raw)) + "会议记录.txt".encode()
+    extra = b"\x0a\0\2\0xx" + b"up" + struct.pack("<H", len(told)) + told
+    found = reading("archive", named(raw, extra=extra))
+    assert found.text == "会议记录.txt (1 bytes)"
+    assert "decoded" not in found.remarks
+    assert reading("archive", named("Größe.txt".encode(), flags=0x800)).text == "Größe.txt (1 bytes)"
+
+
+def test_names_in_a_zip_that_cannot_be_decoded_are_shown_in_code_page_437():
+    found = reading("archive", named(b"\xff\xfe\xdb.txt", b"a\n\xe4\0b.txt", b"b.txt"))
+    assert found.text == "■█.txt (1 bytes)\na Σ (1 bytes)\nb.txt (1 bytes)"
 
 
 def test_a_compressed_text_is_no_list():

@@ -12,7 +12,7 @@ import re
 import tarfile
 import zipfile
 import zlib
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import IO, Any
 
 from staging.llm._converter import markdown
@@ -27,6 +27,7 @@ _PARTS = (  # a zip whose type was not seen from its ends: the part that only on
     ("word/document.xml", "word"), ("xl/workbook.xml", "sheets"), ("ppt/presentation.xml", "slides"),
     ("content.xml", "odf"), ("META-INF/container.xml", "ebook"),
 )  # fmt: skip
+_OF_DOS = ("cp437", "cp850", "cp852")  # in America, the west and the centre of Europe; they are tried in this order
 _STICKER = re.compile(rb'\A\s*\{[^{}\[\]]*"tgs"\s*:\s*1')  # Telegram's, a Lottie animation
 _DAMAGE = (
     OSError,
@@ -58,9 +59,42 @@ def read(source: IO[bytes], out: Output) -> None:
                 return
         if locked := sum(member.flag_bits & 1 for member in members):
             out.remark(f"{locked:,} of its files are encrypted, a password is needed for them")
+        _tell_names(members[:MAX_LISTED], out)
         _list(out, ((m.filename, m.file_size, m.is_dir()) for m in members), len(members))
     except _DAMAGE:
         out.refuse(BROKEN)
+
+
+def _tell_names(members: Sequence[zipfile.ZipInfo], out: Output) -> None:
+    """Decode the names that are not marked as UTF-8.
+
+    By the specification they are in code page 437 (APPNOTE 4.4.4 and D.1). Programs write what their country had in
+    DOS, or UTF-8. One name is too short to tell, so all are decoded together.
+    """
+    old: list[tuple[zipfile.ZipInfo, bytes]] = []
+    for member in members:
+        raw = b"" if member.flag_bits & 0x800 else member.orig_filename.encode("cp437")
+        at = member.extra.find(b"\1" + zlib.crc32(raw).to_bytes(4, "little"))
+        if at >= 4 and member.extra[at - 4 : at - 2] == b"up":  # the same name in UTF-8 (APPNOTE 4.6.9)
+            end = at + int.from_bytes(member.extra[at - 2 : at], "little")
+            member.filename = member.extra[at + 5 : end].decode("utf-8", "replace")
+        elif not raw.isascii():
+            old.append((member, raw.partition(b"\0")[0].replace(b"\n", b" ")))
+    data = b"\n".join(raw for _, raw in old)
+    text, remark = decoded(data)
+    if remark and not any(letter >= "\u0370" and letter.isalpha() for letter in text):  # Latin letters, or none
+        best = max(_OF_DOS, key=lambda codec: _letters(data.decode(codec)))
+        if _letters(data.decode(best)) >= _letters(text):
+            text, remark = data.decode(best), f"decoded as {best}, which is a guess"
+    names = text.split("\n")
+    for (member, _), name in zip(old, names, strict=False) if len(names) == len(old) else ():
+        if "\ufffd" not in name:
+            member.filename = name
+    out.remark(f"names {remark}" if remark else "")
+
+
+def _letters(text: str) -> int:
+    return sum(letter.isalpha() for letter in text)
 
 
 def _list(out: Output, members: Iterator[tuple[str, int, bool]], count: int | None) -> None:
