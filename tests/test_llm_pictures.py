@@ -323,8 +323,9 @@ def damaged():
     """Yield pictures that no decoder reads: a name and the bytes."""
     for kind in ("PNG", "JPEG", "GIF", "WEBP"):
         data = noisy(kind)
-        for part in (30, len(data) // 2, len(data) * 9 // 10):
-            yield f"{kind} of {part}", data[:part]
+        for part in (30, len(data) * 4 // 10, len(data) * 9 // 10):
+            if kind != "JPEG" or part < len(data) // 2:
+                yield f"{kind} of {part}", data[:part]
     png = noisy("PNG")
     flipped = bytearray(png)
     flipped[200] ^= 0xFF
@@ -351,6 +352,67 @@ def test_a_damaged_picture_is_refused_before_a_provider_does(name, extra, tmp_pa
             replace(WANTED, types=WANTED.types | {"application/octet-stream"}),
             pillow=extra == "with Pillow",
         )
+
+
+SOFT = PIL.Image.frombytes("RGB", (16, 12), random.Random(1).randbytes(576)).resize((320, 240))
+EARLY = "it ends early: what is missing is grey"
+
+
+@pytest.mark.parametrize("side", [2000, 80])
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True, "exif": exif(3)}], ids=str)
+@pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
+def test_a_jpeg_that_ends_early_is_made_anew_and_says_so(mode, options, side, tmp_path):
+    content = encoded(SOFT.convert(mode), "JPEG", **options)
+    _, whole = one(tmp_path, content, replace(WANTED, side=side))
+    for size in (len(content) - 2, len(content) * 9 // 10):
+        picture, made = one(tmp_path, content[:size], replace(WANTED, side=side))
+        assert EARLY in picture.remark
+        assert picture.data != content[:size]
+        assert structure.whole(picture.data, "image/jpeg") == picture.data
+        width, height = made.size
+        there = (0, height // 3, width, height) if "exif" in options else (0, 0, width, height * 2 // 3)
+        off = [abs(a - b) for a, b in zip(made.crop(there).tobytes(), whole.crop(there).tobytes(), strict=True)]
+        assert sum(off) < 6 * len(off)
+
+
+@pytest.mark.parametrize("change", ["no data", "zeros", "a hole"])
+def test_a_jpeg_whose_data_are_missing_before_its_end_is_made_anew_and_says_so(change, tmp_path):
+    content = encoded(SOFT, "JPEG")
+    rest, half = len(content) - len(content) * 6 // 10, content[: len(content) * 6 // 10]
+    data = {"no data": half, "zeros": half + bytes(rest), "a hole": half + content[-rest + 500 : -2]}[change]
+    picture, _ = one(tmp_path, data + b"\xff\xd9")
+    assert picture.remark == EARLY
+    with pytest.raises(UnreadableError, match="damaged"):
+        one(tmp_path, content[: len(content) * 4 // 10] + b"\xff\xd9")
+
+
+def test_a_whole_jpeg_that_ends_in_grey_is_given_as_it_is(tmp_path):
+    sheet = PIL.Image.new("RGB", (320, 240), (128, 128, 128))
+    sheet.paste(SOFT.crop((0, 0, 320, 60)))
+    for content in (encoded(sheet, "JPEG"), encoded(sheet.convert("L"), "JPEG", progressive=True)):
+        picture, _ = one(tmp_path, content)
+        assert picture.remark == ""
+        assert picture.data == content
+
+
+@pytest.mark.parametrize("kind", ["PNG", "GIF"])
+@pytest.mark.parametrize("extra", ["with Pillow", "without"])
+def test_a_picture_that_lacks_only_the_mark_of_its_end_gets_one(kind, extra, tmp_path):
+    content = encoded(SOFT, kind)
+    for missing in (1, 7, 12) if kind == "PNG" else (1,):
+        picture, made = one(tmp_path, content[: len(content) - missing], pillow=extra == "with Pillow")
+        assert picture.data == structure.whole(content, f"image/{kind.lower()}")
+        assert made.convert("RGB").tobytes() == PIL.Image.open(io.BytesIO(content)).convert("RGB").tobytes()
+
+
+@pytest.mark.parametrize("lossless", [False, True])
+def test_a_webp_without_its_last_byte_is_made_anew_and_says_so(lossless, tmp_path):
+    content = encoded(SOFT, "WEBP", lossless=lossless)
+    picture, made = one(tmp_path, content[:-1])
+    assert picture.remark.startswith("it ends early")
+    assert picture.media_type != "image/webp"
+    assert near(made.convert("RGB").getpixel((300, 200)), SOFT.getpixel((300, 200)), 40)
+    assert one(tmp_path, content)[0].remark == ""
 
 
 async def test_the_converter_makes_the_same_picture_in_its_own_process(tmp_path):

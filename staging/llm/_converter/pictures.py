@@ -3,8 +3,8 @@
 Every picture is decoded once, to know that it can be.
 
 Theory of operation. A picture goes as it is, without its metadata, if it is whole, upright, opaque, in sRGB, still and
-small enough. Any other picture is made anew. It is shrunk first, while there is one copy of the pixels. Then it is
-turned, brought to sRGB, and laid on a background. Without Pillow, no picture is made anew.
+small enough. Any other picture is made anew, also one that ends early. It is shrunk first, while there is one copy
+of the pixels. Then it is turned, brought to sRGB, and laid on a background. Without Pillow, no picture is made anew.
 """
 
 import contextlib
@@ -21,12 +21,14 @@ from staging.llm._converter.shrinking import shrunk
 from staging.llm._converter.sizes import Bounds, parts
 from staging.llm._converter.tasks import DECODERS
 
-LOSSY = {"JPEG", "MPO", "HEIF", "AVIF"}  # made anew as JPEG; what was drawn (PNG, GIF, BMP, TIFF) stays exact
+JPEGS = {"JPEG", "MPO"}
+LOSSY = {*JPEGS, "HEIF", "AVIF"}  # made anew as JPEG; what was drawn (PNG, GIF, BMP, TIFF) stays exact
 MUCH_DECODED = 320 * MB  # a page at 600 dpi in black and white takes 35 MB, in colour 139 MB
 BYTES = {"1": 1, "L": 1, "P": 1, "I;16": 2, "I;16B": 2, "I;16L": 2, "I;16N": 2}  # a pixel takes in memory; others 4
 MORE_BYTES = {"HEIF": 4, "AVIF": 4, "WEBP": 4, "JPEG2000": 16}  # that the decoder takes besides
 STILL = {"MPO", "PSD", "ICO"}  # their further pictures are previews and layers
 ORIENTATION = 0x0112
+_FILLING = bytes(range(255)) * 16  # draws some blocks, whatever the codes, and has no marker
 TURNS = {  # CIPA DC-008, 4.6.4; Pillow's own function for it also writes the EXIF anew
     2: "FLIP_LEFT_RIGHT", 3: "ROTATE_180", 4: "FLIP_TOP_BOTTOM", 5: "TRANSPOSE", 6: "ROTATE_270", 7: "TRANSVERSE",
     8: "ROTATE_90",
@@ -67,13 +69,15 @@ def read(
     if not pillow:
         give(out, *unchanged(head + source.read(), kind, wish))
         return
+    if kind == "image/webp":
+        source = io.BytesIO(head + source.read() + b"\0")  # the last byte is mostly padding, but decoders want it
     image = open_picture(source, head)
     check_memory(image, wish)
     if kept := as_it_is(image, source, kind, wish):
         frames = frames_of(image)
         give(out, kind, image.size, kept, f"it moves, {frames:,} frames" if frames > 1 else "")
         return
-    for made in anew(image, head, wish):
+    for made in anew(image, source, head, wish):
         give(out, *made)
 
 
@@ -130,7 +134,7 @@ def check_memory(image: Any, wish: Wish) -> None:
     coefficients = 0
     if "progressive" in image.info:  # all its coefficients are kept, 16 bits each, whatever the scale
         coefficients = pixels * (2 if image.mode == "L" else 4 if image.mode == "RGB" else 8)
-    if image.format in {"JPEG", "MPO"} and not is_parted(image, wish):
+    if image.format in JPEGS and not is_parted(image, wish):
         width, height = wish.bounds.fit(*image.size)
         factor = next(f for f in (8, 4, 2, 1) if (image.width // f >= width and image.height // f >= height) or f == 1)
         pixels //= factor * factor
@@ -176,6 +180,7 @@ def as_it_is(image: Any, source: IO[bytes], kind: str, wish: Wish) -> bytes:
         return b""
     image.load()
     strange = image.mode not in {"1", "L", "P", "RGB", "RGBA", "LA"} or deep(clean, kind) or is_lost(image)
+    strange = strange or ends_early(image, source)
     return b"" if strange or to_srgb(image, image.info.get("icc_profile")) is not image else clean
 
 
@@ -191,7 +196,55 @@ def is_lost(image: Any) -> bool:
     return ground_of(image) != "white"
 
 
-def anew(image: Any, head: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
+def drawn(image: Any, source: IO[bytes], size: tuple[int, int]) -> tuple[Any, bool]:
+    """Decode a picture, and tell whether it ends early.
+
+    A JPEG that does is decoded as far as it goes, if that is half of its rows.
+    """
+    image.draft(None, size)  # JPEG then decodes straight to a half, a quarter or an eighth
+    try:
+        image.load()
+        early = ends_early(image, source)
+    except OSError:
+        if image.format not in JPEGS:
+            raise
+        early, info = True, image.info
+        image = reopened(source, size)
+        image.info = info  # with the EXIF
+    if early and is_grey(image, (0, image.height // 2, image.width, image.height // 2 + 1)):
+        refuse(BROKEN)
+    return image, early
+
+
+def ends_early(image: Any, source: IO[bytes]) -> bool:
+    """Tell whether a JPEG or WebP ends before its last row.
+
+    Decoders fill a JPEG up with grey. That was not drawn if bytes that are added draw something else.
+    """
+    if image.format == "WEBP":
+        size, _ = source.seek(0, io.SEEK_END), source.seek(4)
+        return 8 + int.from_bytes(source.read(4), "little") == size  # the byte that `read` added is part of it
+    if image.format not in JPEGS or not is_grey(image, (image.width - 1, image.height - 1, *image.size)):
+        return False
+    return bool(reopened(source, (1, 1)).tobytes() != reopened(source, (1, 1), added=_FILLING).tobytes())
+
+
+def reopened(source: IO[bytes], size: tuple[int, int], *, added: bytes = b"") -> Any:
+    """Decode what there is of a JPEG, with bytes added before its end."""
+    source.seek(0)
+    data = structure.jpeg_until_damage(source.read())
+    image = open_picture(io.BytesIO(data[:-2] + added + data[-2:]), b"")
+    image.draft(None, size)
+    image.load()
+    return image
+
+
+def is_grey(image: Any, box: tuple[int, int, int, int]) -> bool:
+    """Tell whether a part of a JPEG looks as if it was not drawn."""
+    return not image.crop(box).tobytes().strip(b"\x7f\x80")
+
+
+def anew(image: Any, source: IO[bytes], head: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, int], bytes, str]]:
     """Yield the picture or its parts as PNG or JPEG.
 
     Each comes with what was done to it.
@@ -205,12 +258,14 @@ def anew(image: Any, head: bytes, wish: Wish) -> Iterator[tuple[str, tuple[int, 
         told.append("in 8 bits")
     if image.format != "TIFF" and image.getexif().get(ORIENTATION, 1) not in {0, 1}:  # those turn themselves
         told.append("turned upright")
-    if is_parted(image, wish):
-        image.load()
+    parting = is_parted(image, wish)
+    size = before if parting else wish.bounds.fit(*before)
+    image, early = drawn(image, source, size)
+    if early:
+        told.append("it ends early" + (": what is missing is grey" if image.format in JPEGS else ""))
+    if parting:
         yield from parted(upright(image), wish, exact=exact, told=told)
         return
-    size = wish.bounds.fit(*image.size)
-    image.draft(None, size)  # JPEG then decodes straight to a half, a quarter or an eighth
     profile = image.info.get("icc_profile")
     made = made_of(upright(shrunk(image, size)), profile, wish, exact=exact, told=told)
     yield made if made[1][0] * made[1][1] == before[0] * before[1] else (*made[:3], scaled_from(before, made[3]))

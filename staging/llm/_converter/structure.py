@@ -3,22 +3,26 @@
 The functions tell whether a file is whole, and copy it without its metadata.
 
 A provider decodes what it is sent, and refuses the whole conversation for a damaged picture. A copy holds only the
-parts that draw: no position, no name, no thumbnail, nothing before the beginning and nothing behind the end.
+parts that draw: no position, no name, no thumbnail, nothing before the beginning and nothing behind the end. Where
+only the mark of the end is missing, it has one.
 """
 
+import contextlib
 import re
 import struct
 import zlib
 from collections.abc import Iterator
 
-from staging.llm._converter.output import BROKEN, refuse
+from staging.llm._converter.output import BROKEN, RefusedError, refuse
 
 _PNG = b"\x89PNG\r\n\x1a\n"
-_PNG_DRAWS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"IEND", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"iCCP"}
+_PNG_END = b"\0\0\0\0IEND\xae\x42\x60\x82"
+_PNG_DRAWS = {b"IHDR", b"PLTE", b"tRNS", b"IDAT", b"gAMA", b"cHRM", b"sRGB", b"sBIT", b"iCCP"}
 _PNG_DEPTHS = {0: {1, 2, 4, 8, 16}, 2: {8, 16}, 3: {1, 2, 4, 8}, 4: {8, 16}, 6: {8, 16}}  # RFC 2083, 4.1.1
 _JPEG_ALONE = {0x01, *range(0xD0, 0xD8)}  # markers without a length (ITU-T T.81, B.1.1.3)
 _JPEG_DROPS = {*range(0xE1, 0xEE), 0xEF, 0xFE}  # APP1 to APP13 and APP15, comments; APP14 says how colours are kept
 _JPEG_SCAN_END = re.compile(rb"\xff[^\x00\xd0-\xd7]", re.DOTALL)  # neither a stuffed byte nor a restart marker
+_JPEG_END = b"\xff\xd9"
 _JPEG_ICC = b"ICC_PROFILE\0"
 _WEBP_FLAGS = 0x20 | 0x08 | 0x04  # of VP8X: ICC profile, EXIF, XMP (RFC 9649, 2.7)
 _ANIMATED = 0x02
@@ -55,12 +59,12 @@ def whole(data: bytes, kind: str) -> bytes:
 def _png(data: bytes) -> Iterator[bytes]:
     """Copy a PNG without its metadata (RFC 2083, 3.2 and 4.1).
 
-    Its chunks must have right sums, one header, data and an end.
+    Its chunks must have right sums, one header and data. The end may be missing.
     """
     yield _PNG
     seen: set[bytes] = set()
     place = len(_PNG)
-    while b"IEND" not in seen:
+    while not _PNG_END.startswith(data[place : place + len(_PNG_END)]):
         length, name = struct.unpack_from(">I4s", data, place)
         end = place + 12 + length
         drawn = name in _PNG_DRAWS
@@ -80,6 +84,7 @@ def _png(data: bytes) -> Iterator[bytes]:
         place = end
     if b"IDAT" not in seen:
         refuse(BROKEN)
+    yield _PNG_END
 
 
 def png_frames(data: bytes) -> int:
@@ -115,13 +120,23 @@ def _jpeg(data: bytes) -> Iterator[bytes]:
             frames += 0xC0 <= marker <= 0xCF and marker not in {0xC4, 0xC8, 0xCC}
             if marker == 0xDA:
                 found = _JPEG_SCAN_END.search(data, end)  # the marker after the coded data
-                end = found.start() if found else refuse(BROKEN)
+                end = found.start() if found else len(data)
             if marker not in _JPEG_DROPS or data[place + 4 : place + 16] == _JPEG_ICC:
                 yield data[place:end]
             place = end
     if not frames:
         refuse(BROKEN)
-    yield b"\xff\xd9"
+    yield _JPEG_END
+
+
+def jpeg_until_damage(data: bytes) -> bytes:
+    """Return what there is of a JPEG that ends early, with an end."""
+    return b"".join(_until_damage(_jpeg(data))).removesuffix(_JPEG_END) + _JPEG_END
+
+
+def _until_damage(pieces: Iterator[bytes]) -> Iterator[bytes]:
+    with contextlib.suppress(RefusedError, struct.error, IndexError):
+        yield from pieces
 
 
 def jpeg_orientation(data: bytes) -> int:
@@ -155,12 +170,13 @@ def with_orientation(data: bytes, orientation: int) -> bytes:
 def _gif(data: bytes) -> Iterator[bytes]:
     """Copy a GIF without its metadata (GIF89a, 15 to 27).
 
-    It must have a screen, blocks and a trailer. Comments and extensions of applications are left out, except the loop.
+    It must have a screen and blocks. The trailer may be missing. Comments and extensions of applications are left out,
+    except the loop.
     """
     place = 13 + _colours(data[10])
     yield data[:place]
     images = 0
-    while data[place] != 0x3B:
+    while data[place : place + 1] not in {b";", b""}:
         if data[place] == 0x2C:
             end, images, kept = place + 11 + _colours(data[place + 9]), images + 1, True
         elif data[place] == 0x21:
