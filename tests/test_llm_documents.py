@@ -235,7 +235,16 @@ def _covered(_, sheet):
     sheet.column_dimensions["C"].hidden = True
 
 
+def _escaped(workbook, sheet):
+    """Write what openpyxl does not escape by itself."""
+    comments = __import__("openpyxl.comments").comments
+    sheet.title = "a_x0041_"
+    sheet["A1"], sheet["B1"] = "one_x000D_\ntwo_x000d_three", "_x0041__x005F_x0041_ _x004_ _x001B_[1m"
+    sheet["C1"].comment = comments.Comment("x_x000D_y", "R_x0042_")
+
+
 BOOKS = {
+    "escapes": (_escaped, ["[sheet 'aA']", '1,"one\ntwo\nthree",A_x0041_ _x004_ [1m', "[comment C1 by RB: x y]"]),
     "hidden rows and columns": (_covered, ["2,r2", "[hidden rows: 2 to 3, 5]\n[hidden columns: C]"]),
     "formula without a value": (_formulas, ["1,net,gross\n2,12,=A2*1.19"]),
     "comment": (_noted, ["3,,5", "[comment B3 by R: estimate]"]),
@@ -268,7 +277,12 @@ def test_an_old_workbook_is_what_its_program_shows():
     ]  # fmt: skip
 
 
-def old_book(*cells: tuple[int, int, float], name: bytes = b"", formats: tuple[int, ...] = ()) -> bytes:
+def old_book(
+    *cells: tuple[int, int, float],
+    name: bytes = b"",
+    formats: tuple[int, ...] = (),
+    merged: list[tuple[int, int, int, int]] | None = None,
+) -> bytes:
     """Return the records of an old workbook with numbers, and with a name that is a formula of the given bytes.
 
     Of `formats`, each is that of a row.
@@ -288,6 +302,8 @@ def old_book(*cells: tuple[int, int, float], name: bytes = b"", formats: tuple[i
     )
     place = len(begin(5)) + len(record(0x85, bytes(12))) + len(named) + len(end)
     sheet = record(0x85, struct.pack("<I4B", place, 0, 0, 4, 0) + b"Data")
+    for area in merged or ():
+        rows += record(0xE5, struct.pack("<5H", 1, *area))
     return begin(5) + sheet + named + end + begin(0x10) + rows + end
 
 
@@ -418,6 +434,29 @@ def test_dates_of_an_asian_workbook_are_no_serial_numbers(task):
         content = binary_book(records(*itertools.chain.from_iterable(cells)), used=numbers)
     lines = [line for line in reading(task, content).text.splitlines() if line[:1].isdigit()]
     assert lines[: len(rows)] == [f"{at},{text}" for at, (_, _, text) in enumerate(rows, 1)]
+
+
+@pytest.mark.parametrize("task", ["xlsx", "old_sheets", "binary_sheets"])
+def test_what_is_said_about_many_cells_is_counted(task):
+    """Of a sheet, 500 of a kind are listed."""
+    if task == "xlsx":
+
+        def fill(_, sheet):
+            for at in range(1, 603):
+                sheet.cell(at, 1).comment = __import__("openpyxl.comments").comments.Comment("x", "R")
+                sheet.merge_cells(start_row=at, end_row=at, start_column=2, end_column=3)
+
+        found = reading(task, book(fill)).text
+        assert found.count("[comment A") == 500
+        assert "\n[comment: … and 102 more]" in found
+    elif task == "old_sheets":
+        areas = [(at, at, 1, 2) for at in range(602)]
+        found = reading(task, old_book((0, 0, 1), merged=areas)).text
+    else:
+        areas = [(176, struct.pack("<4I", at, at, 1, 2)) for at in range(602)]
+        found = reading(task, binary_book(records(row(0), cell(6, 0, wide("x")), *areas))).text
+    assert found.count("[merged: B") == 500
+    assert "\n[merged: … and 102 more]" in found
 
 
 def test_every_sheet_has_its_share(monkeypatch):

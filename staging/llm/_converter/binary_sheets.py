@@ -21,7 +21,6 @@ _CELLS = {*range(_RK, _FORMULA_ERROR + 1), _RICH_TEXT}
 _ERRORS = {0: "#NULL!", 7: "#DIV/0!", 15: "#VALUE!", 23: "#REF!", 29: "#NAME?", 36: "#NUM!", 42: "#N/A"}
 _DAMAGE = (struct.error, IndexError)
 _MAX_RECORD = 1_048_576
-_MAX_TOLD = 500  # comments, links or merged areas that are listed of one sheet
 
 
 def read(source: IO[bytes], out: Output) -> None:
@@ -79,8 +78,7 @@ class _Workbook:
             hidden: list[int] = []
             writer.sheet(title, self._rows(part, told, hidden))
             writer.hidden("rows", hidden)
-            for line in [*told[:_MAX_TOLD], *self._comments(part)]:
-                writer.remark(line)
+            writer.told([*told, *self._comments(part)])
             writer.remark("")
 
     def _rows(self, part: str, told: list[str], hidden: list[int]) -> Iterator[tuple[int, list[str]]]:

@@ -12,7 +12,6 @@ from staging.llm._converter.rows import SheetWriter, Title, column
 
 _NUMBER, _DATE, _BOOLEAN, _ERROR = 2, 3, 4, 5  # xlrd's types of cells
 _EMPTY = b"\0\6"  # without a value, and with a format alone
-_MAX_TOLD = 500
 
 
 def read(source: IO[bytes], out: Output) -> None:
@@ -33,8 +32,7 @@ def read(source: IO[bytes], out: Output) -> None:
         for what, found in (("rows", "rowinfo_map"), ("columns", "colinfo_map")):
             places = sorted(at + 1 for at, facts in getattr(sheet, found, {}).items() if facts.hidden)
             writer.hidden(what, places)
-        for line in _told(sheet):
-            writer.remark(line)
+        writer.told(_told(sheet))
         writer.remark("")
         book.unload_sheet(at)
 
@@ -83,14 +81,14 @@ def _shown(book: Any, cell: Any) -> str:
 
 def _told(sheet: Any) -> Iterator[str]:
     notes = getattr(sheet, "cell_note_map", {})
-    for (row, at), note in list(notes.items())[:_MAX_TOLD]:
+    for (row, at), note in notes.items():
         by = f" by {note.author.strip()}" if note.author.strip() else ""
         yield f"[comment {column(at + 1)}{row + 1}{by}: {markdown.one_line(note.text)}]"
-    for link in getattr(sheet, "hyperlink_list", [])[:_MAX_TOLD]:
+    for link in getattr(sheet, "hyperlink_list", []):
         if link.url_or_path:
             target = (
                 link.url_or_path if isinstance(link.url_or_path, str) else link.url_or_path.decode("utf-8", "replace")
             )
             yield f"[link {column(link.fcolx + 1)}{link.frowx + 1}: {markdown.one_line(target)}]"
-    for top, bottom, left, right in getattr(sheet, "merged_cells", [])[:_MAX_TOLD]:
+    for top, bottom, left, right in getattr(sheet, "merged_cells", []):
         yield f"[merged: {column(left + 1)}{top + 1}:{column(right)}{bottom}]"

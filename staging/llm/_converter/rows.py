@@ -6,6 +6,7 @@ A row begins with its number, and columns have their letters.
 import csv
 import io
 from array import array
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ from staging.llm._converter.output import MAX_CHARS, Output
 
 WIDE_GAP = 12  # empty cells, above which a cell tells its own place
 _MAX_STRINGS = 48 * 1_048_576  # bytes
+_MAX_TOLD = 500  # comments, links or merged areas that are listed of one sheet
 _LIST = 100  # sheets that are named in front, and runs of hidden rows
 
 
@@ -109,6 +111,21 @@ class SheetWriter:
                 start = at + 1
         if runs:
             self.remark(f"[hidden {what}: {', '.join(runs[:_LIST])}{' …' if len(runs) > _LIST else ''}]")
+
+    def told(self, lines: Iterable[str]) -> None:
+        """Write lines about cells, of each kind so many, and how many more there are.
+
+        The first word is the kind, such as ``[comment``.
+        """
+        counts: Counter[str] = Counter()
+        for line in lines:
+            kind = line.partition(" ")[0].rstrip(":")
+            counts[kind] += 1
+            if counts[kind] <= _MAX_TOLD:
+                self.remark(line)
+        for kind, count in counts.items():
+            if count > _MAX_TOLD:
+                self.remark(f"{kind}: … and {count - _MAX_TOLD:,} more]")
 
     def remark(self, text: str) -> None:
         """Write a line about the sheet."""

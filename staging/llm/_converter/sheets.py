@@ -7,6 +7,7 @@ times its size). Comments, number formats, hidden sheets and formulas without a 
 themselves.
 """
 
+import re
 from collections.abc import Iterator
 from typing import IO
 from xml.etree.ElementTree import Element  # made by `package`
@@ -16,7 +17,8 @@ from staging.llm._converter.output import BROKEN, Output
 from staging.llm._converter.package import Package, Relation, attribute, relation_id
 from staging.llm._converter.rows import SheetWriter, Strings, Title, column, column_number
 
-MAX_TOLD = 500  # comments, links or merged areas that are listed of one sheet
+_ESCAPE = re.compile("_x([0-9A-Fa-f]{4})_")
+_CONTROLS = re.compile(r"[\0-\x08\x0b-\x1f]")
 _BESIDE = {"s:cols", "s:mergeCells", "s:hyperlinks"}
 
 
@@ -47,7 +49,9 @@ class _Workbook:
 
     def write(self) -> None:
         """Write every sheet, and after its rows what is said about cells."""
-        titles = [Title(attribute(s, "name"), attribute(s, "state") in {"hidden", "veryHidden"}) for s in self._sheets]
+        titles = [
+            Title(_plain(attribute(s, "name")), attribute(s, "state") in {"hidden", "veryHidden"}) for s in self._sheets
+        ]
         writer = SheetWriter(self._out, titles)
         for at, (sheet, title) in enumerate(zip(self._sheets, titles, strict=True), 1):
             relation = self._relations.get(relation_id(sheet))
@@ -58,8 +62,7 @@ class _Workbook:
             hidden: list[int] = []
             writer.sheet(title, self._rows(part, beside, hidden))
             writer.hidden("rows", hidden)
-            for line in self._told(part, beside):
-                writer.remark(line)
+            writer.told(self._told(part, beside))
             writer.remark("")
 
     def _rows(self, part: str, beside: list[Element], hidden: list[int]) -> Iterator[tuple[int, list[str]]]:
@@ -103,7 +106,7 @@ class _Workbook:
         if kind == "b":
             return "TRUE" if value == "1" else "FALSE"
         if kind != "n":
-            return value
+            return _plain(value) if kind == "str" else value
         try:
             number = float(value)
         except ValueError:
@@ -125,7 +128,7 @@ class _Workbook:
     def _told(self, part: str, beside: list[Element]) -> Iterator[str]:
         relations = self._package.relations(part)
         for element in beside:
-            for child in list(element)[:MAX_TOLD]:
+            for child in element:
                 place = attribute(child, "ref")
                 if child.tag == "s:col" and child.get("hidden") in {"1", "true"}:
                     ends = dict.fromkeys(attribute(child, end, "0") for end in ("min", "max"))
@@ -144,10 +147,10 @@ class _Workbook:
 
     def _comments(self, target: str, *, threaded: bool) -> Iterator[str]:
         root = self._package.xml(target)
-        authors = [author.text or "" for author in root.iter("s:author")]
+        authors = [_plain(author.text or "") for author in root.iter("s:author")]
         found = [*root.iter("s:comment"), *(e for e in root if e.tag.endswith("threadedComment"))]
-        for comment in found[:MAX_TOLD]:
-            words = markdown.one_line("".join(comment.itertext()))
+        for comment in found:
+            words = markdown.one_line(_plain("".join(comment.itertext())))
             if threaded and words.startswith("[Threaded comment]"):
                 continue  # the same again, for older programs
             author = attribute(comment, "authorId")
@@ -169,8 +172,19 @@ class _Workbook:
 def _string(element: Element) -> str:
     """Return a string of runs, without how it is read aloud (18.4.6)."""
     if len(element) == 1 and element[0].tag == "s:t":
-        return element[0].text or ""
-    return "".join(t.text or "" for child in element if child.tag != "s:rPh" for t in child.iter("s:t"))
+        return _plain(element[0].text or "")
+    return "".join(_plain(t.text or "") for child in element if child.tag != "s:rPh" for t in child.iter("s:t"))
+
+
+def _plain(text: str) -> str:
+    """Decode the escapes of characters that XML does not take (22.9.2.19).
+
+    Of controls, only ends of lines and tabs are kept.
+    """
+    if "_x" not in text:
+        return text
+    decoded = _ESCAPE.sub(lambda found: chr(int(found[1], 16)), text)
+    return _CONTROLS.sub("", decoded.replace("\r\n", "\n").replace("\r", "\n"))
 
 
 def _number_formats(styles: Element) -> list[str]:
