@@ -133,6 +133,10 @@ FORMATS = (
     (b"P4\n# c\n8 8\n" + PAD, "image/x-portable-bitmap"),
     (b"P5 8 8 255\n" + PAD, "image/x-portable-graymap"),
     (b"P6\n8 8\n255\n" + PAD, "image/x-portable-pixmap"),
+    (b"P4\n64 99\n" + b"\xff" * 5000, "image/x-portable-bitmap"),  # white: no byte that a text could not have
+    (b"P5\n#c\n64 99 255\n" + b"\xff" * 5000, "image/x-portable-graymap"),
+    (b"P6\n64 99\n255\n" + b"\xff" * 5000, "image/x-portable-pixmap"),
+    (b"P6 64 99 255\nGr\xc3\xb6\xc3\x9fe", PLAIN),
     (b"P7\nWIDTH 8\n" + PAD, "image/x-portable-anymap"),
     (b"P6 is about 8 8 letters", PLAIN),
     (b"icns\0\0\1\0" + PAD, "image/x-icns"),

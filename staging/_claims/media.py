@@ -71,7 +71,8 @@ _READABLE = frozenset(
     {PDF, "application/postscript", "application/x-font-type1", "application/rtf", "application/fits",
      "application/x-archive", "application/vnd.debian.binary-package"}
 )  # fmt: skip
-# These begin with a header in words, or a long name.
+# These begin with a header in words, or a long name. Where what follows has no binary data byte, as white pixels have
+# none, it is still no UTF-8.
 _WORDY = frozenset(
     {"application/x-tar", "application/x-bittorrent", "application/x-cpio", "application/x-matlab-data",
      "image/vnd.radiance", "image/x-portable-bitmap", "image/x-portable-graymap", "image/x-portable-pixmap",
@@ -110,7 +111,10 @@ def observe(head: bytes, tail: bytes = b"") -> str:
         return DISK_IMAGE
     if signed := signature_of(head):
         signed = signed if isinstance(signed, str) else signed(head, tail)
-        if signed in _READABLE or is_binary(head if signed in _WORDY else head[:_NEAR]):
+        wordy = signed in _WORDY
+        if signed in _READABLE or is_binary(head if wordy else head[:_NEAR]):
+            return signed
+        if wordy and decode(head, "utf-8", cut=cut) is None:
             return signed
     text = as_utf8(head).lstrip(SPACE)
     if text.startswith(b"<") and (marked := markup(text)):
