@@ -175,6 +175,22 @@ async def test_the_senders_charset_is_asked(tmp_path):
     assert (await text_of(replace(file, attachment=attachment), 100)).head == "да"
 
 
+@pytest.mark.parametrize(
+    ("declared", "text"), [("KOI8-R", "Мама мыла раму"), ("windows-1251", "ЗАКАЗ: Чай"), ("iso-8859-1", "Temp 37 °C")]
+)
+async def test_the_senders_charset_is_asked_for_a_page(declared, text, tmp_path):
+    attachment = Attachment("https://x/y", media_type=f"text/html; charset={declared}")
+    file = staged_file(tmp_path, "a.html", f"<!doctype html><p>{text}</p>".encode(declared))
+    found = await text_of(replace(file, attachment=attachment), 100)
+    assert (found.head.strip(), found.remark) == (text, "a page as Markdown")
+
+
+async def test_a_charset_without_end_does_a_page_no_harm(tmp_path):
+    attachment = Attachment("https://x/y", media_type="text/html; charset=" + "x" * 99_999)
+    file = staged_file(tmp_path, "a.html", b"<!doctype html><p>words")
+    assert (await text_of(replace(file, attachment=attachment), 100)).head.strip() == "words"
+
+
 async def test_bytes_that_are_no_text_say_so(tmp_path):
     with pytest.raises(UnreadableError, match="octet-stream is not text"):
         await text_of(staged_file(tmp_path, "a.bin", bytes(range(256)) * 9, media_type="application/octet-stream"), 100)

@@ -25,6 +25,7 @@ from staging.llm._process import convert
 _ROWS = {"csv", "tsv"}
 _LINES_OF_A_ROW = 50  # in which the end of a row is sought; a quote that is never closed costs no more
 _LABEL = "charset"
+_LONGEST_LABEL = 100  # characters; it goes to the converter in one packet
 
 
 @dataclass(frozen=True, slots=True)
@@ -214,7 +215,7 @@ def _declared(file: StagedFile) -> str:
     """Return the charset that the sender or the server named (RFC 9110, 8.3.2)."""
     parameters = (file.attachment.media_type or "").split(";")[1:]
     found = [value for name, _, value in (p.partition("=") for p in parameters) if name.strip().lower() == _LABEL]
-    return found[0].strip().strip("\"'") if found else ""
+    return found[0].strip().strip("\"'")[:_LONGEST_LABEL] if found else ""
 
 
 class _Yielding:
@@ -234,8 +235,9 @@ class _Yielding:
 
 async def _convert(file: StagedFile, reader: Reader, keep: int) -> Excerpt:
     collector = _Collector(keep)
+    options = {"declared": _declared(file)} if reader.task == "html" else {}  # others tell it themselves
     async with staged(file) as handle:
-        answer = await convert(handle, reader.task, limit=5 * MAX_CHARS, take=collector.take)
+        answer = await convert(handle, reader.task, limit=5 * MAX_CHARS, take=collector.take, **options)
     rows = reader.language == "csv"
     return collector.excerpt(reader.remark, *answer.remarks, converted=True, language=reader.language, rows=rows)
 

@@ -42,9 +42,15 @@ _MAX_STYLE = 200_000  # characters of a style sheet that are looked through
 _LAYOUT_CELL = 1500  # characters of one cell, above which a table is no table of data
 
 
-def read(source: IO[bytes], out: Output) -> None:
-    """Write a page with its title and what stands on it."""
-    text, remark = decoded(source.read())
+def read(source: IO[bytes], out: Output, declared: str = "") -> None:
+    """Write a page with its title and what stands on it.
+
+    Args:
+        source: the page.
+        out: takes its text.
+        declared: the charset that the sender or the server named. Empty if none did.
+    """
+    text, remark = decoded(source.read(), declared)
     page = _Page(text)
     out.remark(remark)
     if title := page.title():
