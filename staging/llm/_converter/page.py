@@ -17,6 +17,7 @@ from xml.etree.ElementTree import Element  # made here, nothing is parsed by it
 from staging.llm._converter import markdown
 from staging.llm._converter.detection import decoded
 from staging.llm._converter.formulas import equation
+from staging.llm._converter.hiding import NO_VEIL, Hiding
 from staging.llm._converter.output import Output
 from staging.llm._converter.xhtml import as_html, is_xhtml
 
@@ -31,14 +32,7 @@ _SILENT = {
     "script", "style", "template", "head", "datalist", "-comment", "!doctype", "area", "param", "source",
     "track", "rp",
 }
-_HIDING = re.compile(
-    r"display\s*:\s*none|visibility\s*:\s*(?:hidden|collapse)"
-    r"|(?:opacity|font-size|max-height|line-height)\s*:\s*0+(?:\.0*)?(?![\d.])"
-    r"|mso-hide\s*:\s*all|(?:text-indent|left|top|margin-left)\s*:\s*-\d{3,}|clip\s*:\s*rect\(\s*[01]", re.IGNORECASE)
 # fmt: on
-_COLORS = re.compile(r"(?<![\w-])(background(?:-color)?|color)\s*:\s*([^;!]+)", re.IGNORECASE)
-_HIDING_RULE = re.compile(r"display\s*:\s*none|visibility\s*:\s*hidden")
-_MAX_STYLE = 200_000  # characters of a style sheet that are looked through
 _LAYOUT_CELL = 1500  # characters of one cell, above which a table is no table of data
 
 
@@ -69,25 +63,6 @@ def fragment(data: bytes | str, *, xhtml: bool = False) -> str:
     return "".join(page.blocks())
 
 
-def _hidden_by(style: str) -> Iterator[str]:
-    """Yield the selectors that a style sheet hides on every screen.
-
-    It is cut at its braces, since an expression for whole rules can take seconds for a sheet of 100 KB.
-    """
-    first, *others = style[:_MAX_STYLE].split("/*")
-    plain = first + "".join(part.partition("*/")[2] for part in others)
-    opened: list[str] = []
-    text = ""
-    for piece in re.split("([{}])", plain):
-        if piece == "{":
-            opened.append(text)
-        elif piece == "}" and opened:
-            selectors = opened.pop().rpartition(";")[2]
-            if not opened and _HIDING_RULE.search(text):
-                yield from map(str.strip, selectors.split(","))
-        text = piece
-
-
 class _Page:
     def __init__(self, text: str, *, xhtml: bool = False) -> None:
         from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # noqa: PLC0415  # only with the extra
@@ -96,7 +71,8 @@ class _Page:
             self._tree: Any = LexborHTMLParser(as_html(text) if xhtml or is_xhtml(text) else text)
         except SelectolaxError:  # any page can be parsed, if there is memory
             raise MemoryError from None
-        self._hidden = {selector for style in self._tree.css("style") for selector in _hidden_by(style.text())}
+        self._hiding = Hiding(style.text() for style in self._tree.css("style"))
+        self._veils = [NO_VEIL]  # over the words of each open element
         self._counts: Counter[str] = Counter()
 
     def title(self) -> str:
@@ -113,17 +89,6 @@ class _Page:
         if n := self._counts["picture"]:
             yield f"{n:,} picture{'s' * (n != 1)} not shown"
 
-    def _is_hidden(self, tag: str, attributes: dict[str, str | None]) -> bool:
-        closed = tag == "dialog" and "open" not in attributes
-        if closed or "hidden" in attributes or (tag == "input" and attributes.get("type") == "hidden"):
-            return True
-        style = attributes.get("style") or ""
-        colors = {name.lower()[:5]: value.strip().lower() for name, value in _COLORS.findall(style)}
-        if _HIDING.search(style) or (len(colors) == 2 and colors["color"] == colors["backg"]):
-            return True
-        marks = [f".{name}" for name in (attributes.get("class") or "").split()] + [f"#{attributes.get('id')}"]
-        return not self._hidden.isdisjoint([*marks, *(tag + mark for mark in marks)])
-
     def blocks(self) -> Iterator[str]:
         """Yield the page's blocks as they are found."""
         writer = _Writer()
@@ -138,6 +103,7 @@ class _Page:
             while node is not None:
                 if descend:
                     writer.leave(node.tag)
+                    self._veils.pop()
                 descend = True
                 if node.mem_id == top:
                     node = None
@@ -155,13 +121,18 @@ class _Page:
         """Write what a node is, and tell whether its children come next."""
         tag = node.tag or ""
         if tag in {"-text", "#text"}:
-            writer.words(node.text_content or "")
+            words = node.text_content or ""
+            if self._veils[-1]:
+                self._counts["hidden"] += len(markdown.one_line(words))
+            else:
+                writer.words(words)
             return False
         attributes = node.attributes if tag not in _SILENT else {}
         if tag in _SILENT:
             self._counts["data"] += tag == "script" and "json" in (node.attributes.get("type") or "")
             return False
-        if (attributes or tag == "dialog") and self._is_hidden(tag, attributes):
+        veils = self._hiding.veils(tag, attributes, self._veils[-1])
+        if veils is None:
             self._counts["hidden"] += len(markdown.one_line(node.text()))
             return False
         if tag in _LEAVES:
@@ -169,6 +140,7 @@ class _Page:
             self._counts["picture"] += tag in {"img", "canvas"}
             return False
         writer.enter(tag, attributes)
+        self._veils.append(veils)
         return True
 
 
