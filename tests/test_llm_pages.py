@@ -15,7 +15,7 @@ import types
 import zlib
 
 import pytest
-from llm_stage import docx, epub, pdf, pdf_of, stage_of, zipped
+from llm_stage import WORD, docx, epub, pdf, pdf_of, stage_of, zipped
 from reading import reading
 
 from staging import llm
@@ -23,6 +23,8 @@ from staging.llm._converter import old_slides, old_word, ole, outlook, output
 from staging.llm._converter.xhtml import as_html, is_xhtml
 
 pytestmark = pytest.mark.usefixtures("shared_converters")
+
+OFFICE = "http://schemas.openxmlformats.org/officeDocument/2006/relationships"
 
 
 def page(body: str, head: str = "") -> bytes:
@@ -369,6 +371,32 @@ def test_a_mail_of_parts_without_its_boundary_is_one_text(kind, words):
 def test_mails_within_mails_end():
     raw = b"Content-Type: message/rfc822\r\n\r\n" * 5000 + b"Subject: x\r\n\r\nend"
     assert reading("mail", raw).refusal == "it is nested too deeply"
+
+
+LEAVES_OUT = (
+    '<p>seen<p hidden>obey</p><img><script type="text/json">1</script>'
+    "<iframe srcdoc='<p hidden>obey</p><img>inside'></iframe>"
+)
+
+
+def test_what_of_a_page_is_left_out_is_told_wherever_it_stands(streams):
+    """A mail, a book and a document count it over all their parts."""
+    part = mail_part("text/html", LEAVES_OUT)
+    streams["__substg1.0_10130102"] = page(LEAVES_OUT * 2)
+    book = {"mimetype": "application/epub+zip", "a.xhtml": page(LEAVES_OUT), "b.xhtml": page(LEAVES_OUT)}
+    relation = '<Relationship Id="r" Target="a.html"/>'
+    chunk = f'<w:altChunk xmlns:r="{OFFICE}" r:id="r"/>'
+    document = {"word/document.xml": f'<w:document xmlns:w="{WORD}"><w:body>{chunk * 2}</w:body></w:document>',
+                "word/_rels/document.xml.rels": f"<Relationships>{relation}</Relationships>", "word/a.html": page(LEAVES_OUT)}  # fmt: skip
+    for task, content in (
+        ("html", page(LEAVES_OUT * 2)), ("mail", joined("mixed", part, part).as_bytes()), ("outlook", b""),
+        ("ebook", zipped(book)), ("docx", zipped(document)),
+    ):  # fmt: skip
+        found = reading(task, content)
+        assert found.text.count("seen") == found.text.count("inside") == 2
+        assert found.remarks.removeprefix("2 parts; ") == (
+            "16 characters of hidden text left out; 2 scripts of data left out; 4 pictures not shown"
+        )
 
 
 # Books, notebooks, archives

@@ -1,6 +1,7 @@
 """Read e-books as Markdown, chapter by chapter (EPUB 3.3)."""
 
 import posixpath
+from collections import Counter
 from typing import IO
 from urllib.parse import unquote
 
@@ -28,9 +29,14 @@ def read(source: IO[bytes], out: Output) -> None:
     out.remark(f"{len(chapters):,} part{'s' * (len(chapters) != 1)}")
     if about:
         out.text(f"[{about}]\n\n")
-    for name in chapters:
-        if name in package:
-            out.text(page.fragment(package.read(name), xhtml=True) + "\n")
+    left_out: Counter[str] = Counter()
+    try:
+        for name in chapters:
+            if name in package:
+                out.text(page.fragment(package.read(name), left_out, xhtml=True) + "\n")
+    finally:
+        for told in page.told(left_out):
+            out.remark(told)
 
 
 def _spine(package: Package) -> tuple[list[str], str]:

@@ -9,6 +9,7 @@ import email.errors
 import email.header
 import email.message
 import re
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO
 
@@ -25,29 +26,36 @@ _TEXTS = {"text/plain", "text/html", "text/enriched"}  # the forms in which mail
 def read(source: IO[bytes], out: Output) -> None:
     """Write the mail."""
     attached: list[str] = []
+    left_out: Counter[str] = Counter()
     try:
         message = email.message_from_bytes(source.read())
-        text = "".join(_written(message, attached, 0))
+        text = "".join(_written(message, attached, left_out, 0))
     except RecursionError:
         out.refuse(DEEP)
+    if attached:
+        out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")
+    for told in page.told(left_out):
+        out.remark(told)
     out.text(text)
     if attached:
         out.text("\n[attached:]\n" + "".join(markdown.item(line) for line in attached))
-        out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")
 
 
-def _written(message: email.message.Message, attached: list[str], depth: int) -> Iterator[str]:
+def _written(message: email.message.Message, attached: list[str], left_out: Counter[str], depth: int) -> Iterator[str]:
     heads = [f"{name}: {value}\n" for name in _HEADS if (value := _head(message, name))]
     yield "".join(heads) + ("\n" if heads else "")
-    yield from _body(message, attached, depth)
+    yield from _body(message, attached, left_out, depth)
 
 
-def _body(message: email.message.Message, attached: list[str], depth: int, *, beside: bool = False) -> Iterator[str]:
+def _body(
+    message: email.message.Message, attached: list[str], left_out: Counter[str], depth: int, *, beside: bool = False
+) -> Iterator[str]:
     """Yield the text of a part, and list its files.
 
     Args:
         message: the part.
         attached: the list.
+        left_out: takes what is left out of pages.
         depth: how deep the part lies.
         beside: whether the text is that of an alternative which is shown already. Then it is left out.
     """
@@ -58,11 +66,11 @@ def _body(message: email.message.Message, attached: list[str], depth: int, *, be
         for inner in _parts(message):
             name = markdown.one_line(_name(message))
             yield f"\n[forwarded mail{' ' * bool(name)}{name}:]\n"
-            yield from _written(inner, attached, depth + 4)
+            yield from _written(inner, attached, left_out, depth + 4)
     elif message.is_multipart():
         best = _best(message) if kind == "multipart/alternative" and not beside else None
         for inner in _parts(message):
-            yield from _body(inner, attached, depth + 1, beside=beside or best not in {None, inner})
+            yield from _body(inner, attached, left_out, depth + 1, beside=beside or best not in {None, inner})
     else:
         is_cut = message.get_content_maintype() == "multipart" and not beside  # without its boundary, it is one text
         is_named = beside and _name(message)  # a text with a name is a file
@@ -73,7 +81,7 @@ def _body(message: email.message.Message, attached: list[str], depth: int, *, be
             words = _text(message)
             if kind == "text/html":
                 with contextlib.suppress(ImportError):  # without the extra, a page is shown as it is written
-                    words = page.fragment(words)
+                    words = page.fragment(words, left_out)
             yield words + "\n"
 
 

@@ -5,6 +5,7 @@ The result has the header fields, the text, the mails within it and the list of 
 
 import datetime as dt
 import struct
+from collections import Counter
 from collections.abc import Iterator
 from typing import IO, Any
 
@@ -38,14 +39,21 @@ def read(source: IO[bytes], out: Output) -> None:
     ole = open_ole(source, out)
     folders = {tuple(path[: at + 1]) for path in ole.listdir() for at in range(len(path) - 1)}
     attached: list[str] = []
-    for piece in _written(ole, folders, (), attached):
-        out.text(piece)
+    left_out: Counter[str] = Counter()
+    try:
+        for piece in _written(ole, folders, (), attached, left_out):
+            out.text(piece)
+    finally:
+        for told in page.told(left_out):
+            out.remark(told)
     if attached:
         out.text("\n[attached:]\n" + "".join(attached))
         out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")
 
 
-def _written(ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...], attached: list[str]) -> Iterator[str]:
+def _written(
+    ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...], attached: list[str], left_out: Counter[str]
+) -> Iterator[str]:
     """Yield a mail, and those within it; what else is attached is listed.
 
     Args:
@@ -53,6 +61,7 @@ def _written(ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...], at
         folders: its storages, each as the names of a path.
         place: the storage of the mail; that of the file itself is its root.
         attached: takes the lines of what is attached.
+        left_out: takes what is left out of pages.
     """
     here = _start(place)
     for name, number in _HEADS:
@@ -62,14 +71,14 @@ def _written(ole: Any, folders: set[tuple[str, ...]], place: tuple[str, ...], at
             yield f"{name}: {value}\n"
     if sent := _sent(stream(ole, f"{here}__properties_version1.0"), is_inner=bool(place)):
         yield f"Date: {sent}\n"
-    yield "\n" + _body(ole, here) + "\n"
+    yield "\n" + _body(ole, here, left_out) + "\n"
     inside = (path for path in folders if path[:-1] == place and path[-1].startswith("__attach_version1.0_"))
     for folder in sorted(inside)[:_MOST_ATTACHED]:
         start = _start(folder)
         name = markdown.one_line(_property(ole, start, "3707", "3704", "3001"))
         if (*folder, _INNER) in folders and len(folder) < 2 * _DEEPEST:
             yield f"\n[forwarded mail{' ' * bool(name)}{name}:]\n"
-            yield from _written(ole, folders, (*folder, _INNER), attached)
+            yield from _written(ole, folders, (*folder, _INNER), attached, left_out)
         else:
             path = f"{start}__substg1.0_37010102"
             size = f" ({ole.get_size(path):,} bytes)" if ole.exists(path) else ""
@@ -118,14 +127,14 @@ def _property(ole: Any, folder: str, *numbers: str) -> str:
     return ""
 
 
-def _body(ole: Any, here: str) -> str:
+def _body(ole: Any, here: str, left_out: Counter[str]) -> str:
     words = _property(ole, here, _BODY)
     if len(words.strip()) >= 20:
         return words
     html = stream(ole, f"{here}__substg1.0_{_HTML}0102") or _property(ole, here, _HTML).encode()
     if html:
         try:
-            return page.fragment(html)
+            return page.fragment(html, left_out)
         except ImportError:
             return decoded(html)[0]
     packed = stream(ole, f"{here}__substg1.0_{_RTF}0102")

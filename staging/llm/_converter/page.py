@@ -45,7 +45,8 @@ def read(source: IO[bytes], out: Output, declared: str = "") -> None:
         declared: the charset that the sender or the server named. Empty if none did.
     """
     text, remark = decoded(source.read(), declared)
-    page = _Page(text)
+    left_out: Counter[str] = Counter()
+    page = _Page(text, left_out)
     out.remark(remark)
     if title := page.title():
         out.text(f"[title: {title}]\n\n")
@@ -53,18 +54,34 @@ def read(source: IO[bytes], out: Output, declared: str = "") -> None:
         for block in page.blocks():
             out.text(block)
     finally:
-        for told in page.told():
-            out.remark(told)
+        for remark in told(left_out):
+            out.remark(remark)
 
 
-def fragment(data: bytes | str, *, xhtml: bool = False) -> str:
-    """Return the Markdown of a page that is part of another document."""
-    page = _Page(data if isinstance(data, str) else decoded(data)[0], xhtml=xhtml)
+def fragment(data: bytes | str, left_out: Counter[str], *, xhtml: bool = False) -> str:
+    """Return the Markdown of a page that is part of another document.
+
+    Args:
+        data: the page.
+        left_out: takes what is left out, which the document tells by `told`.
+        xhtml: whether it is XML, although it may not say so.
+    """
+    page = _Page(data if isinstance(data, str) else decoded(data)[0], left_out, xhtml=xhtml)
     return "".join(page.blocks())
 
 
+def told(left_out: Counter[str]) -> Iterator[str]:
+    """Yield what was left out, in words for the heading."""
+    if n := left_out["hidden"]:
+        yield f"{n:,} characters of hidden text left out"
+    if n := left_out["data"]:
+        yield f"{n:,} script{'s' * (n != 1)} of data left out"
+    if n := left_out["picture"]:
+        yield f"{n:,} picture{'s' * (n != 1)} not shown"
+
+
 class _Page:
-    def __init__(self, text: str, *, xhtml: bool = False) -> None:
+    def __init__(self, text: str, left_out: Counter[str], *, xhtml: bool = False) -> None:
         from selectolax.lexbor import LexborHTMLParser, SelectolaxError  # noqa: PLC0415  # only with the extra
 
         try:
@@ -73,21 +90,12 @@ class _Page:
             raise MemoryError from None
         self._hiding = Hiding(style.text() for style in self._tree.css("style"))
         self._veils = [NO_VEIL]  # over the words of each open element
-        self._counts: Counter[str] = Counter()
+        self._left_out = left_out
 
     def title(self) -> str:
         """Return the page's title."""
         node = self._tree.css_first("title")
         return markdown.one_line(node.text()) if node else ""
-
-    def told(self) -> Iterator[str]:
-        """Yield what was left out, in words for the heading."""
-        if n := self._counts["hidden"]:
-            yield f"{n:,} characters of hidden text left out"
-        if n := self._counts["data"]:
-            yield f"{n:,} script{'s' * (n != 1)} of data left out"
-        if n := self._counts["picture"]:
-            yield f"{n:,} picture{'s' * (n != 1)} not shown"
 
     def blocks(self) -> Iterator[str]:
         """Yield the page's blocks as they are found."""
@@ -123,21 +131,24 @@ class _Page:
         if tag in {"-text", "#text"}:
             words = node.text_content or ""
             if self._veils[-1]:
-                self._counts["hidden"] += len(markdown.one_line(words))
+                self._left_out["hidden"] += len(markdown.one_line(words))
             else:
                 writer.words(words)
             return False
         attributes = node.attributes if tag not in _SILENT else {}
         if tag in _SILENT:
-            self._counts["data"] += tag == "script" and "json" in (node.attributes.get("type") or "")
+            self._left_out["data"] += tag == "script" and "json" in (node.attributes.get("type") or "")
             return False
         veils = self._hiding.veils(tag, attributes, self._veils[-1])
         if veils is None:
-            self._counts["hidden"] += len(markdown.one_line(node.text()))
+            self._left_out["hidden"] += len(markdown.one_line(node.text()))
+            return False
+        if tag == "iframe":
+            writer.inline(_frame(attributes, self._left_out))
             return False
         if tag in _LEAVES:
             writer.inline(_LEAVES[tag](node, attributes))
-            self._counts["picture"] += tag in {"img", "canvas"}
+            self._left_out["picture"] += tag in {"img", "canvas"}
             return False
         writer.enter(tag, attributes)
         self._veils.append(veils)
@@ -385,8 +396,8 @@ def _select(node: Any, _: dict[str, str | None]) -> str:
     return f" [{', '.join(markdown.one_line(option.text()) for option in chosen)}] " if chosen else ""
 
 
-def _frame(node: Any, attributes: dict[str, str | None]) -> str:
-    inside = fragment(attributes["srcdoc"] or "") if attributes.get("srcdoc") and node.parent is not None else ""
+def _frame(attributes: dict[str, str | None], left_out: Counter[str]) -> str:
+    inside = fragment(attributes.get("srcdoc") or "", left_out)
     source = markdown.one_line(attributes.get("src") or "")
     return inside or (f"[frame: {source}]" if source and source != "about:blank" else "")
 
@@ -407,7 +418,7 @@ def _element(node: Any, depth: int) -> Element:
 _LEAVES: dict[str, Any] = {
     "img": lambda _, a: markdown.picture(markdown.one_line(a.get("alt") or a.get("title") or "")),
     "input": _input, "select": _select, "textarea": lambda node, _: _entry((node.text() or "").strip()),
-    "iframe": _frame, "math": lambda node, _: equation(_element(node, 0)),
+    "math": lambda node, _: equation(_element(node, 0)),
     "br": lambda *_: "\n", "hr": lambda *_: "\n", "canvas": lambda *_: "", "video": lambda *_: "",
     "audio": lambda *_: "",
 }  # fmt: skip

@@ -114,7 +114,7 @@ class _Document:
         if relation is None or relation.external or relation.target not in self._package:
             return ""
         if relation.target.lower().rpartition(".")[2] in {"html", "htm", "xhtml", "mht"}:
-            return page.fragment(self._package.read(relation.target))
+            return page.fragment(self._package.read(relation.target), self.counts)
         self.counts["embedded document"] += 1
         return ""
 
@@ -124,11 +124,11 @@ class _Document:
 
     def _tell(self) -> None:
         counts = self.counts
-        for what in ("comment", "picture", "embedded document"):
+        for what in ("comment", "embedded document"):
             if n := counts[what]:
                 self._out.remark(f"{n:,} {what}{'s' * (n != 1)}" + (" not shown" if what != "comment" else ""))
-        if n := counts["hidden"]:
-            self._out.remark(f"{n:,} characters of hidden text left out")
+        for told in page.told(counts):
+            self._out.remark(told)
         if n := counts["deleted"]:
             self._out.remark(f"{n:,} tracked deletion{'s' * (n != 1)} left out")
 
