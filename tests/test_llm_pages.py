@@ -342,6 +342,43 @@ def test_files_in_an_alternative_are_listed_whichever_is_shown(alternatives, nam
     assert text.count("what is said") <= 10
 
 
+STUB = "Your mail program does not show such mails. Please open this one in a browser, or see our web site for details."
+
+
+@pytest.mark.parametrize(
+    ("plain", "rich", "shown"),
+    [
+        ("Your code is 998877.", "<p>Your <b>code</b> is&nbsp;998877.", ["Your code is 998877."]),
+        (f"{STUB}\nhttps://x/y", f"<title>x</title><style>p {{}}</style><!-- no word of it --><p>{STUB} Imprint", [f"{STUB}\nhttps://x/y"]),
+        (STUB, "<p>Your code is 998877. It expires in 5 minutes.", [STUB, "Your code is 998877. It expires in 5 minutes."]),
+        ("See the page.", "<h1>Flights</h1>" + "<p>Gate A12 to Oslo at nine, seat 4C by the aisle, with one bag.", ["# Flights\n\nGate"]),
+        ("Yes, at nine. Ann", "<p>Yes, at nine. Ann<p>" + STUB, ["Yes, at nine. Ann\n\nYour mail"]),
+        ("Your code is 998877.", "<p>Trouble with pictures?", ["Your code is 998877.", "Trouble with pictures?"]),
+        ("", "<p>Only here", ["Only here"]),
+        ("Only here", "<p> </p>", ["Only here"]),
+        ("会議は月曜日の\n十時に始まります。", "<p>会議は月曜日の十時に<br>始まります。", ["会議は月曜日の\n十時に始まります。"]),
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("within", [False, True])
+def test_a_mail_shows_each_of_its_forms_that_says_what_no_other_does(plain, rich, shown, within):
+    said, html = (
+        mail_part(f"{kind}; charset=utf-8", words.encode().decode("ascii", "surrogateescape"))
+        for kind, words in (("text/plain", plain), ("text/html", rich))
+    )
+    forms = said, joined("related", html, PICTURE) if within else html
+    text = reading("mail", joined("alternative", *forms).as_bytes()).text.partition("\n[attached")[0]
+    places = [text.find(words) for words in shown]
+    assert places == sorted(places)
+    assert places[0] == 0
+    assert ("998877" in plain + rich) == (text.count("998877") == 1)
+
+
+@pytest.mark.parametrize("many", ["<style", "<STYLE>", "<", "<!--", "</style", "&#"])
+def test_a_mail_with_a_page_of_tags_that_never_end_is_read(many):
+    forms = mail_part("text/plain", STUB), mail_part("text/html", many * 10_000)
+    assert reading("mail", joined("alternative", *forms).as_bytes()).text.startswith(STUB)
+
+
 def test_a_mail_in_an_alternative_that_is_not_shown_is_forwarded_all_the_same():
     within = mail_part("message/rfc822", "")
     within.set_payload([mail("the mail within\n")])

@@ -11,6 +11,7 @@ import email.message
 import re
 from collections import Counter
 from collections.abc import Iterator
+from html import unescape
 from typing import IO
 
 from staging.llm._converter import markdown, page
@@ -21,6 +22,11 @@ _HEADS = ("From", "To", "Cc", "Reply-To", "Date", "Subject")
 _DEEPEST = 8  # mails within mails
 _MOST_PARTS = 2000
 _TEXTS = {"text/plain", "text/html", "text/enriched"}  # the forms in which mail programs write what is said
+_FEW_WORDS = 20
+_MARKUP = re.compile(  # each alternative matches up to the end of the text at last, so nothing is looked at twice
+    r"<(style|script|title)\b.*?(?:</\1|\Z)|<!--.*?(?:-->|\Z)|<[^>]*(?:>|\Z)", re.DOTALL | re.IGNORECASE
+)
+_WORD = re.compile("[^\\W\u2e80-\ud7ff]+|[\u2e80-\ud7ff]")
 
 
 def read(source: IO[bytes], out: Output) -> None:
@@ -68,9 +74,10 @@ def _body(
             yield f"\n[forwarded mail{' ' * bool(name)}{name}:]\n"
             yield from _written(inner, attached, left_out, depth + 4)
     elif message.is_multipart():
-        best = _best(message) if kind == "multipart/alternative" and not beside else None
+        shown = _shown(message) if kind == "multipart/alternative" and not beside else []
         for inner in _parts(message):
-            yield from _body(inner, attached, left_out, depth + 1, beside=beside or best not in {None, inner})
+            hides = beside or (bool(shown) and inner not in shown)
+            yield from _body(inner, attached, left_out, depth + 1, beside=hides)
     else:
         is_cut = message.get_content_maintype() == "multipart" and not beside  # without its boundary, it is one text
         is_named = beside and _name(message)  # a text with a name is a file
@@ -85,10 +92,10 @@ def _body(
             yield words + "\n"
 
 
-def _best(message: email.message.Message) -> email.message.Message | None:
-    """Return the alternative that says most.
+def _shown(message: email.message.Message) -> list[email.message.Message]:
+    """Return the alternatives whose text is shown, none if there are attached files alone.
 
-    It is the plain one, unless that is empty or only refers to the other. It is None if there are attached files alone.
+    It is the plain one if that has most words of the other. Else it is the other, and both if each says its own.
     """
     parts = [part for part in _parts(message) if part.get_content_disposition() != "attachment"]
     kinds = {part.get_content_type(): part for part in reversed(parts)}
@@ -96,12 +103,20 @@ def _best(message: email.message.Message) -> email.message.Message | None:
     wholes = [part for part in parts if part.get_content_maintype() == "multipart"]
     held = (part for part in wholes if not _TEXTS.isdisjoint(inner.get_content_type() for inner in part.walk()))
     rich = rich or next(held, None)
-    if plain is not None and rich is not None:
-        words = len(_text(plain).split())
-        other = len(re.sub(r"<style.*?</style>|<[^>]*>", " ", _text(rich), flags=re.DOTALL | re.IGNORECASE).split())
-        if words == 0 or (words < 20 and (other > 4 * words or rich.is_multipart())):
-            return rich
-    return plain or rich or (parts[-1] if parts else None)
+    if plain is None or rich is None:
+        return list(filter(None, [plain or rich])) or parts[-1:]
+    words, others = _words_in(plain), _words_in(rich)
+    shared = 2 * len(words & others)
+    if words and shared >= len(others):
+        return [plain]
+    only_refers = len(words) < _FEW_WORDS and len(others) > 4 * len(words)
+    return [rich] if only_refers or shared >= len(words) else [plain, rich]
+
+
+def _words_in(message: email.message.Message) -> set[str]:
+    """Return the words of a part, where each ideograph is one."""
+    texts = [_text(part) for part in message.walk() if part.get_content_type() in _TEXTS]
+    return set(_WORD.findall(unescape(_MARKUP.sub(" ", " ".join(texts))).lower()))
 
 
 def _parts(message: email.message.Message) -> list[email.message.Message]:
