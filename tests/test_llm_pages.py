@@ -46,6 +46,8 @@ PAGES = {
     "ruby": ("<ruby>漢<rt>kan</rt></ruby>", "漢(kan)", ""),
     "terms, then a list": ("<dl><dt>T<dd>D</dl><ul><li>one</ul><blockquote>q</blockquote>a", "T\n\n: D\n\n- one\n\n> q\n\na", ""),
     "table for layout": ("<table><tr><td><h1>T</h1><table><tr><td>a<td>b</table></table>", "# T\n\n| a | b |\n| --- | --- |", ""),
+    "tables in tables without end": ("<table><tr><td>x<table><tr><td>a<td>b</table>" + "<table><tr><td>" * 3000 + "deep" + "<tr><td>row</table>" * 3000 + "<table><tr><td>c<td>d</table></table>end",
+                                     "x\n\n| a | b |\n| --- | --- |\n\ndeep\n\n" + "row\n\n" * 3000 + "| c | d |\n| --- | --- |\n\nend", ""),
     "lists": ("<ol start=3><li>one<ul><li>in</ul><li>two</ol>", "3. one\n  - in\n4. two", ""),
     "form": ('<input value="Ann"><textarea>typed</textarea><select><option>A<option selected>B</select><input type=checkbox checked> yes <input type=password value=x><input type=hidden value=y>',
              "[Ann] [typed] [B] ☒ yes", "0"),

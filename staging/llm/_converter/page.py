@@ -33,6 +33,7 @@ _SILENT = {
     "track", "rp",
 }
 # fmt: on
+_DEEPEST = 40  # tables within tables; each copies the text of those within
 _LAYOUT_CELL = 1500  # characters of one cell, above which a table is no table of data
 
 
@@ -168,6 +169,7 @@ class _Writer:
         self._quotes = 0
         self._exact = 0
         self._tables: list[_Table] = []
+        self._deeper = 0  # open tables within the deepest that is one; their cells are paragraphs
         self._outer: list[_Saved] = []
 
     @property
@@ -304,10 +306,12 @@ class _Writer:
         self._line.append(space + markdown.link(text, target))
 
     def _enter_table(self, tag: str, attributes: dict[str, str | None]) -> None:
-        if tag == "table":
+        if tag == "table" and self._tables:
+            self._tables[-1].has_table = True
+        if self._deeper or (tag == "table" and len(self._tables) == _DEEPEST):
+            self._deeper += tag == "table"
+        elif tag == "table":
             self._tables.append(_Table())
-            if len(self._tables) > 1:
-                self._tables[-2].has_table = True
         elif self._tables and tag == "tr":
             self._tables[-1].rows.append([])
         elif self._tables:
@@ -317,7 +321,8 @@ class _Writer:
             self._tables[-1].open_cells += 1
 
     def _leave_table(self, tag: str) -> None:
-        if not self._tables:
+        if self._deeper or not self._tables:
+            self._deeper -= bool(self._deeper) and tag == "table"
             return
         table = self._tables[-1]
         if tag in {"td", "th"} and table.open_cells:
