@@ -186,6 +186,27 @@ def test_what_was_put_on_a_pdf_page_is_read(what):
     assert found.text == f"[page 1]\nSurname and more words\n{text}"
 
 
+def test_a_hyphen_at_a_lines_end_is_kept_where_a_digit_or_a_capital_follows():
+    """There it is part of a name; a word that goes on in small letters was parted."""
+    lines = (
+        "The vaccine against COVID-",
+        "19 and pilots of F-",
+        "16, Lake M\xfcller-",
+        "\xd6sch or E-",
+        "Mail, was well-",
+        "known in 2019-",
+        "20.",
+    )
+    content = (
+        b"BT /F1 12 Tf 14 TL 50 700 Td " + b"".join(b"(%b) Tj T* " % line.encode("latin-1") for line in lines) + b"ET"
+    )
+    found = reading("pdf", pdf(contents=[b"<</Length %d>>stream\n%b\nendstream" % (len(content), content)]))
+    shown = (
+        "The vaccine against COVID-19 and pilots of F-16, Lake M\xfcller-\xd6sch or E-Mail, was wellknown in 2019-\n20."
+    )
+    assert found.text == f"[page 1]\n{shown}"
+
+
 def test_pages_without_text_are_named():
     found = reading("pdf", pdf("Alpha page with words", "", "Gamma page with words", ""))
     assert "[page 2]\n[no text: it may be a scan]" in found.text

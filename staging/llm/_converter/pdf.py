@@ -111,7 +111,7 @@ def _page(document: Any, number: int) -> tuple[str, bool]:
         text_page = page.get_textpage()
         words = text_page.get_text_range()
         text_page.close()
-        words = _HYPHEN.sub("", words).replace("\r\n", "\n").strip()
+        words = _HYPHEN.sub(_hyphen, words).replace("\r\n", "\n").strip()
         raw = _raw()
         is_scan = len(words) < FEW_WORDS and any(
             raw.FPDFPageObj_GetType(raw.FPDFPage_GetObject(page.raw, at))
@@ -121,6 +121,12 @@ def _page(document: Any, number: int) -> tuple[str, bool]:
         return "\n".join(filter(None, [words, *_annotations(document, page)])), is_scan
     finally:
         page.close()
+
+
+def _hyphen(found: re.Match[str]) -> str:
+    """Return the hyphen before a digit or a capital, which is part of a name such as F-16."""
+    after = found.string[found.end() : found.end() + 1]
+    return "-" if found[0] != "\xad" and (after.isdigit() or after.isupper()) else ""
 
 
 def _annotations(document: Any, page: Any) -> Iterator[str]:
