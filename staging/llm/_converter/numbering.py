@@ -104,7 +104,7 @@ class Numbering:
             n = int(found[1]) - 1
             other = levels.get(n, _Level("decimal"))
             value = counters[n] if n < LEVELS else None
-            return _number(other.start if value is None else value, other.form)
+            return numeral(other.start if value is None else value, other.form)
 
         return re.sub(r"%([1-9])", counted, level.text).strip() or "-"
 
@@ -131,8 +131,9 @@ def _level(element: Element) -> tuple[int, _Level]:
     return int(at) if at.isdecimal() else 0, _Level(form, text, int(start) if start.isdecimal() else 1)
 
 
-def _number(value: int, form: str) -> str:
-    if form in {"lowerLetter", "upperLetter"}:
+def numeral(value: int, form: str) -> str:
+    """Return a number in the form of a list (ECMA-376 part 1, 17.18.59), in digits where it has none."""
+    if form in {"lowerLetter", "upperLetter"} and value > 0:
         letters = chr(ord("a") + (value - 1) % 26) * ((value - 1) // 26 + 1)
         return letters[:20].upper() if form == "upperLetter" else letters[:20]
     if form in {"lowerRoman", "upperRoman"} and 0 < value < 4000:

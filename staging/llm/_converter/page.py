@@ -18,7 +18,9 @@ from staging.llm._converter import markdown
 from staging.llm._converter.detection import decoded
 from staging.llm._converter.formulas import equation
 from staging.llm._converter.hiding import NO_VEIL, Hiding
+from staging.llm._converter.numbering import numeral
 from staging.llm._converter.output import Output
+from staging.llm._converter.page_table import GROUPS, Table, integer
 from staging.llm._converter.xhtml import as_html, is_xhtml
 
 # fmt: off
@@ -33,8 +35,10 @@ _SILENT = {
     "track", "rp",
 }
 # fmt: on
+_OF_TABLES = {"table", "tr", "td", "th", *GROUPS}
+_FORMS = {"a": "lowerLetter", "A": "upperLetter", "i": "lowerRoman", "I": "upperRoman"}  # HTML, 4.4.5
+_NO_TARGET = re.compile("(?:javascript|data|blob):", re.IGNORECASE)
 _DEEPEST = 40  # tables within tables; each copies the text of those within
-_LAYOUT_CELL = 1500  # characters of one cell, above which a table is no table of data
 
 
 def read(source: IO[bytes], out: Output, declared: str = "") -> None:
@@ -151,6 +155,8 @@ class _Page:
             writer.inline(_LEAVES[tag](node, attributes))
             self._left_out["picture"] += tag in {"img", "canvas"}
             return False
+        if "reversed" in attributes:  # it begins with the number of its entries (HTML, 4.4.5)
+            attributes["start"] = attributes.get("start") or str(sum(child.tag == "li" for child in node.iter()))
         writer.enter(tag, attributes)
         self._veils.append(veils)
         return True
@@ -163,12 +169,12 @@ class _Writer:
         self._done: list[str] = []
         self._line: list[str] = []
         self._gap = False
-        self._lists: list[int] = []  # of each open list, the next number; 0 in one of bullets
+        self._lists: list[_List] = []
         self._mark = ""
         self._links: list[tuple[str, int]] = []
         self._quotes = 0
         self._exact = 0
-        self._tables: list[_Table] = []
+        self._tables: list[Table] = []
         self._deeper = 0  # open tables within the deepest that is one; their cells are paragraphs
         self._outer: list[_Saved] = []
 
@@ -209,20 +215,22 @@ class _Writer:
         if tag not in _INLINE:
             self._flush()
         if tag in {"ul", "menu", "ol", "dir"}:
-            start = attributes.get("start") or "1"
-            self._lists.append((int(start) if start.lstrip("-").isdecimal() else 1) if tag == "ol" else 0)
+            form, step = _FORMS.get(attributes.get("type") or "", ""), -1 if "reversed" in attributes else 1
+            self._lists.append((integer(attributes.get("start"), 1), step, form) if tag == "ol" else None)
         elif tag == "li":
             self._mark = "-"
-            if self._lists and self._lists[-1]:
-                self._mark = f"{self._lists[-1]}."
-                self._lists[-1] += 1
+            if self._lists and (numbered := self._lists[-1]):
+                number, (_, step, form) = integer(attributes.get("value"), numbered[0]), numbered
+                is_other = number > 26 and form.endswith("Letter")  # Word has aa, bb and HTML has aa, ab
+                self._mark = f"{numeral(number, '' if is_other else form)}."
+                self._lists[-1] = number + step, step, form
         elif tag == "a":
             self._links.append((attributes.get("href") or "", len(self._line)))
         elif tag == "pre":
             self._exact += 1
         elif tag == "blockquote":
             self._quotes += 1
-        elif tag in {"table", "tr", "td", "th"}:
+        elif tag in _OF_TABLES:
             self._enter_table(tag, attributes)
         elif tag in {"del", "s", "strike"}:
             self.words(" ~~" if self._gap else "~~")
@@ -232,14 +240,16 @@ class _Writer:
         elif tag == "dd":
             self._mark = self._mark or ": "
 
-    def leave(self, tag: str) -> None:
+    def leave(self, tag: str) -> None:  # noqa: C901  # one line for each kind
         """End an element."""
         if tag in _HEADINGS:
             self._gap = False
+            self._end_link()
             self._done.append(markdown.heading(int(tag[1]), "".join(self._line)))
             self._line.clear()
         elif tag == "a" and self._links:
-            self._end_link(*self._links.pop())
+            self._end_link()
+            self._links.pop()
         elif tag in _CLOSING:
             self._line.append(_CLOSING[tag])
         elif tag == "pre" and self._exact:
@@ -254,7 +264,9 @@ class _Writer:
             self._done += [] if self._quotes else ["\n"]
         elif tag == "dl":
             self._done.append("\n")
-        elif tag in {"table", "tr", "td", "th"}:
+        elif tag in {"li", "dd"}:
+            self._mark = ""  # of one without words
+        elif tag in _OF_TABLES:
             self._leave_table(tag)
 
     def end(self) -> None:
@@ -267,10 +279,10 @@ class _Writer:
     def _flush(self) -> None:
         if self._exact:
             return
+        self._end_link()
         text = "".join(self._line).strip()
         text = re.sub(r"[ \t]*\n[ \t]*", "\n", text)
         self._line.clear()
-        self._links = [(target, 0) for target, _ in self._links]
         self._gap = False
         if not text:
             return
@@ -294,16 +306,17 @@ class _Writer:
         if text.strip():
             self._done.append(f"```\n{text}\n```\n\n" if "\n" in text or "  " in text else text + "\n\n")
 
-    def _end_link(self, target: str, start: int) -> None:
-        target = markdown.one_line(target)
-        if not target or target.startswith("#") or re.match(r"(?:javascript|data|blob):", target, re.IGNORECASE):
+    def _end_link(self) -> None:
+        """Write the target of the open link at its first words, should it go on in another block."""
+        if not self._links:
             return
+        target, start = self._links[-1]
         text = "".join(self._line[start:])
-        if not text.strip():
-            return
-        space = " " if text[:1] == " " else ""
-        del self._line[start:]
-        self._line.append(space + markdown.link(text, target))
+        has_words = bool(text.strip())
+        self._links[-1] = "" if has_words else target, 0
+        target = markdown.one_line(target)
+        if has_words and target and not target.startswith("#") and not _NO_TARGET.match(target):
+            self._line[start:] = [" " * (text[:1] == " ") + markdown.link(text, target)]
 
     def _enter_table(self, tag: str, attributes: dict[str, str | None]) -> None:
         if tag == "table" and self._tables:
@@ -311,14 +324,15 @@ class _Writer:
         if self._deeper or (tag == "table" and len(self._tables) == _DEEPEST):
             self._deeper += tag == "table"
         elif tag == "table":
-            self._tables.append(_Table())
+            self._tables.append(Table())
         elif self._tables and tag == "tr":
             self._tables[-1].rows.append([])
+        elif self._tables and tag in GROUPS:
+            self._tables[-1].begin_group()
         elif self._tables:
-            self._tables[-1].span = _span(attributes, "colspan"), _span(attributes, "rowspan")
+            self._tables[-1].begin_cell(attributes)
             self._outer.append((self._done, self._lists, self._quotes, self._mark))
             self._done, self._lists, self._quotes, self._mark = [], [], 0, ""
-            self._tables[-1].open_cells += 1
 
     def _leave_table(self, tag: str) -> None:
         if self._deeper or not self._tables:
@@ -328,52 +342,16 @@ class _Writer:
         if tag in {"td", "th"} and table.open_cells:
             text = re.sub(r"\n{3,}", "\n\n", "".join(self._done).strip())
             self._done, self._lists, self._quotes, self._mark = self._outer.pop()
-            table.open_cells -= 1
-            table.add(text)
+            table.end_cell(text)
+        elif tag in GROUPS:
+            table.end_group(tag)
         elif tag == "table":
             self._tables.pop()
             self._done += table.blocks()
 
 
-_Saved = tuple[list[str], list[int], int, str]
-
-
-class _Table:
-    def __init__(self) -> None:
-        self.rows: list[list[str]] = []
-        self.has_table = False
-        self.open_cells = 0
-        self.span: tuple[int, int] = (1, 1)  # columns and rows of the open cell
-        self._ends: dict[int, int] = {}  # by column, the row in which its last cell ends
-
-    def add(self, text: str) -> None:
-        """Add a cell in the next column that is free."""
-        self.rows = self.rows or [[]]
-        row, (columns, rows) = self.rows[-1], self.span
-        while self._ends.get(len(row), 0) >= len(self.rows):
-            row.append("")
-        self._ends.update(dict.fromkeys(range(len(row), len(row) + columns), len(self.rows) + rows - 1))
-        row += [text, *[""] * (columns - 1)]
-        self.span = (1, 1)
-
-    def blocks(self) -> Iterator[str]:
-        """Yield a table as rows, or as its cells.
-
-        Rows are for a table of data, and cells for one that only lays out the page.
-        """
-        rows = [row for row in self.rows if any(row)]
-        columns = max(map(len, rows), default=0)
-        longest = max((len(text) for row in rows for text in row), default=0)
-        if columns < 2 or self.has_table or longest > _LAYOUT_CELL:
-            for row in rows:
-                yield from (text + "\n\n" for text in row if text)
-            return
-        yield from markdown.rows(rows)
-
-
-def _span(attributes: dict[str, str | None], name: str) -> int:
-    told = attributes.get(name) or "1"
-    return min(50, max(1, int(told))) if told.isdecimal() else 1
+_List = tuple[int, int, str] | None  # the next number, what is added to it, and its form; None for bullets
+_Saved = tuple[list[str], list[_List], int, str]
 
 
 _HEADINGS = {f"h{n}" for n in range(1, 7)}
