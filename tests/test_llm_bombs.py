@@ -103,7 +103,9 @@ def form_laughs() -> bytes:
 TEXT_BOMBS = {
     "docx of 150 MB": lambda: docx("<w:p><w:r><w:t>" + "A" * 150_000_000 + "</w:t></w:r></w:p>"),
     "docx of a billion laughs": lambda: docx("<w:p><w:r><w:t>&j;</w:t></w:r></w:p>", billion_laughs()),
-    "docx with an external entity": lambda: docx("<w:p/>", XML + '<!DOCTYPE x SYSTEM "file:///etc/passwd">'),
+    "docx with an external entity": lambda: docx(
+        "<w:p><w:r><w:t>&e;</w:t></w:r></w:p>", XML + '<!DOCTYPE x [<!ENTITY e SYSTEM "file:///etc/passwd">]>'
+    ),
     "xlsx of 190 MB": lambda: overstuffed("xl/worksheets/sheet9.xml", 190 * MB),
     "pdf that is its own page": lambda: pdf("x", kids=b"2 0 R"),
     "pdf with a form in itself": form_loop,

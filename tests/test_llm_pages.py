@@ -489,6 +489,22 @@ def test_a_book_is_read_in_its_order():
     )
 
 
+@pytest.mark.parametrize(
+    "external",
+    ['PUBLIC "+//ISBN 0-9673008-1-9//DTD OEB 1.2 Package//EN" "http://openebook.org/dtds/oeb-1.2/oebpkg12.dtd"', 'SYSTEM "a.dtd"', ""],
+)  # fmt: skip
+def test_a_book_may_name_its_document_type(external):
+    """Old packages do (OEB 1.2, 1.3). It declares entities only with a part of its own."""
+    package = '<package><manifest><item id="a" href="a.xhtml"/></manifest><spine><itemref idref="a"/></spine></package>'
+    parts = {
+        "mimetype": "application/epub+zip", "META-INF/container.xml": '<container><rootfile full-path="a.opf"/></container>',
+        "a.xhtml": "<html><p>words</p></html>", "a.opf": f"<!DOCTYPE package {external}>{package}",
+    }  # fmt: skip
+    assert reading("ebook", zipped(parts)).text == "words"
+    parts["a.opf"] = f'<!DOCTYPE package {external} [<!ENTITY a "b">]>{package}'
+    assert reading("ebook", zipped(parts)).refusal == "it declares a document type or entities"
+
+
 def test_a_notebook_is_its_cells_without_pictures():
     output = {
         "output_type": "display_data",

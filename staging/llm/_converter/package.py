@@ -1,7 +1,7 @@
 """Read documents that are a zip of XML, within bounds and element by element.
 
-A decompression bomb is refused before its part is expanded (CWE-409). A document type is refused before the parser sees
-it. Entities can then neither multiply (CWE-776) nor name other files (CWE-611).
+A decompression bomb is refused before its part is expanded (CWE-409). A document type that declares something is
+refused before the parser sees it. Entities can then neither multiply (CWE-776) nor name other files (CWE-611).
 """
 
 import io
@@ -238,14 +238,14 @@ class _Path:
 
 
 def check_prolog(part: IO[bytes], out: Output) -> None:
-    """Read XML up to its root element, and refuse a document type.
+    """Read XML up to its root element, and refuse a document type that declares something.
 
-    A document type can only stand before the root (XML 1.0, 2.8). One that is only a known public name declares
-    nothing here, and OpenOffice 1 and 2 wrote it.
+    A document type can only stand before the root (XML 1.0, 2.8). One that is only a name declares nothing here, since
+    no other file is read. OpenOffice 1 and 2 wrote it, and so do old e-books.
     """
 
-    def refuse(_: str, __: str | None, public: str | None, has_own: object) -> None:
-        if has_own or not (public or "").startswith("-//OpenOffice.org//DTD "):
+    def refuse(_: str, __: str | None, ___: str | None, has_own: object) -> None:
+        if has_own:
             out.refuse(ENTITIES)
 
     started: list[str] = []
