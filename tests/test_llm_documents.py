@@ -588,6 +588,50 @@ def test_a_slide_has_title_points_table_and_notes():
     assert found.remarks == "1 slide; 1 hidden slide"
 
 
+def slides(*trees: str, **parts: str) -> bytes:
+    written = {
+        f"ppt/slides/slide{n}.xml": f"<p:sld {A}><p:cSld><p:spTree>{tree}</p:spTree></p:cSld></p:sld>"
+        for n, tree in enumerate(trees, 1)
+    }
+    return zipped({**written, **parts})
+
+
+def test_what_stands_on_every_slide_is_shown_once():
+    edges = shape("3 May", "dt") + shape("Acme/secret", "ftr") + shape("9", "sldNum")
+    note = f"<p:notes {A}><p:cSld><p:spTree>{shape('speak')}{shape('Draft', 'hdr')}{shape('3 May', 'dt')}</p:spTree></p:cSld></p:notes>"
+    notes = {f"ppt/notesSlides/notesSlide{n}.xml": note for n in (1, 2)}
+    found = reading("pptx", slides(edges + shape("a"), shape("b") + edges, shape("Other", "ftr"), **notes))
+    assert found.text == (
+        "## Slide 1\n\n[date: 3 May]\n\n[footer: Acme secret]\n\na\n\n[notes: speak]\n\n[header: Draft]\n\n"
+        "## Slide 2\n\nb\n\n[notes: speak]\n\n## Slide 3\n\n[footer: Other]"
+    )
+
+
+def test_entries_of_slides_have_their_numbers():
+    """Deeper ones do not end a list; one without a number, or with another kind of number, does."""
+
+    def entry(text: str, kind: str = "", level: int = 0, start: str = "") -> str:
+        begins = f'startAt="{start}"' if start else ""
+        mark = f'<a:buAutoNum type="{kind}" {begins}/>' if kind else "<a:buNone/>"
+        return f'<a:p><a:pPr lvl="{level}">{mark}</a:pPr><a:r><a:t>{text}</a:t></a:r></a:p>'
+
+    entries = (
+        entry("a", "arabicPeriod", start="3"), entry("b", "alphaLcParenR", 1), entry("c", "alphaLcParenR", 1),
+        entry("d", "arabicPeriod", start="3"), entry("e", "alphaLcParenR", 1), entry("f"),
+        entry("g", "arabicPeriod", start="3"), entry("h", "romanUcParenBoth"), entry("i", "romanUcParenBoth"),
+        entry("j", "alphaUcPeriod"), entry("k", "circleNumDbPlain", start="9" * 5000),
+    )  # fmt: skip
+    found = reading("pptx", slides(f"<p:sp><p:txBody>{''.join(entries)}</p:txBody></p:sp>"))
+    assert found.text.splitlines()[2:] == [
+        "3. a", "  a) b", "  b) c", "4. d", "  a) e", "f", "3. g", "(I) h", "(II) i", "A. j", "99999 k"
+    ]  # fmt: skip
+
+
+def test_a_vertical_tab_on_a_slide_is_the_end_of_a_line():
+    found = reading("pptx", slides(shape("Road_x000B_map", "title") + shape("one_x000b_two")))
+    assert found.text == "## Slide 1: Road map\n\none\ntwo"
+
+
 # OpenDocument
 
 

@@ -10,10 +10,15 @@ from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter import drawing, markdown
 from staging.llm._converter.formulas import equation
+from staging.llm._converter.numbering import numeral
 from staging.llm._converter.output import Output
 from staging.llm._converter.package import Package, Relation, attribute, below, relation_id
 
-_REPEATED = {"ftr", "sldNum", "dt", "hdr"}  # placeholders that stand on every slide
+_REPEATED = {"ftr": "footer", "dt": "date", "hdr": "header"}  # placeholders that stand on every slide
+_NUMBER = "sldNum"
+_FORMS = {"alphaLc": "lowerLetter", "alphaUc": "upperLetter", "romanLc": "lowerRoman", "romanUc": "upperRoman"}
+_AROUND = {"ParenBoth": "({})", "ParenR": "{})", "Plain": "{}"}  # of numbers, 20.1.10.61
+_LINE_END = re.compile("_x000[BD]_", re.IGNORECASE)  # a vertical tab, which XML cannot hold (22.4.2.4)
 _TITLES = {"title", "ctrTitle"}
 _BULLETED = {"body", "obj", ""}
 _SHAPES = {"sp", "graphicFrame", "pic", "grpSp", "cxnSp"}
@@ -24,13 +29,14 @@ def read(source: IO[bytes], out: Output) -> None:
     package = Package(source, out)
     slides = _in_order(package)
     hidden = 0
+    seen: set[str] = set()
     out.remark(f"{len(slides):,} slide{'s' * (len(slides) != 1)}")
     try:
         for number, name in enumerate(slides, 1):
             root = package.xml(name)
             is_hidden = attribute(root, "show", "1") in {"0", "false"}
             hidden += is_hidden
-            for block in _Slide(package, name, out).written(root, number, hidden=is_hidden):
+            for block in _Slide(package, name, out, seen).written(root, number, hidden=is_hidden):
                 out.text(block)
     finally:
         if hidden:
@@ -50,10 +56,11 @@ def _in_order(package: Package) -> list[str]:
 
 
 class _Slide:
-    def __init__(self, package: Package, name: str, out: Output) -> None:
+    def __init__(self, package: Package, name: str, out: Output, seen: set[str]) -> None:
         self._package = package
         self._relations = package.relations(name)
         self._out = out
+        self._seen = seen  # what stands on every slide, and was shown
         self._title = ""
 
     def written(self, root: Element, number: int, *, hidden: bool) -> Iterator[str]:
@@ -103,8 +110,10 @@ class _Slide:
         return "\n".join(self._words(p) for p in cell.iter("a:p"))
 
     def _text(self, shape: Element, properties: Element | None) -> str:
-        place = next((attribute(e, "type") for e in shape.iter("p:ph")), None)
+        place = _place(shape)
         if place in _REPEATED:
+            return self._once(shape, place)
+        if place == _NUMBER:
             return ""
         paragraphs = [(p, self._words(p)) for body in shape.iter("p:txBody") for p in body.findall("a:p")]
         words = [(p, text) for p, text in paragraphs if text.strip()]
@@ -115,15 +124,41 @@ class _Slide:
             alt = attribute(properties, "descr")
             return markdown.picture(alt) + "\n\n" if alt else ""
         bulleted = place in _BULLETED and len(words) > 1
-        return "".join(self._paragraph(p, text, bulleted=bulleted) for p, text in words) + "\n"
+        counts: dict[int, tuple[str, int]] = {}
+        return "".join(self._paragraph(p, text, counts, bulleted=bulleted) for p, text in words) + "\n"
 
-    def _paragraph(self, paragraph: Element, text: str, *, bulleted: bool) -> str:
+    def _once(self, shape: Element, place: str) -> str:
+        """Return what stands on every slide, where it stands first."""
+        words = markdown.one_line(drawing.paragraph_words(shape))
+        block = f"[{_REPEATED[place]}: {words}]\n\n" if words else ""
+        shown = block in self._seen
+        self._seen.add(block)
+        return "" if shown else block
+
+    def _paragraph(self, paragraph: Element, text: str, counts: dict[int, tuple[str, int]], *, bulleted: bool) -> str:
+        """Return a paragraph with its mark.
+
+        Args:
+            paragraph: it.
+            text: its words.
+            counts: of each level of lists, the kind of its numbers and the last of them.
+            bulleted: whether it has a bullet if it does not say so.
+        """
         properties = paragraph.find("a:pPr")
         marks = {child.tag for child in properties} if properties is not None else set[str]()
         level = attribute(properties, "lvl", "0")
-        depth = int(level) if level.isdecimal() else 0
-        if "a:buAutoNum" in marks:
-            return markdown.item(text, level=depth, mark="1.")
+        depth = int(level) if level in set("012345678") else 0
+        for deeper in [at for at in counts if at > depth]:
+            del counts[deeper]
+        numbers = below(properties, "a:buAutoNum")
+        if numbers is not None:
+            kind, start = attribute(numbers, "type"), attribute(numbers, "startAt", "1")
+            last, number = counts.get(depth, ("", 0))
+            number = number + 1 if last == kind + start else int(start[:5]) if start.isdecimal() else 1
+            counts[depth] = kind + start, number
+            around = next((form for end, form in _AROUND.items() if kind.endswith(end)), "{}.")
+            return markdown.item(text, level=depth, mark=around.format(numeral(number, _FORMS.get(kind[:7], ""))))
+        counts.pop(depth, None)
         if "a:buChar" in marks or "a:buBlip" in marks or (bulleted and "a:buNone" not in marks):
             return markdown.item(text, level=depth)
         return text + "\n"
@@ -141,7 +176,7 @@ class _Slide:
         return "".join(found)
 
     def _run(self, run: Element) -> str:
-        words = "".join(t.text or "" for t in run.iter("a:t"))
+        words = _LINE_END.sub("\n", "".join(t.text or "" for t in run.iter("a:t")))
         click = below(run, "a:rPr", "a:hlinkClick")
         relation = self._relations.get(relation_id(click)) if click is not None else None
         return markdown.link(words, relation.target) if relation and relation.external else words
@@ -151,10 +186,13 @@ class _Slide:
         usual = f"ppt/notesSlides/notesSlide{number}.xml"
         for target in targets[:1] or ([usual] if not self._relations else []):
             shapes = [e for e in self._package.xml(target).iter() if e.tag == "p:sp"]
-            bodies = [s for s in shapes if next((attribute(p, "type") for p in s.iter("p:ph")), "") not in _NO_NOTE]
+            bodies = [s for s in shapes if _place(s) not in {*_REPEATED, _NUMBER, "sldImg"}]
             words = "\n".join(self._words(p) for s in bodies for p in s.iter("a:p")).strip()
             if words:
                 yield f"[notes: {words}]\n\n"
+            for shape in shapes:
+                if (place := _place(shape)) in _REPEATED:
+                    yield self._once(shape, place)
 
     def _comments(self, relation: Relation) -> Iterator[str]:
         for comment in self._package.xml(relation.target).iter():
@@ -164,4 +202,6 @@ class _Slide:
                 yield f"[comment: {words}]\n\n" if words else ""
 
 
-_NO_NOTE = _REPEATED | {"sldImg"}
+def _place(shape: Element) -> str | None:
+    """Return the kind of the placeholder that a shape fills, None if it fills none."""
+    return next((attribute(e, "type") for e in shape.iter("p:ph")), None)
