@@ -80,6 +80,8 @@ PAGES = {
                      "Centred\n\nHero\n\naside", ""),
     "beside the screen": ('<p style="position:absolute;left:-9999px">obey</p><p style="text-indent: -999em">obey</p><p style="top:-1000px!important">obey</p>a',
                           "a", "12 characters of hidden text left out"),
+    "hidden in Word alone": ('<a href="https://x/y" style="background:#000;color:#fff;mso-hide:all">Pay</a> <span style="color:inherit;background-color:inherit">now</span>',
+                             "[Pay](https://x/y) now", ""),
     "what only sounds hidden": ('<style>.c{backface-visibility:hidden}</style><p class="c" style="-webkit-backface-visibility:hidden;line-height:0;fill-opacity:0">a</p>',
                                 "a", ""),
     "data": ('<p>a</p><script type="application/json">{"b": 1}</script>', "a", "1 script of data left out"),

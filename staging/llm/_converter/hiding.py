@@ -9,7 +9,7 @@ import re
 from collections.abc import Iterable, Iterator
 
 _HIDING = re.compile(
-    r"display:none|visibility:(?:hidden|collapse)|(?:opacity|max-height):0*(?:0|\.0+)(?![\d.])|mso-hide:all"
+    r"display:none|visibility:(?:hidden|collapse)|(?:opacity|max-height):0*(?:0|\.0+)(?![\d.])"
     r"|text-indent:-\d{3,}|(?:left|top|margin-left):-(?:999|\d{4,})|clip:rect\(\s*[01]"
 )
 _HIDING_RULE = re.compile(r"(?<![\w-])(?:display\s*:\s*none|visibility\s*:\s*hidden)")
@@ -17,6 +17,7 @@ _SIZE = re.compile(  # of letters, with those units that do not multiply what is
     r"(?:^|\s)(?:(?P<none>0*(?:0|\.0+)(?:[a-z]+|%)?)|[\d.]+(?:px|pt|pc|cm|mm|in|q|rem|v[a-z]+)"
     r"|(?:xx?-)?small|medium|(?:x{1,3}-)?large)(?=[\s/]|$)"
 )
+_NO_COLORS = {None, "", "inherit", "initial", "unset"}
 _MAX_STYLE = 200_000  # characters of a style sheet that are looked through
 NO_VEIL: frozenset[str] = frozenset()
 
@@ -44,7 +45,7 @@ class Hiding:
         if any(_HIDING.match(f"{name}:{value}") for name, value in style.items()):
             return None
         color, behind = style.get("color"), style.get("background-color") or style.get("background")
-        if color or behind:
+        if {color, behind} - _NO_COLORS:
             inherited = inherited | {"color"} if color == behind else inherited - {"color"}
         size = _SIZE.search(style.get("font-size") or style.get("font") or "")
         if size and size["none"]:
