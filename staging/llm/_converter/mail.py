@@ -24,7 +24,9 @@ _MOST_PARTS = 2000
 _TEXTS = {"text/plain", "text/html", "text/enriched"}  # the forms in which mail programs write what is said
 _FEW_WORDS = 20
 _MARKUP = re.compile(  # each alternative matches up to the end of the text at last, so nothing is looked at twice
-    r"<(style|script|title)\b.*?(?:</\1|\Z)|<!--.*?(?:-->|\Z)|<[^>]*(?:>|\Z)", re.DOTALL | re.IGNORECASE
+    # numbers that are no character make `unescape` raise
+    r"<(style|script|title)\b.*?(?:</\1|\Z)|<!--.*?(?:-->|\Z)|<[^>]*(?:>|\Z)|&#[0-9]{8,}",
+    re.DOTALL | re.IGNORECASE,
 )
 _WORD = re.compile("[^\\W\u2e80-\ud7ff]+|[\u2e80-\ud7ff]")
 

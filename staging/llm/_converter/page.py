@@ -10,7 +10,6 @@ written as it is where the table is only a layout. What a browser does not show 
 import re
 from collections import Counter
 from collections.abc import Iterator
-from html import unescape
 from typing import IO, Any
 from xml.etree.ElementTree import Element  # made here, nothing is parsed by it
 
@@ -391,7 +390,7 @@ def _element(node: Any, depth: int) -> Element:
     child = node.child if depth < 60 else None
     while child is not None:
         if child.tag in {"-text", "#text"}:
-            element.text = (element.text or "") + unescape(child.text_content or "").strip()
+            element.text = (element.text or "") + (child.text_content or "").strip()
         else:
             element.append(_element(child, depth + 1))
         child = child.next
