@@ -930,6 +930,20 @@ def sent(moment: dt.datetime, place: str, head: int) -> dict[str, bytes]:
     return {f"{place}__properties_version1.0": bytes(head) + entries}
 
 
+@pytest.mark.parametrize(
+    ("page_number", "charset"),
+    [(1251, "windows-1251"), (20866, "koi8-r"), (28595, "iso-8859-5"), (65001, "utf-8"), (0, "utf-8"), (2**32 - 1, "utf-8")],
+)  # fmt: skip
+def test_an_outlook_mail_is_decoded_in_the_code_pages_that_it_names(page_number, charset, streams):
+    """A subject has too few letters for the detector."""
+    pages = struct.pack("<IIQ", 0x3FFD0003, 6, page_number) + struct.pack("<IIQ", 0x3FDE0003, 6, page_number)
+    streams["__properties_version1.0"] = bytes(32) + pages
+    streams["__substg1.0_0037001E"] = "Заказ".encode(charset)
+    streams["__substg1.0_10130102"] = "<p>Чай".encode(charset)
+    streams["__recip_version1.0_#00000000/__substg1.0_3001001E"] = "Аня".encode(charset)
+    assert reading("outlook", b"").text == "To: Аня\nSubject: Заказ\n\nЧай"
+
+
 def test_an_outlook_mail_tells_when_and_to_whom_and_shows_the_mails_within(streams):
     def put(place: str, **texts: str) -> None:
         for number, text in texts.items():
