@@ -359,7 +359,7 @@ EARLY = "it ends early: what is missing is grey"
 
 
 @pytest.mark.parametrize("side", [2000, 80])
-@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True, "exif": exif(3)}], ids=str)
+@pytest.mark.parametrize("options", [{}, {"progressive": True}, {"optimize": True, "exif": exif(3)}], ids=len)
 @pytest.mark.parametrize("mode", ["RGB", "L", "CMYK"])
 def test_a_jpeg_that_ends_early_is_made_anew_and_says_so(mode, options, side, tmp_path):
     content = encoded(SOFT.convert(mode), "JPEG", **options)

@@ -112,9 +112,8 @@ def observe(head: bytes, tail: bytes = b"") -> str:
     if signed := signature_of(head):
         signed = signed if isinstance(signed, str) else signed(head, tail)
         wordy = signed in _WORDY
-        if signed in _READABLE or is_binary(head if wordy else head[:_NEAR]):
-            return signed
-        if wordy and decode(head, "utf-8", cut=cut) is None:
+        seen = signed in _READABLE or is_binary(head if wordy else head[:_NEAR])
+        if seen or (wordy and decode(head, "utf-8", cut=cut) is None):
             return signed
     text = as_utf8(head).lstrip(SPACE)
     if text.startswith(b"<") and (marked := markup(text)):
