@@ -673,6 +673,12 @@ def test_rtf_is_what_its_program_shows(what):
     assert reading("rtf", content).text == text
 
 
+def test_rtf_with_a_photo_is_read():
+    """As long as each line of the photo made a copy of those before it, no time was left for the words."""
+    photo = (b"89504e47" * 16 + b"\r\n") * 50_000
+    assert reading("rtf", b"{\\rtf1 a{\\pict " + photo + b"}b}").text == "ab"
+
+
 def test_rtf_that_nests_for_ever_is_refused():
     assert reading("rtf", b"{\\rtf1 " + b"{" * 5000).refusal == "it is nested too deeply"
 

@@ -80,7 +80,7 @@ class _Letters:
         self.default = "cp1252"
         self._fonts: dict[int, str] = {}
         self._font = 0
-        self._pending = b""  # bytes of one code page that are decoded together: a character may be two
+        self._pending = bytearray()  # of one code page, decoded together: a character may be two
         self._skipped = 0
 
     def choose(self, number: int) -> str:
@@ -103,8 +103,9 @@ class _Letters:
 
     def taken(self, codec: str) -> str:
         """Return what the bytes since the last call say."""
-        pending, self._pending = self._pending, b""
-        return pending.decode(codec, "replace")
+        text = self._pending.decode(codec, "replace")
+        self._pending.clear()
+        return text
 
 
 class _Rows:
