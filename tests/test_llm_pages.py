@@ -664,6 +664,25 @@ RTF = {
     "a star within": (b"{\\rtf1 {\\i0\\*\\cs7 a}{\n\\*\\unknown data}b}", "ab"),
     "a row that does not end": (rb"{\rtf1 {A\cell B\cell }}", "| A | B |\n| --- | --- |"),
     "binary": (b"{\\rtf1 a\\bin3 }}}b}", "ab"),
+    "table in a table": (
+        (
+            rb"{\rtf1 \pard\intbl outer\cell before\par\pard\intbl\itap2 A\par\pard\intbl\itap2 a\nestcell B\nestcell"
+            rb"{{\*\nesttableprops\trowd\nestrow}{\nonesttables\par}}C\nestcell D\nestcell{{\*\nesttableprops\trowd\nestrow}"
+            rb"{\nonesttables\par}}\pard\intbl after\cell\row\pard end}"
+        ),
+        "| outer | before<br>A<br>a; B<br>C; D<br>after |\n| --- | --- |\n\nend",
+    ),
+    "tables in three depths": (
+        (
+            rb"{\rtf1 \intbl\itap2 A\nestcell b\par\pard\intbl\itap3 C\nestcell D\nestcell{\*\nesttableprops\nestrow}"
+            rb"\pard\intbl\itap2 e\nestcell{\*\nesttableprops\nestrow}\pard\intbl\cell F\cell\row}"
+        ),
+        "| A; b<br>C; D<br>e | F |\n| --- | --- |",
+    ),
+    "an inner row that does not end": (
+        rb"{\rtf1 \intbl A\cell\itap2 B\nestcell C\nestcell\pard\intbl\cell\row{\*\nesttableprops\nestrow}}\nesttableprops",
+        "| A | B; C |\n| --- | --- |",
+    ),
 }
 
 

@@ -25,7 +25,7 @@ _DESCRIBING = {
     "pntxtb", "listlevel", "listname", "userprops", "wgrffmtfilter", "atnid", "atntime", "atnref", "atndate",
     "atnparent", "template", "operator", "objdata", "blipuid", "picprop", "sp", "background", "panose", "falt",
     "ftnsep", "ftnsepc", "aftnsep", "aftnsepc", "ftncn", "aftncn", "tc", "xe", "rxe", "datafield", "formfield",
-    "shprslt",
+    "shprslt", "nonesttables",
 }
 _TEXTS = {
     "par": "\n\n", "line": "\n", "tab": "\t", "emdash": "—", "endash": "–", "bullet": "•", "lquote": "‘",
@@ -44,6 +44,7 @@ _EDGES = {
 }
 # fmt: on
 _MAX_DEPTH = 500
+_MAX_TABLES = 30  # of which one is in the other
 _BODY_LEVEL = 6  # outline levels from here on are those of text
 _TARGET = re.compile(r'HYPERLINK\s+(?!\\l)(?:\\[a-z]\s+)*"([^"]+)"')
 
@@ -109,29 +110,52 @@ class _Letters:
 
 
 class _Rows:
-    """Collects the cells of a table's rows."""
+    """Collects the cells of a table's rows.
+
+    Markdown has no table in a table. The rows of an inner one become lines in their cell, as those of docx do. A mark
+    stands in the words where a cell may begin. It is as many NUL as the least depth of a table to which it applies.
+    """
 
     def __init__(self) -> None:
         self.inside = self.after = False
-        self._cells: list[str] = []
+        self.depth = 1
+        self._cells: dict[int, list[str]] = {}  # by the depth of their table
 
-    def end_cell(self, words: list[str]) -> None:
-        """Take the words since the last cell or paragraph as a cell."""
-        start = next(
-            (n for n in range(len(words), 0, -1) if words[n - 1] in {"\n\n", "\0"} or words[n - 1].endswith(" |\n")), 0
-        )
-        self._cells.append("".join(words[start:]).strip("\0"))
-        words[start:] = ["\0"]
+    def end_paragraph(self, words: list[str]) -> None:
+        """Mark that an inner table may begin."""
+        words.append("\0" * (self.depth + 1))
+
+    def end_cell(self, words: list[str], depth: int) -> None:
+        """Take the words since the last mark as a cell."""
+        self._end_inner(words, depth)
+        marks = {"\n\n", *("\0" * n for n in range(1, depth + 1))}
+        start = next((n for n in range(len(words), 0, -1) if words[n - 1] in marks or words[n - 1].endswith(" |\n")), 0)
+        self._cells.setdefault(depth, []).append("".join(words[start:]).replace("\0", ""))
+        words[start:] = ["\0" * depth]
 
     def end_row(self, words: list[str]) -> None:
         """Write the row."""
+        self._end_inner(words, 1)
         while words and words[-1] == "\0":
             words.pop()
-        if self._cells:
-            line = "| " + " | ".join(map(markdown.cell, self._cells)) + " |\n"
-            words.append(line if self.after else f"\n\n{line}|{' --- |' * len(self._cells)}\n")
-        self._cells = []
+        if cells := self._cells.pop(1, []):
+            line = "| " + " | ".join(map(markdown.cell, cells)) + " |\n"
+            words.append(line if self.after else f"\n\n{line}|{' --- |' * len(cells)}\n")
         self.after = True
+
+    def end_inner_row(self, words: list[str]) -> None:
+        """Write the innermost row into its cell."""
+        depth = max(self._cells, default=1)
+        if depth > 1:
+            while words and words[-1] == "\0" * depth:
+                words.pop()
+            cells = map(str.strip, self._cells.pop(depth))
+            words += ["; ".join(filter(None, cells)) + "\n", "\0" * depth]
+
+    def _end_inner(self, words: list[str], depth: int) -> None:
+        """Write the rows of tables within, which have not ended."""
+        while max(self._cells, default=0) > depth:
+            self.end_inner_row(words)
 
 
 def read(source: IO[bytes], out: Output) -> None:
@@ -207,7 +231,8 @@ class _Document:
             )
             for kind in ("header", "footer")
         )
-        whole = "".join(self._groups[0].words).encode("utf-16", "surrogatepass").decode("utf-16", "replace")
+        whole = "".join(self._groups[0].words).replace("\0", "")
+        whole = whole.encode("utf-16", "surrogatepass").decode("utf-16", "replace")
         whole = re.sub(r"(?m)^[ \t]*[•·▪◦\uf0b7]\t", "- ", whole)
         whole = re.sub(r"(?m)^(\|.*\|\n)(?=[^|\n])", r"\1\n", whole)  # a line under a row would be one of its table
         body = re.sub(r"\n{3,}", "\n\n", whole.strip("\n"))
@@ -292,10 +317,16 @@ class _Document:
             self._style(word, number)
         elif word == "intbl":
             self._rows.inside = True
+        elif word == "itap":
+            self._rows.depth = min(_MAX_TABLES, max(1, number or 0))
         elif word in {"cell", "nestcell"}:
-            self._rows.end_cell(group.words)
-        elif word in {"row", "nestrow"}:
+            self._rows.end_cell(group.words, 1 if word == "cell" else max(2, self._rows.depth))
+        elif word == "row":
             self._rows.end_row(group.words)
+        elif word == "nestrow":
+            self._rows.end_inner_row(group.words)
+        elif word == "nesttableprops":  # in it the row ends, whose words stand around it
+            group.kind, group.words = self._groups[-2:][0].kind, self._groups[-2:][0].words
         elif word in _DESCRIBING or word in _ASIDE or word in _EDGES:
             self.counts["picture"] += word == "pict"
             self.counts["embedded object"] += word == "object"
@@ -312,7 +343,7 @@ class _Document:
             group.style = number or 0 if word == "s" else group.style
             group.level = (number or 0) + 1 if word == "outlinelevel" and (number or 0) < _BODY_LEVEL else group.level
         elif group.kind == "text" and word == "pard":
-            self._rows.inside = False
+            self._rows.inside, self._rows.depth = False, 1
             self._heading = 0
         elif word == "s":
             self._heading = self._headings.get(number or 0, 0)
@@ -324,6 +355,7 @@ class _Document:
         if word == "par" and self._group.kind == "text":
             if self._rows.inside:
                 self._add("\n")
+                self._rows.end_paragraph(words)
                 return
             self._rows.after = False
             if self._heading:
