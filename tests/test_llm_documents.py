@@ -83,6 +83,10 @@ def field(instruction: str, result: str) -> str:
     return f"<w:p>{mark.format('begin')}{told}{mark.format('separate')}{shows}{mark.format('end')}</w:p>"
 
 
+def sign(code: str, font: str = "Symbol") -> str:
+    return f"<w:r><w:sym w:font='{font}' w:char='{code}'/></w:r>"
+
+
 CHART = (
     f"<c:chartSpace {NAMESPACES}><c:ser><c:tx><c:v>Sales</c:v></c:tx><c:cat><c:pt idx='0'><c:v>Q1</c:v></c:pt></c:cat>"
     "<c:val><c:pt idx='0'><c:v>4711</c:v></c:pt></c:val></c:ser></c:chartSpace>"
@@ -124,6 +128,14 @@ DOCUMENTS = {
     "equation": (word("<w:p><m:oMath><m:f><m:num><m:r><m:t>a</m:t></m:r></m:num><m:den><m:r><m:t>b</m:t></m:r></m:den></m:f></m:oMath></w:p>"),
                  "$\\frac{a}{b}$", ""),
     "checked box": (word("<w:p><w:r><w:sym w:font='Wingdings' w:char='F0FE'/><w:t> agree</w:t></w:r></w:p>"), "☑ agree", ""),
+    "signs of Symbol": (word(f"<w:p>{sign('F061')}{sign('F0A3')}{sign('00B1')}{sign('F0B0')}{sign('F06D')}{sign('F0B7')}</w:p>"), "α≤±°μ•", ""),
+    "signs as private letters": (word("<w:p><w:r><w:rPr><w:rFonts w:ascii='Symbol' w:hAnsi='Symbol'/></w:rPr><w:t>p \uf0b3 \uf061</w:t></w:r></w:p>"),
+                                 "p ≥ α", ""),
+    "signs by a style": (word("<w:p><w:r><w:rPr><w:rStyle w:val='S'/></w:rPr><w:t>\uf061</w:t></w:r></w:p>",
+                              styles=f"<w:styles {W}><w:style w:styleId='S'><w:basedOn w:val='B'/></w:style><w:style w:styleId='B'><w:rPr>"
+                              "<w:rFonts w:ascii='Symbol'/></w:rPr></w:style></w:styles>"), "α", ""),
+    "signs of an unknown font": (word(f"<w:p>{sign('F061', 'Other')}{sign('F0FF', 'Wingdings')}{sign('2665', 'Other')}{sign('00B1', 'Other')}{sign('x', 'Webdings')}</w:p>"
+                                      + p("\uf0fe")), "\ufffd\ufffd♥±\ufffd\n\n\ufffd", "4 signs of unknown fonts shown as \ufffd"),
     "form's box": (word("<w:p><w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:checkBox><w:default w:val='1'/></w:checkBox></w:ffData>"
                         "</w:fldChar></w:r><w:r><w:fldChar w:fldCharType='end'/></w:r><w:r><w:t> agree</w:t></w:r></w:p>"), "☒ agree", ""),
     "field": (word(field("PAGE", "7")), "7", ""),

@@ -27,6 +27,7 @@ class _Style(NamedTuple):
     number: str = ""
     level: int = 0
     based_on: str = ""
+    font: str = ""
 
 
 class Numbering:
@@ -58,7 +59,7 @@ class Numbering:
         if properties is None:
             return 0, "", 0
         style_id = attribute(properties.find("w:pStyle"), "val")
-        style = self._style(style_id)
+        style = self.style(style_id)
         outline = attribute(properties.find("w:outlineLvl"), "val")
         level = int(outline) + 1 if outline in set("012345678") else style.heading
         listed = properties.find("w:numPr")
@@ -71,23 +72,24 @@ class Numbering:
             return level, "-" if bulleted and "aragraph" not in style_id else "", 0
         return level, self._mark(number, at, heading=bool(level)), at
 
-    def _style(self, style_id: str) -> _Style:
+    def style(self, style_id: str) -> _Style:
         """Return a style with what it inherits.
 
         A style without a description is known by its name.
         """
-        heading, number, level = 0, "", 0
+        heading, number, level, font = 0, "", 0, ""
         for _ in range(10):
             style = self._styles.get(style_id)
             if style is None:
                 found = HEADING_STYLE.fullmatch(style_id.replace("-", ""))
-                return _Style(heading or (int(found[1]) if found else int(style_id == "Title")), number, level)
+                heading = heading or (int(found[1]) if found else int(style_id == "Title"))
+                break
             heading, level = heading or style.heading, level or style.level
-            number = number or style.number
+            number, font = number or style.number, font or style.font
             style_id = style.based_on
             if not style_id:
                 break
-        return _Style(heading, number, level)
+        return _Style(heading, number, level, font=font)
 
     def _mark(self, number: str, at: int, *, heading: bool) -> str:
         of, levels = self._lists.get(number, (f"?{number}", {}))
@@ -121,7 +123,13 @@ def _style(style: Element) -> _Style:
         number = attribute(below(properties, "w:numPr", "w:numId"), "val")
         depth = attribute(below(properties, "w:numPr", "w:ilvl"), "val")
         level = min(int(depth), LEVELS - 1) if depth.isdecimal() else 0
-    return _Style(heading, number, level, attribute(style.find("w:basedOn"), "val"))
+    return _Style(heading, number, level, attribute(style.find("w:basedOn"), "val"), font_of(style.find("w:rPr")))
+
+
+def font_of(properties: Element | None) -> str:
+    """Return the font of characters that are neither Asian nor written from right to left (17.3.2.26)."""
+    fonts = below(properties, "w:rFonts")
+    return attribute(fonts, "ascii") or attribute(fonts, "hAnsi")
 
 
 def _level(element: Element) -> tuple[int, _Level]:

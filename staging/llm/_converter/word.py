@@ -14,9 +14,9 @@ from collections.abc import Iterator
 from typing import IO
 from xml.etree.ElementTree import Element  # made by `package`
 
-from staging.llm._converter import drawing, markdown, page
+from staging.llm._converter import drawing, markdown, page, symbols
 from staging.llm._converter.formulas import equation
-from staging.llm._converter.numbering import Numbering
+from staging.llm._converter.numbering import Numbering, font_of
 from staging.llm._converter.output import BROKEN, Output
 from staging.llm._converter.package import Package, Relation, attribute, below, is_on, relation_id
 
@@ -24,11 +24,7 @@ _BREAKS = {"w:tab": "\t", "w:ptab": "\t", "w:br": "\n", "w:cr": "\n", "w:noBreak
 _LEFT_OUT = {"w:del", "w:moveFrom", "w:rPr", "w:pPr", "w:sdtPr", "w:sdtEndPr", "w:tblPr", "w:tcPr", "w:instrText",
              "w:delText", "w:delInstrText", "w:rt"}  # fmt: skip
 _UNITS = {"w:p", "w:tr", "w:altChunk", "w:del", "w:moveFrom"}
-_SYMBOLS = {  # Wingdings and its kin, by code: what forms and lists use
-    0x6C: "●", 0x6E: "■", 0x6F: "□", 0x71: "❑", 0xA7: "▪", 0xA8: "◻", 0xD8: "➢", 0xE0: "→", 0xF0: "⇨", 0xFB: "✗",
-    0xFC: "✓", 0xFD: "☒", 0xFE: "☑", 0x51: "☑", 0x52: "☑", 0x53: "☒", 0x54: "☒", 0xA3: "□", 0x4A: "☺", 0x22: "✂",
-    0xB7: "•", 0x61: "✓", 0x72: "✗",
-}  # fmt: skip
+_HEX = re.compile("[0-9A-Fa-f]{1,8}")
 _TARGET = re.compile(r"HYPERLINK\s+(?:\\[a-z]\s+)*\"([^\"]+)\"")
 
 
@@ -127,6 +123,8 @@ class _Document:
         for what in ("comment", "embedded document"):
             if n := counts[what]:
                 self._out.remark(f"{n:,} {what}{'s' * (n != 1)}" + (" not shown" if what != "comment" else ""))
+        if n := counts["sign"]:
+            self._out.remark(f"{n:,} sign{'s' * (n != 1)} of unknown fonts shown as {symbols.UNKNOWN}")
         for told in page.told(counts):
             self._out.remark(told)
         if n := counts["deleted"]:
@@ -175,7 +173,7 @@ class _Blocks:
         return self.inside(element)
 
     def _paragraph(self, element: Element) -> str:
-        inline = _Inline(self._document, self._relations)
+        inline = _Inline(self._document, self._relations, attribute(below(element, "w:pPr", "w:pStyle"), "val"))
         words = inline.words(element).strip("\n ")
         after = "".join(map(self.inside, inline.boxes)) + inline.graphics
         level, mark, depth = self._document.numbering.of(element)
@@ -246,9 +244,10 @@ def _flat(element: Element, tag: str) -> Iterator[Element]:
 class _Inline:
     """The words of one paragraph."""
 
-    def __init__(self, document: _Document, relations: dict[str, Relation]) -> None:
+    def __init__(self, document: _Document, relations: dict[str, Relation], style: str) -> None:
         self._document = document
         self._relations = relations
+        self._style = document.numbering.style(style)
         self._fields: list[dict[str, str]] = []  # the open fields, each with its instruction and where it stands
         self.boxes: list[Element] = []
         self.graphics = ""
@@ -282,6 +281,10 @@ class _Inline:
     def _run(self, run: Element) -> str:
         properties = run.find("w:rPr")
         words = "".join(map(self._piece, run))
+        if not words.isascii():
+            named = self._document.numbering.style(attribute(below(properties, "w:rStyle"), "val"))
+            font = font_of(properties) or named.font or self._style.font
+            words = symbols.PRIVATE.sub(lambda found: self._sign(font, ord(found[0])), words)
         if properties is None:
             return words
         if is_on(properties.find("w:vanish")) or is_on(properties.find("w:webHidden")):
@@ -289,6 +292,11 @@ class _Inline:
             return ""
         struck = is_on(properties.find("w:strike")) or is_on(properties.find("w:dstrike"))
         return f"~~{words}~~" if struck and words.strip() else words
+
+    def _sign(self, font: str, code: int) -> str:
+        shown = symbols.sign(font, code)
+        self._document.counts["sign"] += shown == symbols.UNKNOWN
+        return shown
 
     def _piece(self, element: Element) -> str:  # noqa: C901, PLR0911  # one line for each kind
         tag = element.tag
@@ -303,7 +311,8 @@ class _Inline:
         if tag in _BREAKS:
             return _BREAKS[tag]
         if tag == "w:sym":
-            return _symbol(attribute(element, "char"))
+            code = attribute(element, "char")
+            return self._sign(attribute(element, "font"), int(code, 16) if _HEX.fullmatch(code) else -1)
         if tag == "w:commentReference":
             return self._document.mark_comment(attribute(element, "id"))
         if tag in {"w:footnoteReference", "w:endnoteReference"}:
@@ -360,14 +369,6 @@ def _outermost(element: Element, tag: str) -> Iterator[Element]:
             yield child
         else:
             yield from _outermost(child, tag)
-
-
-def _symbol(code: str) -> str:
-    try:
-        number = int(code, 16)
-    except ValueError:
-        return ""
-    return _SYMBOLS.get(number & 0xFF, "•") if 0xF000 <= number <= 0xF0FF else chr(number) if number < 0xD800 else ""
 
 
 def _form_value(element: Element) -> str:
