@@ -72,8 +72,8 @@ NUMBERS = (
 )
 
 
-def listed(level: int) -> str:
-    return f"<w:pPr><w:numPr><w:ilvl w:val='{level}'/><w:numId w:val='5'/></w:numPr></w:pPr>"
+def listed(level: int, number: int = 5) -> str:
+    return f"<w:pPr><w:numPr><w:ilvl w:val='{level}'/><w:numId w:val='{number}'/></w:numPr></w:pPr>"
 
 
 def field(instruction: str, result: str) -> str:
@@ -146,6 +146,13 @@ DOCUMENTS = {
     "heading by its outline": (word(p("Scope", "<w:pPr><w:outlineLvl w:val='0'/></w:pPr>")), "# Scope", ""),
     "numbers": (word(p("a", listed(0)) + p("b", listed(1)) + p("c", listed(1)) + p("d", listed(0)), numbering=NUMBERS),
                 "1. a\n  1.a) b\n  1.b) c\n2. d", ""),
+    "numbers that restart": (
+        word(p("a", listed(0)) + p("b", listed(0)) + p("c", listed(0, 6)) + p("d", listed(0, 6)) + p("e", listed(1, 6)) + p("f", listed(1, 6))
+             + p("g", listed(0)), numbering=NUMBERS.replace("</w:numbering>", "<w:num w:numId='6'><w:abstractNumId w:val='0'/>"
+             "<w:lvlOverride w:ilvl='0'><w:startOverride w:val='1'/></w:lvlOverride><w:lvlOverride w:ilvl='1'><w:startOverride w:val='3'/>"
+             "</w:lvlOverride></w:num></w:numbering>")),
+        "1. a\n2. b\n1. c\n2. d\n  2.c) e\n  2.d) f\n3. g", "",
+    ),
     "picture": (word("<w:p><w:r><w:drawing><wp:inline><wp:docPr descr='floor plan'/><a:blip/></wp:inline></w:drawing></w:r></w:p>"),
                 "![floor plan]", "1 picture not shown"),
     "chart": (word("<w:p><w:r><w:drawing><c:chart r:id='c'/></w:drawing></w:r></w:p>", rels=relations(c="charts/chart1.xml"),

@@ -43,10 +43,16 @@ class Numbering:
             attribute(a, "abstractNumId"): dict(map(_level, a.findall("w:lvl"))) for a in root.findall("w:abstractNum")
         }
         self._lists: dict[str, tuple[str, dict[int, _Level]]] = {}
+        self._restarts: set[tuple[str, int]] = set()  # lists and levels that do not go on with the numbers of others
         for number in root.findall("w:num"):
             of = attribute(number.find("w:abstractNumId"), "val")
-            own = (below(override, "w:lvl") for override in number.findall("w:lvlOverride"))
-            levels = abstract.get(of, {}) | dict(_level(level) for level in own if level is not None)
+            levels = dict(abstract.get(of, {}))
+            for override in number.findall("w:lvlOverride"):
+                levels.update(map(_level, override.findall("w:lvl")))
+                at, start = attribute(override, "ilvl"), attribute(override.find("w:startOverride"), "val")
+                if at.isdecimal() and start.isdecimal():
+                    levels[int(at)] = levels.get(int(at), _Level())._replace(start=int(start))
+                    self._restarts.add((attribute(number, "numId"), int(at)))
             self._lists[attribute(number, "numId")] = (of, levels)
         self._counters: defaultdict[str, list[int | None]] = defaultdict(lambda: [None] * LEVELS)
 
@@ -99,6 +105,9 @@ class Numbering:
         if level.form == "bullet":
             return "" if heading else "-"
         counters = self._counters[of]
+        if (number, at) in self._restarts:  # where the list is met first (17.9.27)
+            self._restarts.remove((number, at))
+            counters[at] = None
         counters[at] = (counters[at] if counters[at] is not None else level.start - 1) + 1  # type: ignore[operator]
         counters[at + 1 :] = [None] * (LEVELS - at - 1)
 
