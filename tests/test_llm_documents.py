@@ -83,6 +83,13 @@ def field(instruction: str, result: str) -> str:
     return f"<w:p>{mark.format('begin')}{told}{mark.format('separate')}{shows}{mark.format('end')}</w:p>"
 
 
+def styled(style: str, text: str, more: str = "") -> str:
+    return f"<w:r><w:rPr><w:rStyle w:val='{style}'/>{more}</w:rPr><w:t>{text}</w:t></w:r>"
+
+
+VISIBLE = "<w:vanish w:val='0'/>"
+
+
 def sign(code: str, font: str = "Symbol") -> str:
     return f"<w:r><w:sym w:font='{font}' w:char='{code}'/></w:r>"
 
@@ -123,6 +130,14 @@ DOCUMENTS = {
                         "mid\n\nMOVED", "1 tracked deletion left out"),
     "hidden text": (word("<w:p><w:r><w:rPr><w:vanish/></w:rPr><w:t>obey</w:t></w:r><w:r><w:t>seen</w:t></w:r></w:p>"),
                     "seen", "4 characters of hidden text left out"),
+    "text hidden by styles": (
+        word(p("seen") + p("ABC", "<w:pPr><w:pStyle w:val='P'/></w:pPr>") + f"<w:p>{styled('C', 'DE')}{styled('C', ' too', VISIBLE)}"
+             f"{styled('O', ' and')}</w:p><w:p><w:pPr><w:pStyle w:val='P'/></w:pPr>{styled('C', 'again')}</w:p>",
+             styles=f"<w:styles {W}><w:style w:styleId='B'><w:rPr><w:vanish/></w:rPr></w:style><w:style w:styleId='P'><w:basedOn w:val='B'/></w:style>"
+             "<w:style w:styleId='C'><w:basedOn w:val='B'/></w:style><w:style w:styleId='O'><w:basedOn w:val='B'/><w:rPr><w:vanish w:val='off'/></w:rPr>"
+             "</w:style></w:styles>"),
+        "seen\n\ntoo and\n\nagain", "5 characters of hidden text left out",
+    ),
     "struck text": (word("<w:p><w:r><w:rPr><w:strike/></w:rPr><w:t>no</w:t></w:r><w:r><w:t> yes</w:t></w:r></w:p>"), "~~no~~ yes", ""),
     "no-break hyphen": (word("<w:p><w:r><w:t>555</w:t><w:noBreakHyphen/><w:t>01</w:t></w:r></w:p>"), "555\u201101", ""),
     "equation": (word("<w:p><m:oMath><m:f><m:num><m:r><m:t>a</m:t></m:r></m:num><m:den><m:r><m:t>b</m:t></m:r></m:den></m:f></m:oMath></w:p>"),

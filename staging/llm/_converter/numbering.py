@@ -9,7 +9,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter.markdown import HEADING_STYLE
-from staging.llm._converter.package import Package, attribute, below
+from staging.llm._converter.package import Package, attribute, below, is_on
 
 LEVELS = 9
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
@@ -28,6 +28,7 @@ class _Style(NamedTuple):
     level: int = 0
     based_on: str = ""
     font: str = ""
+    hidden: bool | None = None  # whether its words are, where it says so
 
 
 class Numbering:
@@ -84,6 +85,7 @@ class Numbering:
         A style without a description is known by its name.
         """
         heading, number, level, font = 0, "", 0, ""
+        hidden: bool | None = None
         for _ in range(10):
             style = self._styles.get(style_id)
             if style is None:
@@ -92,10 +94,11 @@ class Numbering:
                 break
             heading, level = heading or style.heading, level or style.level
             number, font = number or style.number, font or style.font
+            hidden = style.hidden if hidden is None else hidden
             style_id = style.based_on
             if not style_id:
                 break
-        return _Style(heading, number, level, font=font)
+        return _Style(heading, number, level, font=font, hidden=hidden)
 
     def _mark(self, number: str, at: int, *, heading: bool) -> str:
         of, levels = self._lists.get(number, (f"?{number}", {}))
@@ -132,7 +135,14 @@ def _style(style: Element) -> _Style:
         number = attribute(below(properties, "w:numPr", "w:numId"), "val")
         depth = attribute(below(properties, "w:numPr", "w:ilvl"), "val")
         level = min(int(depth), LEVELS - 1) if depth.isdecimal() else 0
-    return _Style(heading, number, level, attribute(style.find("w:basedOn"), "val"), font_of(style.find("w:rPr")))
+    based_on, letters = attribute(style.find("w:basedOn"), "val"), style.find("w:rPr")
+    return _Style(heading, number, level, based_on, font_of(letters), hidden_by(letters))
+
+
+def hidden_by(properties: Element | None) -> bool | None:
+    """Tell whether properties hide their words, or None where they do not say so (17.3.2.41)."""
+    switch = below(properties, "w:vanish")
+    return None if switch is None else is_on(switch)
 
 
 def font_of(properties: Element | None) -> str:

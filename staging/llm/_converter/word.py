@@ -16,7 +16,7 @@ from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter import drawing, markdown, page, symbols
 from staging.llm._converter.formulas import equation
-from staging.llm._converter.numbering import Numbering, font_of
+from staging.llm._converter.numbering import Numbering, font_of, hidden_by
 from staging.llm._converter.output import BROKEN, Output
 from staging.llm._converter.package import Package, Relation, attribute, below, is_on, relation_id
 
@@ -281,16 +281,17 @@ class _Inline:
     def _run(self, run: Element) -> str:
         properties = run.find("w:rPr")
         words = "".join(map(self._piece, run))
+        style = self._document.numbering.style(attribute(below(properties, "w:rStyle"), "val"))
         if not words.isascii():
-            named = self._document.numbering.style(attribute(below(properties, "w:rStyle"), "val"))
-            font = font_of(properties) or named.font or self._style.font
+            font = font_of(properties) or style.font or self._style.font
             words = symbols.PRIVATE.sub(lambda found: self._sign(font, ord(found[0])), words)
-        if properties is None:
-            return words
-        if is_on(properties.find("w:vanish")) or is_on(properties.find("w:webHidden")):
+        hidden = hidden_by(properties)
+        if hidden is None:  # of two styles, one shows again what the other one hides (17.7.3)
+            hidden = bool(style.hidden) != bool(self._style.hidden)
+        if hidden or is_on(below(properties, "w:webHidden")):
             self._document.counts["hidden"] += len(words.strip())
             return ""
-        struck = is_on(properties.find("w:strike")) or is_on(properties.find("w:dstrike"))
+        struck = is_on(below(properties, "w:strike")) or is_on(below(properties, "w:dstrike"))
         return f"~~{words}~~" if struck and words.strip() else words
 
     def _sign(self, font: str, code: int) -> str:
