@@ -701,6 +701,24 @@ TEXTS = {
 }  # fmt: skip
 
 
+def test_what_is_hidden_in_an_open_document_is_left_out_and_counted():
+    hides = '<style:style style:name="{}" style:parent-style-name="{}">{}</style:style>'
+    styles = HIDING + hides.format("P", "H", "") + hides.format("Q", "P", "<style:text-properties/>")
+    styles += hides.format("S", "P", '<style:text-properties text:display="true"/>') + hides.format("R", "R", "")
+    field = "<text:hidden-paragraph text:is-hidden='{}'/>"
+    body = (
+        "<text:section text:display='none'><text:h>one</text:h><text:p>two</text:p></text:section>"
+        "<text:section text:display='condition' text:is-hidden='true'><text:p>three</text:p></text:section>"
+        "<text:section text:display='condition'><text:p>A</text:p></text:section>"
+        f"<text:p>four{field.format('true')}</text:p><text:p>B{field.format('false')}</text:p>"
+        "<text:p text:style-name='Q'>five<text:note><text:note-body><text:p>note</text:p></text:note-body></text:note></text:p>"
+        "<text:p text:style-name='R'>C<text:span text:style-name='P'>six</text:span></text:p><text:p text:style-name='S'>D</text:p>"
+        "<text:p>E<text:hidden-text text:is-hidden='false' text:string-value='F'/></text:p>"
+    )
+    found = reading("odf", odf("text", f"<office:text>{body}</office:text>", styles))
+    assert (found.text, found.remarks) == ("A\n\nB\n\nC\n\nD\n\nEF", "26 characters of hidden text left out")
+
+
 @pytest.mark.parametrize("what", TEXTS)
 def test_an_open_document_is_what_its_program_shows(what):
     body, text = TEXTS[what]

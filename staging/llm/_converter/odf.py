@@ -6,7 +6,7 @@ Text, presentations and drawings become Markdown. Spreadsheets become CSV.
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import IO
+from typing import IO, NamedTuple
 from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter import markdown
@@ -56,40 +56,71 @@ def read(source: IO[bytes], out: Output) -> None:
             out.remark(told)
 
 
-class _Document:
+class _Letters(NamedTuple):
+    """Holds what a style says of letters, as far as it does.
+
+    Attributes:
+        parent: the style that says the rest.
+        display: `none` if it hides them.
+    """
+
+    parent: str
+    display: str
+
+
+class _Styles:
+    """Tells by their names what styles do to words, lists and pages."""
+
     def __init__(self, package: Package) -> None:
-        self._package = package
-        self._styles = package.xml("styles.xml")
-        self.notes: list[str] = []
-        self.counts: Counter[str] = Counter()
-        self._page = 0
-        self._hidden: set[str] = set()  # names of styles, as in the next two
-        self._numbered: set[str] = set()
-        self._hidden_pages: set[str] = set()
+        self.numbered: set[str] = set()
+        self.hidden_pages: set[str] = set()  # and sheets
+        self._letters: dict[str, _Letters] = {}
         for name in ("styles.xml", "content.xml"):
             for _, style in package.units(name, {"style:style", "text:list-style"}, {"office:body"}):
                 if style.tag == "office:body":
                     break
-                named = attribute(style, "name")
-                if any(child.tag == "text:list-level-style-number" for child in style):
-                    self._numbered.add(named)
-                elif any(attribute(child, "display") == "none" for child in style.findall("style:text-properties")):
-                    self._hidden.add(named)
-                elif any(
-                    attribute(child, "visibility") == "hidden" or attribute(child, "display") == "false"
-                    for child in style
-                    if child.tag in {"style:drawing-page-properties", "style:table-properties"}
-                ):
-                    self._hidden_pages.add(named)
+                self._add(style, attribute(style, "name"))
+
+    def _add(self, style: Element, name: str) -> None:
+        if any(child.tag == "text:list-level-style-number" for child in style):
+            self.numbered.add(name)
+        if any(
+            attribute(child, "visibility") == "hidden" or attribute(child, "display") == "false"
+            for child in style
+            if child.tag in {"style:drawing-page-properties", "style:table-properties"}
+        ):
+            self.hidden_pages.add(name)
+        if attribute(style, "family", "text") in {"text", "paragraph"}:
+            letters = style.find("style:text-properties")
+            self._letters[name] = _Letters(attribute(style, "parent-style-name"), attribute(letters, "display"))
+
+    def hides(self, element: Element) -> bool:
+        """Tell whether the words of a paragraph or span are hidden by its style."""
+        style = self._letters.get(attribute(element, "style-name"))
+        for _ in range(10):
+            if style is None or style.display:
+                break
+            style = self._letters.get(style.parent)
+        return style is not None and style.display == "none"
+
+
+class _Document:
+    def __init__(self, package: Package) -> None:
+        self._package = package
+        self._page_styles = package.xml("styles.xml")
+        self._styles = _Styles(package)
+        self.notes: list[str] = []
+        self.counts: Counter[str] = Counter()
+        self._page = 0
 
     def is_hidden(self, element: Element) -> bool:
         """Tell whether a slide or sheet is hidden from its reader."""
-        return attribute(element, "style-name") in self._hidden_pages
+        return attribute(element, "style-name") in self._styles.hidden_pages
 
     def edges(self, kind: str) -> Iterator[tuple[str, str]]:
         """Yield the headers or footers of the page styles, each text once."""
         seen: set[str] = set()
-        for element in self._styles.iter():
+        for element in self._page_styles.iter():
             if element.tag.startswith(f"style:{kind}") and not element.tag.endswith(("style", "properties")):
                 words = markdown.one_line("".join(map(self.block, element)))
                 if words and words not in seen:
@@ -109,7 +140,7 @@ class _Document:
         if n := self.counts["deleted"]:
             yield f"{n:,} tracked deletion{'s' * (n != 1)} left out"
 
-    def block(self, element: Element) -> str:  # noqa: PLR0911  # one line for each kind
+    def block(self, element: Element) -> str:  # noqa: C901, PLR0911  # one line for each kind
         """Return a block as Markdown."""
         tag = element.tag
         if tag == "text:tracked-changes":
@@ -118,6 +149,8 @@ class _Document:
             return ""
         if tag in {"text:p", "text:h"}:
             return self._paragraph(element)
+        if tag == "text:section" and _is_hidden(element):
+            return self._left_out(element)
         if tag == "text:list":
             return self._list(element, 0, attribute(element, "style-name")) + "\n"
         if tag == "table:table":
@@ -146,10 +179,9 @@ class _Document:
 
     def _paragraph(self, element: Element) -> str:
         boxes: list[str] = []
+        if self._styles.hides(element) or any(map(_is_hidden, element.iter("text:hidden-paragraph"))):
+            return self._left_out(element)
         words = self._words(element, boxes).strip("\n ")
-        if attribute(element, "style-name") in self._hidden:
-            self.counts["hidden"] += len(words)
-            return ""
         after = "".join(boxes)
         if not words:
             return after
@@ -158,6 +190,11 @@ class _Document:
             return markdown.heading(int(level) if level.isdecimal() else 1, words) + after
         return words + "\n\n" + after
 
+    def _left_out(self, element: Element) -> str:
+        """Count the words of what is hidden."""
+        self.counts["hidden"] += len(markdown.one_line("".join(element.itertext())))
+        return ""
+
     def _list(self, element: Element, depth: int, style: str) -> str:
         found: list[str] = []
         number = 0
@@ -165,7 +202,7 @@ class _Document:
             if entry.tag not in {"text:list-item", "text:list-header"}:
                 continue
             number += entry.tag == "text:list-item"
-            mark = f"{number}." if style in self._numbered else "-"
+            mark = f"{number}." if style in self._styles.numbered else "-"
             for child in entry:
                 if child.tag == "text:list":
                     found.append(self._list(child, depth + 1, attribute(child, "style-name") or style))
@@ -216,12 +253,14 @@ class _Document:
         if tag == "draw:frame":
             return self._frame(element, boxes)
         if tag == "text:hidden-text":
-            self.counts["hidden"] += len(attribute(element, "string-value"))
+            words = attribute(element, "string-value")
+            if attribute(element, "is-hidden") == "false":
+                return words
+            self.counts["hidden"] += len(words)
         if tag in _SKIPPED:
             return ""
-        if attribute(element, "style-name") in self._hidden:
-            self.counts["hidden"] += len(self._words(element, []))
-            return ""
+        if self._styles.hides(element):
+            return self._left_out(element)
         if tag.startswith("draw:"):
             boxes += [self.block(child) for child in element]
             return ""
@@ -272,6 +311,11 @@ class _Document:
 
 
 _USUAL_NAME = re.compile(r"(?:page|slide|seite|dia)\s*\d+", re.IGNORECASE)
+
+
+def _is_hidden(element: Element) -> bool:
+    """Tell whether a section is hidden, or a field hides its paragraph, by the condition's last result."""
+    return attribute(element, "display") == "none" or attribute(element, "is-hidden") == "true"
 
 
 def _rows(table: Element) -> Iterator[Element]:
