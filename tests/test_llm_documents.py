@@ -737,6 +737,49 @@ def test_an_open_spreadsheet_has_row_numbers_and_formulas():
     assert found.text.splitlines()[2:] == ["1,19%,,,end", "40,=[.A1]*2"]
 
 
+def sheet_of_odf(rows: str) -> list[str]:
+    sheet = f"<office:spreadsheet><table:table table:name='S'>{rows}</table:table></office:spreadsheet>"
+    return reading("odf", odf("spreadsheet", sheet)).text.splitlines()[1:]
+
+
+def test_a_cell_of_an_open_spreadsheet_without_text_has_its_value():
+    values = (
+        "value='42'",
+        "string-value='words'",
+        "date-value='2026-03-01'",
+        "time-value='PT09H30M00S'",
+        "boolean-value='true'",
+    )
+    cells = "".join(f"<table:table-cell office:{value}/>" for value in values)
+    formula = "<table:table-cell table:formula='of:=[.A1]*2' office:value='84'/>"
+    lines = sheet_of_odf(f"<table:table-row>{cells}{formula}</table:table-row>")
+    assert lines[1] == "1,42,words,2026-03-01,PT09H30M00S,TRUE,84"
+
+
+def test_equal_rows_and_cells_of_an_open_spreadsheet_that_are_not_written_are_told():
+    cell = "<table:table-cell{}><text:p>{}</text:p></table:table-cell>"
+    many = f"<table:table-row table:number-rows-repeated='5000'>{cell.format('', 'r')}</table:table-row>"
+    twelve_hundred = ' table:number-columns-repeated="1200"'
+    wide = f"<table:table-row>{cell.format(twelve_hundred, 'c')}{cell.format('', 'end')}</table:table-row>"
+    lines = sheet_of_odf(many + wide)
+    assert lines[1000].startswith("1000,r")
+    assert lines[1001].startswith("5001,c,c,")
+    assert lines[1001].endswith(",c,[ATE5001:] end")
+    assert lines[1002:] == [
+        "[rows 1,001 to 5,000 are the same as row 1,000]",
+        "[row 5,001: ALM to ATD are the same as ALL]",
+    ]
+
+
+def test_hidden_columns_of_an_open_spreadsheet_are_named():
+    columns = "<table:table-column/><table:table-column-group><table:table-column table:visibility='collapse'"
+    columns += (
+        " table:number-columns-repeated='2'/></table:table-column-group><table:table-column table:visibility='filter'/>"
+    )
+    cell = "<table:table-row><table:table-cell><text:p>x</text:p></table:table-cell></table:table-row>"
+    assert sheet_of_odf(columns + cell)[1:] == ["1,x", "[hidden columns: B to D]"]
+
+
 def test_a_slide_of_an_open_presentation_has_its_title():
     frame = "<draw:frame{}><draw:text-box><text:p>{}</text:p></draw:text-box></draw:frame>"
     title = frame.format(' presentation:class="title"', "Plan")

@@ -13,9 +13,12 @@ from staging.llm._converter import markdown
 from staging.llm._converter.formulas import equation
 from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
 from staging.llm._converter.package import Package, attribute
-from staging.llm._converter.rows import SheetWriter, Title
+from staging.llm._converter.rows import SheetWriter, Title, column
 
-_REPEATS = 1000  # how often an equal cell with content is written
+_REPEATS = 1000  # how often an equal cell or row with content is written
+_MAX_COLUMNS = 16_384
+_VALUES = ("string-", "date-", "time-", "boolean-", "")
+_IN_SHEETS = {"table:table-row", "table:table-column", "table:shapes"}
 _SKIPPED = {
     "text:tracked-changes", "text:sequence-decls", "text:variable-decls", "text:user-field-decls",
     "office:forms", "text:table-of-content-source", "text:alphabetical-index-source", "svg:title", "svg:desc",
@@ -226,6 +229,9 @@ class _Document:
         comments = [self._comment(e) for e in cell if e.tag == "office:annotation"]
         shapes = {"office:annotation", "draw:frame", "table:shapes"}
         text = "\n".join(self._words(e, []) for e in cell if e.tag not in shapes)
+        if not text.strip():  # programs other than Calc write the value alone
+            text = next(filter(None, (attribute(cell, f"{kind}value") for kind in _VALUES)), "")
+            text = text.upper() if text == attribute(cell, "boolean-value") else text
         if not text.strip() and (formula := attribute(cell, "formula")):
             return "=" + formula.partition("=")[2], comments
         return text, comments
@@ -334,18 +340,19 @@ def _repeats(element: Element, name: str, most: int) -> int:
 def _write_sheets(package: Package, document: _Document, out: Output) -> None:
     titles = [
         Title(attribute(sheet, "name"), document.is_hidden(sheet))
-        for event, sheet in package.units("content.xml", {"table:table-row", "table:shapes"}, {"table:table"})
+        for event, sheet in package.units("content.xml", _IN_SHEETS, {"table:table"})
         if event == "start"
     ]
     writer = SheetWriter(out, titles)
-    units = package.units("content.xml", {"table:table-row", "table:shapes"}, {"table:table"})
+    units = package.units("content.xml", _IN_SHEETS, {"table:table"})
     remaining = iter(titles)
     for event, element in units:
         if event == "start":
             told: list[str] = []
-            hidden: list[int] = []
+            hidden: dict[str, list[int]] = {"rows": [], "columns": []}
             writer.sheet(next(remaining), _sheet_rows(units, document, told, hidden))
-            writer.hidden("rows", hidden)
+            for what, numbers in hidden.items():
+                writer.hidden(what, numbers)
             for line in told:
                 writer.remark(line)
             writer.remark("")
@@ -353,26 +360,46 @@ def _write_sheets(package: Package, document: _Document, out: Output) -> None:
 
 
 def _sheet_rows(
-    units: Iterator[tuple[str, Element]], document: _Document, told: list[str], hidden: list[int]
+    units: Iterator[tuple[str, Element]], document: _Document, told: list[str], hidden: dict[str, list[int]]
 ) -> Iterator[tuple[int, list[str]]]:
     """Yield the rows up to the end of the sheet."""
-    number = 0
+    number = columns = 0
     for event, row in units:
         if row.tag == "table:table" and event == "end":
             return
         if row.tag == "table:shapes":
             told += [line for line in [markdown.one_line(document.block(row))] if line]
             continue
-        cells: list[str] = []
-        for cell in row:
-            text, comments = document.cell_text(cell)
-            told += comments
-            count = _repeats(cell, "number-columns-repeated", _REPEATS if text else 16_384)
-            cells += [text] * count
-        while cells and not cells[-1]:
-            cells.pop()
+        seen = attribute(row, "visibility", "visible") == "visible"
+        if row.tag == "table:table-column":
+            count = _repeats(row, "number-columns-repeated", _MAX_COLUMNS)
+            hidden["columns"] += range(columns + 1, columns + 1 + count * (not seen))
+            columns += count
+            continue
+        cells = _sheet_cells(row, number + 1, document, told)
         count = _repeats(row, "number-rows-repeated", 1_048_576)
-        for again in range(min(count, _REPEATS if cells else 0)):
-            hidden += [number + again + 1] * (attribute(row, "visibility", "visible") != "visible")
+        shown = min(count, _REPEATS) if cells else 0
+        hidden["rows"] += range(number + 1, number + 1 + shown * (not seen))
+        for again in range(shown):
             yield number + again + 1, cells
         number += count
+        if 0 < shown < count:
+            last = number - count + shown
+            told.append(f"[rows {last + 1:,} to {number:,} are the same as row {last:,}]")
+
+
+def _sheet_cells(row: Element, number: int, document: _Document, told: list[str]) -> list[str]:
+    cells: list[str] = []
+    for cell in row:
+        text, comments = document.cell_text(cell)
+        told += comments
+        count = _repeats(cell, "number-columns-repeated", _MAX_COLUMNS - len(cells))
+        cells += [text] * min(count, _REPEATS)
+        if count > _REPEATS:  # the cells behind stay in their columns
+            same, last = column(len(cells)), len(cells) + count - _REPEATS
+            if text:
+                told.append(f"[row {number:,}: {column(len(cells) + 1)} to {column(last)} are the same as {same}]")
+            cells += [""] * (count - _REPEATS)
+    while cells and not cells[-1]:
+        cells.pop()
+    return cells
