@@ -40,7 +40,7 @@ def p(text: str, more: str = "") -> str:
 
 def word(body: str, **parts: str) -> bytes:
     document = f"<w:document {NAMESPACES}><w:body>{body}</w:body></w:document>"
-    named = {f"word/{name}.xml": content for name, content in parts.items() if name != "rels"}
+    named = {f"word/{name}" + ".xml" * ("." not in name): content for name, content in parts.items() if name != "rels"}
     rels = {"word/_rels/document.xml.rels": parts["rels"]} if "rels" in parts else {}
     return zipped({"[Content_Types].xml": "<Types/>", "word/document.xml": document, **named, **rels})
 
@@ -87,6 +87,11 @@ def styled(style: str, text: str, more: str = "") -> str:
     return f"<w:r><w:rPr><w:rStyle w:val='{style}'/>{more}</w:rPr><w:t>{text}</w:t></w:r>"
 
 
+SAVED_PAGE = (
+    "Content-Type: multipart/related; boundary=b\r\n\r\n--b\r\nContent-Type: text/html; charset=utf-8\r\nContent-Transfer-Encoding: "
+    "quoted-printable\r\n\r\n<html><body><h1 class=3D'x'>M=C3=BCller</h1><p>12 =E2=82=AC</p></body></html>\r\n--b\r\n"
+    "Content-Type: image/png\r\n\r\nPNG\r\n--b--\r\n"
+)
 VISIBLE = "<w:vanish w:val='0'/>"
 
 
@@ -170,6 +175,10 @@ DOCUMENTS = {
     ),
     "picture": (word("<w:p><w:r><w:drawing><wp:inline><wp:docPr descr='floor plan'/><a:blip/></wp:inline></w:drawing></w:r></w:p>"),
                 "![floor plan]", "1 picture not shown"),
+    "page in MIME": (
+        word(p("before") + "<w:altChunk r:id='a'/>" + p("after"), rels=relations(a="chunk.mht"), **{"chunk.mht": SAVED_PAGE}),
+        "before\n\n# Müller\n\n12 €\n\n[attached:]\n- without a name (image/png, 3 bytes)\n\nafter", "1 attached file not shown",
+    ),
     "chart": (word("<w:p><w:r><w:drawing><c:chart r:id='c'/></w:drawing></w:r></w:p>", rels=relations(c="charts/chart1.xml"),
                    **{"charts/chart1": CHART}), "[chart]\n\n|  | Sales |\n| --- | --- |\n| Q1 | 4711 |", ""),
 }  # fmt: skip

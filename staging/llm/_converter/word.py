@@ -8,6 +8,7 @@ tracked change. Text boxes come after their paragraph. Headers stand in front. N
 with the mark by which the text refers to it.
 """
 
+import io
 import re
 from collections import Counter
 from collections.abc import Iterator
@@ -109,8 +110,14 @@ class _Document:
         """
         if relation is None or relation.external or relation.target not in self._package:
             return ""
-        if relation.target.lower().rpartition(".")[2] in {"html", "htm", "xhtml", "mht"}:
+        kind = relation.target.lower().rpartition(".")[2]
+        if kind in {"html", "htm", "xhtml"}:
             return page.fragment(self._package.read(relation.target), self.counts)
+        if kind in {"mht", "mhtml"}:
+            from staging.llm._converter import mail  # noqa: PLC0415  # few documents have such a part
+
+            mail.read(io.BytesIO(self._package.read(relation.target)), self._out)
+            return "\n\n"
         self.counts["embedded document"] += 1
         return ""
 
