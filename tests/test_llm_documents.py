@@ -710,6 +710,39 @@ TEXTS = {
 }  # fmt: skip
 
 
+def test_lists_of_an_open_document_count_as_its_program_does():
+    """The second level has bullets. An entry that only holds a list has no number."""
+    levels = "".join(
+        f'<text:list-level-style-{kind} text:level="{at}"/>' for at, kind in ((1, "number"), (2, "bullet"))
+    )
+    levels += '<text:list-level-style-number text:level="3" text:start-value="4"/>'
+    styles = f'<text:list-style style:name="L">{levels}</text:list-style>'
+
+    def entries(text: str, more: str = "") -> str:
+        return "".join(f"<text:list-item{more}><text:p>{word}</text:p></text:list-item>" for word in text.split())
+
+    def inner(text: str) -> str:
+        return f"<text:list-item><text:list>{text}</text:list></text:list-item>"
+
+    def numbered(text: str, more: str = "") -> str:
+        return f'<text:list text:style-name="L"{more}>{text}</text:list>'
+
+    body = (
+        numbered(entries("a b"), ' xml:id="one"')
+        + "<text:p>mid</text:p>"
+        + numbered(
+            entries("c") + inner(entries("d") + inner(entries("e f"))) + entries("g"), ' text:continue-numbering="true"'
+        )
+    )
+    body += (
+        numbered(entries("h"))
+        + numbered(entries("i"), ' text:continue-list="one"')
+        + numbered(entries("j", ' text:start-value="7"') + entries("k"))
+    )
+    found = reading("odf", odf("text", f"<office:text>{body}</office:text>", styles))
+    assert found.text == "1. a\n2. b\n\nmid\n\n3. c\n  - d\n    4. e\n    5. f\n4. g\n\n1. h\n\n5. i\n\n7. j\n8. k"
+
+
 def test_what_is_hidden_in_an_open_document_is_left_out_and_counted():
     hides = '<style:style style:name="{}" style:parent-style-name="{}">{}</style:style>'
     styles = HIDING + hides.format("P", "H", "") + hides.format("Q", "P", "<style:text-properties/>")

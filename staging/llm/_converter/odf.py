@@ -75,7 +75,7 @@ class _Styles:
     """Tells by their names what styles do to words, lists and pages."""
 
     def __init__(self, package: Package) -> None:
-        self.numbered: set[str] = set()
+        self.starts: dict[tuple[str, int], int] = {}  # of the levels of lists that are numbered
         self.hidden_pages: set[str] = set()  # and sheets
         self._letters: dict[str, _Letters] = {}
         for name in ("styles.xml", "content.xml"):
@@ -85,8 +85,8 @@ class _Styles:
                 self._add(style, attribute(style, "name"))
 
     def _add(self, style: Element, name: str) -> None:
-        if any(child.tag == "text:list-level-style-number" for child in style):
-            self.numbered.add(name)
+        for level in style.findall("text:list-level-style-number"):
+            self.starts[name, _number(level, "level", 1) - 1] = _number(level, "start-value", 1)
         if any(
             attribute(child, "visibility") == "hidden" or attribute(child, "display") == "false"
             for child in style
@@ -115,6 +115,8 @@ class _Document:
         self.notes: list[str] = []
         self.counts: Counter[str] = Counter()
         self._page = 0
+        self._last_lists: dict[str, dict[int, int]] = {}  # the counters of the last list of each style, by depth
+        self._named_lists: dict[str, dict[int, int]] = {}
 
     def is_hidden(self, element: Element) -> bool:
         """Tell whether a slide or sheet is hidden from its reader."""
@@ -155,7 +157,7 @@ class _Document:
         if tag == "text:section" and _is_hidden(element):
             return self._left_out(element)
         if tag == "text:list":
-            return self._list(element, 0, attribute(element, "style-name")) + "\n"
+            return self._counted(element)
         if tag == "table:table":
             return "".join(markdown.rows(self._table(element)))
         if tag == "draw:page":
@@ -198,17 +200,35 @@ class _Document:
         self.counts["hidden"] += len(markdown.one_line("".join(element.itertext())))
         return ""
 
-    def _list(self, element: Element, depth: int, style: str) -> str:
+    def _counted(self, element: Element) -> str:
+        """Return a list, which may go on with the numbers of another one."""
+        style, name = attribute(element, "style-name"), attribute(element, "id")
+        counters = self._named_lists.get(attribute(element, "continue-list"))
+        if counters is None:
+            continues = attribute(element, "continue-numbering") == "true"
+            counters = self._last_lists.get(style, {}) if continues else {}
+        self._last_lists[style] = counters
+        if name:
+            self._named_lists[name] = counters
+        return self._list(element, style, counters, 0) + "\n"
+
+    def _list(self, element: Element, style: str, counters: dict[int, int], depth: int) -> str:
+        """Return a list in which each depth has its counter."""
         found: list[str] = []
-        number = 0
+        start = self._styles.starts.get((style, depth))
         for entry in element:
             if entry.tag not in {"text:list-item", "text:list-header"}:
                 continue
-            number += entry.tag == "text:list-item"
-            mark = f"{number}." if style in self._styles.numbered else "-"
+            # an entry that begins with a list goes on with the entry before it
+            if entry.tag == "text:list-item" and [child.tag for child in entry[:1]] != ["text:list"]:
+                count = counters.get(depth, 0 if start is None else start - 1) + 1
+                counters[depth] = _number(entry, "start-value", count)
+                for inner in [at for at in counters if at > depth]:
+                    del counters[inner]
+            mark = "-" if start is None or entry.tag == "text:list-header" else f"{counters.get(depth, start)}."
             for child in entry:
                 if child.tag == "text:list":
-                    found.append(self._list(child, depth + 1, attribute(child, "style-name") or style))
+                    found.append(self._list(child, attribute(child, "style-name") or style, counters, depth + 1))
                 elif text := self.block(child).strip():
                     found.append(markdown.item(text, level=depth, mark=mark))
         return "".join(found)
@@ -332,9 +352,13 @@ def _rows(table: Element) -> Iterator[Element]:
             yield from _rows(child)
 
 
+def _number(element: Element, name: str, default: int) -> int:
+    value = attribute(element, name)
+    return int(value) if value.isdecimal() else default
+
+
 def _repeats(element: Element, name: str, most: int) -> int:
-    count = attribute(element, name, "1")
-    return max(1, min(int(count), most)) if count.isdecimal() else 1
+    return max(1, min(_number(element, name, 1), most))
 
 
 def _write_sheets(package: Package, document: _Document, out: Output) -> None:
