@@ -159,6 +159,7 @@ DOCUMENTS = {
     "form's box": (word("<w:p><w:r><w:fldChar w:fldCharType='begin'><w:ffData><w:checkBox><w:default w:val='1'/></w:checkBox></w:ffData>"
                         "</w:fldChar></w:r><w:r><w:fldChar w:fldCharType='end'/></w:r><w:r><w:t> agree</w:t></w:r></w:p>"), "☒ agree", ""),
     "field": (word(field("PAGE", "7")), "7", ""),
+    "field of a sign": (word(field("SYMBOL 163 \\f Symbol", "").replace("separate", "none")), "≤", ""),
     "field of a link": (word(field('HYPERLINK "https://x/y"', "here")), "[here](https://x/y)", ""),
     "link": (word("<w:p><w:hyperlink r:id='a'><w:r><w:t>here</w:t></w:r></w:hyperlink></w:p>", rels=relations(a="https://x/y")),
              "[here](https://x/y)", ""),

@@ -664,6 +664,35 @@ RTF = {
     "a star within": (b"{\\rtf1 {\\i0\\*\\cs7 a}{\n\\*\\unknown data}b}", "ab"),
     "a row that does not end": (rb"{\rtf1 {A\cell B\cell }}", "| A | B |\n| --- | --- |"),
     "binary": (b"{\\rtf1 a\\bin3 }}}b}", "ab"),
+    "font of signs": (
+        rb"{\rtf1{\fonttbl{\f0\fcharset0 Arial;}{\f3\froman\fcharset2{\*\panose 05}Symbol;}{\f4\fcharset2 Wingdings{\*\falt x};}}\f0 a {\f3 a\'a3}{\f4 \'fc}",
+        "a α≤✓",
+    ),
+    "flat table of fonts": (
+        rb"{\rtf1{\fonttbl\f0\fnil Arial;\f1\fcharset2 Symbol;\f2\fcharset0 Symbol;}\f1 a\f2 a\f0 a}",
+        "αaa",
+    ),
+    "signs as private letters": (rb"{\rtf1{\fonttbl{\f3\fcharset2 Symbol;}}{\f3\u-3999?}", "α"),
+    "field of a sign": (
+        rb'{\rtf1 {\field{\*\fldinst SYMBOL 97 \\f "Symbol" \\s 11}{\fldrslt\f3 a}}{\field{\*\fldinst SYMBOL 0x95}} {\field{\*\fldinst PAGE}{\fldrslt 7}}}',
+        "α• 7",
+    ),
+    "field in a field": (
+        rb'{\rtf1 {\field{\*\fldinst HYPERLINK "https://x/y"}{\fldrslt a{\field{\*\fldinst SYMBOL 97 \\f Symbol}{\fldrslt}}}}}',
+        "[aα](https://x/y)",
+    ),
+    "fields of a form": (
+        (
+            rb"{\rtf1 {\field{\*\fldinst FORMCHECKBOX {\*\formfield{\fftype1\ffres25\ffdefres1}}}{\fldrslt}}a"
+            rb"{\field{\*\fldinst{FORMCHECKBOX {\*\formfield{\fftype1\ffres0\ffdefres1}}}}{\fldrslt}}b"
+            rb"{\field{\*\fldinst FORMDROPDOWN {\*\formfield{\fftype2\ffres1{\*\ffl x}{\*\ffl y}}}}{\fldrslt}}}"
+        ),
+        "☒a☐by",
+    ),
+    "two forms of the same words": (
+        rb"{\rtf1 a{\upr{ {\footnote ?}\bin1 }?}{\*\ud{\u8364?{\footnote \u945?}}}}b{\upr}c}",
+        "a€[^1]bc\n\n[^1]: α",
+    ),
     "table in a table": (
         (
             rb"{\rtf1 \pard\intbl outer\cell before\par\pard\intbl\itap2 A\par\pard\intbl\itap2 a\nestcell B\nestcell"
@@ -690,6 +719,11 @@ RTF = {
 def test_rtf_is_what_its_program_shows(what):
     content, text = RTF[what]
     assert reading("rtf", content).text == text
+
+
+def test_signs_of_unknown_fonts_are_counted():
+    found = reading("rtf", rb"{\rtf1{\fonttbl{\f3\fcharset2 Symbol;}}a\u-3999?{\f3\'80}{\listtext\u-3999?\tab}b}")
+    assert (found.text, found.remarks) == ("a\ufffd\ufffd- b", "2 signs of unknown fonts shown as \ufffd")
 
 
 def test_rtf_with_a_photo_is_read():

@@ -11,7 +11,7 @@ from collections import Counter
 from copy import copy
 from typing import IO
 
-from staging.llm._converter import markdown
+from staging.llm._converter import markdown, symbols
 from staging.llm._converter.output import BROKEN, DEEP, Output
 
 _TOKEN = re.compile(
@@ -19,7 +19,7 @@ _TOKEN = re.compile(
 )
 # fmt: off
 _DESCRIBING = {
-    "fonttbl", "colortbl", "info", "pict", "object", "themedata", "colorschememapping",
+    "colortbl", "info", "pict", "object", "themedata", "colorschememapping",
     "datastore", "latentstyles", "listtable", "listoverridetable", "rsidtbl", "generator", "xmlnstbl",
     "mmathPr", "fldinst", "bkmkstart", "bkmkend", "filetbl", "revtbl", "nonshppict", "pnseclvl", "pntxta",
     "pntxtb", "listlevel", "listname", "userprops", "wgrffmtfilter", "atnid", "atntime", "atnref", "atndate",
@@ -37,7 +37,7 @@ _CHARSETS = {
     161: "cp1253", 162: "cp1254", 163: "cp1258", 177: "cp1255", 178: "cp1256", 186: "cp1257", 204: "cp1251",
     222: "cp874", 238: "cp1250", 254: "cp437", 255: "cp850",
 }
-_ASIDE = {"fldrslt", "footnote", "annotation", "atnauthor", "shptxt", "listtext", "stylesheet"}
+_ASIDE = {"fldrslt", "footnote", "annotation", "atnauthor", "shptxt", "listtext", "stylesheet", "fonttbl", "ffl"}
 _EDGES = {
     "header": "header", "headerl": "header", "headerr": "header", "headerf": "header", "footer": "footer",
     "footerl": "footer", "footerr": "footer", "footerf": "footer",
@@ -45,6 +45,8 @@ _EDGES = {
 # fmt: on
 _MAX_DEPTH = 500
 _MAX_TABLES = 30  # of which one is in the other
+_SIGNS = 2  # the character set of fonts whose letters are signs
+_UNDECIDED = 25  # the result of a form's field that has its default
 _BODY_LEVEL = 6  # outline levels from here on are those of text
 _TARGET = re.compile(r'HYPERLINK\s+(?!\\l)(?:\\[a-z]\s+)*"([^"]+)"')
 
@@ -59,6 +61,8 @@ class _Group:
         style: the number of its paragraphs' style.
         level: of a heading that the style makes; 0 for none.
         kind: what it is: text, or one of those that are set aside.
+        target: of the link that the field around it is.
+        value: what the instruction of that field shows. Its result is then left out.
         words: where its words go.
     """
 
@@ -67,6 +71,7 @@ class _Group:
         self.hidden = ""
         self.style = self.level = 0
         self.kind = "text"
+        self.target = self.value = ""
         self.words: list[str] = []
 
     def set_aside(self, kind: str) -> None:
@@ -80,18 +85,25 @@ class _Letters:
     def __init__(self) -> None:
         self.default = "cp1252"
         self._fonts: dict[int, str] = {}
-        self._font = 0
+        self._font = self._charset = 0
         self._pending = bytearray()  # of one code page, decoded together: a character may be two
         self._skipped = 0
 
     def choose(self, number: int) -> str:
-        """Return the code page of a font."""
+        """Return the code page of a font, or its name if it is one of signs."""
         self._font = number
         return self._fonts.get(number, self.default)
 
     def describe(self, charset: int) -> None:
         """Note the character set of the font that was named last."""
+        self._charset = charset
         self._fonts[self._font] = _CHARSETS.get(charset, self.default) if charset else self.default
+
+    def name(self, text: str) -> None:
+        """Note the name of the font that was described last, if it is one of signs."""
+        name = text.strip(" ;").lower()
+        if self._charset == _SIGNS and name in symbols.FONTS:
+            self._fonts[self._font] = name
 
     def skip(self, count: int) -> None:
         """Leave out the next bytes, which stand for a character that was told."""
@@ -102,11 +114,11 @@ class _Letters:
         self._pending += data[self._skipped :]
         self._skipped = max(0, self._skipped - len(data))
 
-    def taken(self, codec: str) -> str:
-        """Return what the bytes since the last call say."""
-        text = self._pending.decode(codec, "replace")
+    def taken(self) -> bytes:
+        """Return the bytes since the last call."""
+        data = bytes(self._pending)
         self._pending.clear()
-        return text
+        return data
 
 
 class _Rows:
@@ -186,7 +198,9 @@ class _Document:
         self._heading = 0
         self._aside: list[str] = []
         self._edges: dict[str, list[str]] = {"header": [], "footer": []}
-        self._author = self._target = ""
+        self._author = ""
+        self._form: dict[str, int] = {}  # what is told of a form's field
+        self._choices: list[str] = []
         self.counts: Counter[str] = Counter()
 
     @property
@@ -204,11 +218,11 @@ class _Document:
             if code or text:
                 self._letters.feed(bytes([int(code, 16)]) if code else text)
                 continue
-            if word == b"bin":
-                at += max(0, int(number or 0))
+            if word in {b"bin", b"upr"}:  # of the two groups of `upr`, the first is for programs that know no Unicode
+                at = at + max(0, int(number or 0)) if word == b"bin" else _after_group(data, at)
                 continue
             if word or sign or brace:
-                self._add(self._letters.taken(self._group.codec))
+                self._decode()
             if word:
                 self._word(word.decode("ascii"), int(number) if number else None)
             elif sign == b"*":  # where a group begins, what follows is a destination, silent unless it is known
@@ -220,7 +234,7 @@ class _Document:
                 self._add({b"~": "\xa0", b"_": "\u2011", b"-": ""}.get(sign, sign.decode("latin-1")))
             elif brace:
                 self._brace(brace)
-        self._add(self._letters.taken(self._group.codec))
+        self._decode()
         self._rows.end_row(self._groups[0].words)  # of cells whose row never ends
 
     def text(self) -> str:
@@ -244,6 +258,8 @@ class _Document:
             if n := self.counts[what]:
                 ending = {"comment": "", "tracked deletion": " left out"}.get(what, " not shown")
                 self._out.remark(f"{n:,} {what}{'s' * (n != 1)}{ending}")
+        if n := self.counts["sign"]:
+            self._out.remark(f"{n:,} sign{'s' * (n != 1)} of unknown fonts shown as {symbols.UNKNOWN}")
         if n := self.counts["hidden"]:
             self._out.remark(f"{n:,} characters of hidden text left out")
 
@@ -259,7 +275,7 @@ class _Document:
         elif len(self._groups) > 1:
             self._close(self._groups.pop())
 
-    def _close(self, group: _Group) -> None:  # one line for each kind
+    def _close(self, group: _Group) -> None:  # noqa: C901  # one line for each kind
         """Put the words of a group that was set aside where they belong."""
         if group.kind == self._group.kind and group.words is self._group.words:
             return
@@ -270,10 +286,13 @@ class _Document:
             self._note(group.kind, words)
         elif group.kind == "fldinst":
             found = _TARGET.search(words)
-            self._target = found[1] if found else ""
-        elif group.kind == "fldrslt":
-            self._add(markdown.link(words, self._target) if self._target else "".join(group.words))
-            self._target = ""
+            self._group.target = found[1] if found else ""
+            self._group.value = symbols.of_field(words) or self._form_value(words)
+            self._shown(self._group.value)
+        elif group.kind == "fldrslt" and not group.value:
+            self._add(markdown.link(words, group.target) if group.target else "".join(group.words))
+        elif group.kind == "ffl":
+            self._choices.append(words)
         elif group.kind == "listtext":
             self._add("- " if len(words) == 1 and not words.isalnum() else f"{words} " if words else "")
         elif group.kind == "atnauthor":
@@ -283,6 +302,19 @@ class _Document:
         elif group.kind == "style":
             named = markdown.HEADING_STYLE.match(words)
             self._headings[group.style] = int(named[1]) if named else group.level
+
+    def _form_value(self, instruction: str) -> str:
+        """Return the state of a form's check box or list.
+
+        A text field has its result as text.
+        """
+        form, choices = self._form, self._choices
+        self._form, self._choices = {}, []
+        result = form.get("ffres", _UNDECIDED)
+        result = form.get("ffdefres", 0) if result == _UNDECIDED else result
+        if instruction.startswith("FORMCHECKBOX"):
+            return "☒" if result else "☐"
+        return "".join(choices[result : result + 1]) if result >= 0 and instruction.startswith("FORMDROPDOWN") else ""
 
     def _note(self, kind: str, words: str) -> None:
         self.counts[kind] += 1
@@ -298,7 +330,11 @@ class _Document:
     def _word(self, word: str, number: int | None) -> None:  # noqa: C901, PLR0912  # one line for each word
         group = self._group
         if word == "u" and number is not None:
-            self._add(chr(number % 65_536))
+            character = chr(number % 65_536)
+            if symbols.PRIVATE.match(character):
+                self._shown(symbols.sign(group.codec, ord(character)))
+            else:
+                self._add(character)
             self._letters.skip(group.skip)
         elif word == "uc":
             group.skip = min(8, max(0, number if number is not None else 1))
@@ -325,7 +361,9 @@ class _Document:
             self._rows.end_row(group.words)
         elif word == "nestrow":
             self._rows.end_inner_row(group.words)
-        elif word == "nesttableprops":  # in it the row ends, whose words stand around it
+        elif word in {"ffres", "ffdefres"}:
+            self._form[word] = number or 0
+        elif word in {"nesttableprops", "ud"}:  # the words of a row that ends in it stand around it, and so do its own
             group.kind, group.words = self._groups[-2:][0].kind, self._groups[-2:][0].words
         elif word in _DESCRIBING or word in _ASIDE or word in _EDGES:
             self.counts["picture"] += word == "pict"
@@ -365,12 +403,40 @@ class _Document:
                 return
         self._add(_TEXTS[word])
 
+    def _decode(self) -> None:
+        """Add the words of the bytes that came."""
+        data, codec = self._letters.taken(), self._group.codec
+        if codec in symbols.FONTS:
+            self._shown("".join(symbols.sign(codec, byte) for byte in data))
+        elif data:
+            self._add(data.decode(codec, "replace"))
+
+    def _shown(self, text: str) -> None:
+        """Add words, and count the signs in them that are not known."""
+        self.counts["sign"] += text.count(symbols.UNKNOWN) * (self._group.kind not in {"silent", "listtext"})
+        self._add(text)
+
     def _add(self, text: str) -> None:
         group = self._group
+        if group.kind == "fonttbl":
+            self._letters.name(text)
         if group.hidden and group.kind != "silent":
             self.counts["hidden"] += len(text.strip()) * (group.hidden == "v")
         elif text and group.kind != "silent":
             group.words.append(text)
+
+
+def _after_group(data: bytes, at: int) -> int:
+    """Return the end of the group that begins at a place."""
+    depth = 0
+    while found := _TOKEN.match(data, at):
+        depth += (found[5] == b"{") - (found[5] == b"}")
+        if depth < 0:
+            break
+        at = found.end() + (max(0, int(found[2] or 0)) if found[1] == b"bin" else 0)
+        if found[5] and not depth:
+            break
+    return at
 
 
 def _codec(number: int) -> str:

@@ -6,7 +6,7 @@ UNKNOWN = "\ufffd"
 # Signs by font, from the blank at 0x20 on. Symbol is that of Adobe (unicode.org, MAPPINGS/VENDORS/ADOBE/symbol.txt).
 # The others are those of alanwood.net/demos/wingdings.html, as github.com/mwilliamson/dingbat-to-unicode has them. Of
 # arrows, ticks, boxes and numbers, the usual ones are taken.
-_FONTS = {
+FONTS = {
     "symbol": (
         " !∀#∃%&∍()∗+,−./0123456789:;<=>?≅ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞ"
         "ΨΖ[∴]⊥_‾αβχδεφγηιϕκλμνοπθρστυϖωξψζ{|}∼������������������"
@@ -35,14 +35,24 @@ _FONTS = {
 PRIVATE = re.compile("[\uf000-\uf0ff]")
 """The characters as which programs write the codes of such fonts."""
 
+_FIELD = re.compile(r'\s*SYMBOL\s+(0[xX][0-9a-fA-F]{1,6}|[0-9]{1,7})(?:.*?\\f\s*"?([^"\\]+))?', re.DOTALL)
+
 
 def sign(font: str, code: int) -> str:
     """Return the sign of a font's code, or `UNKNOWN`.
 
-    A code may have 0xF000 added to it. For a font that is not known, one below is that of Unicode.
+    A code may have 0xF000 added to it. For a font that is not known, one below is that of Windows or Unicode.
     """
-    signs = _FONTS.get(font.strip().lower(), "")
+    signs = FONTS.get(font.strip().lower(), "")
     if 0xF000 <= code <= 0xF0FF or (signs and 0 <= code < 0x100):
         at = (code & 0xFF) - 0x20
         return (signs[at : at + 1] if at >= 0 else "") or UNKNOWN
+    if 0x80 <= code < 0xA0:
+        return bytes([code]).decode("cp1252", "replace")
     return chr(code) if 0 <= code < 0xD800 else UNKNOWN
+
+
+def of_field(instruction: str) -> str:
+    """Return the sign that a field of Word shows, or nothing if it is another field (ECMA-376 part 1, 17.16.5.61)."""
+    found = _FIELD.match(instruction)
+    return sign(found[2] or "", int(found[1], 16 if found[1][:2] in {"0x", "0X"} else 10)) if found else ""

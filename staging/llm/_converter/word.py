@@ -347,7 +347,9 @@ class _Inline:
         elif kind == "end" and self._fields:
             field = self._fields.pop()
             found = _TARGET.search(field["instruction"])
-            return f"]({markdown.one_line(found[1])})" if found and field["at"] == "separate" else field["form"]
+            if field["at"] == "begin":
+                return field["form"] or symbols.of_field(field["instruction"])
+            return f"]({markdown.one_line(found[1])})" if found else field["form"]
         return ""
 
     def _drawing(self, element: Element) -> str:
