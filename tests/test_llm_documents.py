@@ -53,6 +53,10 @@ def relations(**targets: str) -> str:
     return f'<Relationships xmlns="{RELATIONS}">{"".join(rows)}</Relationships>'
 
 
+def either(choice: str, fallback: str) -> str:
+    return f"<mc:AlternateContent><mc:Choice>{choice}</mc:Choice><mc:Fallback>{fallback}</mc:Fallback></mc:AlternateContent>"
+
+
 BOX = f"<w:txbxContent>{p('BOXWORD')}</w:txbxContent>"
 SHAPE = (
     "<w:p><w:r><mc:AlternateContent><mc:Choice Requires='wps'><w:drawing><wps:txbx>" + BOX + "</wps:txbx></w:drawing>"
@@ -127,6 +131,12 @@ DOCUMENTS = {
         word("<w:p><w:r><w:t>here</w:t></w:r><w:r><w:commentReference w:id='3'/></w:r></w:p>",
              comments=f"<w:comments {W}><w:comment w:id='3'>{p('why')}</w:comment></w:comments>"),
         "here[comment 3]\n\n[comment 3: why]", "1 comment",
+    ),
+    "alternatives once": (
+        word(either(p("a"), p("b")) + either("", p("c")) + "<w:p>" + either("<w:r><w:t>d</w:t></w:r>", "<w:r><w:t>e</w:t></w:r>") + "</w:p>"
+             + "<w:tbl><w:tr><w:tc>" + either(p("h"), p("i")) + "</w:tc></w:tr></w:tbl>",
+             footnotes=f"<w:footnotes {NAMESPACES}><w:footnote w:id='2'>{either(p('j'), p('k'))}</w:footnote></w:footnotes>"),
+        "a\n\nc\n\nd\n\n| h |\n| --- |\n\n[^2]: j", "",
     ),
     "text box once": (word(p("Body") + SHAPE), "Body\n\nBOXWORD", ""),
     "deleted text": (word("<w:p><w:r><w:t>keep</w:t></w:r><w:del><w:r><w:delText>GONE</w:delText></w:r></w:del></w:p>"),

@@ -24,7 +24,7 @@ from staging.llm._converter.package import Package, Relation, attribute, below, 
 _BREAKS = {"w:tab": "\t", "w:ptab": "\t", "w:br": "\n", "w:cr": "\n", "w:noBreakHyphen": "\u2011", "w:softHyphen": ""}
 _LEFT_OUT = {"w:del", "w:moveFrom", "w:rPr", "w:pPr", "w:sdtPr", "w:sdtEndPr", "w:tblPr", "w:tcPr", "w:instrText",
              "w:delText", "w:delInstrText", "w:rt"}  # fmt: skip
-_UNITS = {"w:p", "w:tr", "w:altChunk", "w:del", "w:moveFrom"}
+_UNITS = {"w:p", "w:tr", "w:altChunk", "w:del", "w:moveFrom", "mc:AlternateContent"}
 _HEX = re.compile("[0-9A-Fa-f]{1,8}")
 _TARGET = re.compile(r"HYPERLINK\s+(?:\\[a-z]\s+)*\"([^\"]+)\"")
 
@@ -91,6 +91,7 @@ class _Document:
             relations = self._package.relations(name)
             for _, element in self._package.units(name, {f"w:{kind}"}):
                 if attribute(element, "type") not in {"separator", "continuationSeparator", "continuationNotice"}:
+                    _choose(element)
                     yield element, _Blocks(self, relations).inside(element).strip()
 
     def mark_comment(self, comment: str) -> str:
@@ -153,6 +154,7 @@ class _Blocks:
         """
         table = _Rows()
         for event, element in units:
+            _choose(element)
             if element.tag == "w:tbl":
                 table = _Rows()
                 yield self._between(in_list=False) + ("\n" if event == "end" else "")
@@ -357,10 +359,6 @@ class _Inline:
 
         Its text boxes and charts are kept for after the paragraph.
         """
-        for alternative in list(element.iter("mc:AlternateContent")):
-            choice = alternative.find("mc:Choice")  # the fallbacks repeat it for older programs (part 3, 10.2.1)
-            for fallback in alternative.findall("mc:Fallback") if choice is not None and len(choice) else ():
-                alternative.remove(fallback)
         boxes = list(_outermost(element, "w:txbxContent"))
         self.boxes += boxes
         self.graphics += self._document.graphics(self._relations, element)
@@ -371,6 +369,14 @@ class _Inline:
         self._document.counts["picture"] += has_picture
         alt = next(filter(None, alts), "")
         return markdown.picture(alt or "picture") if has_picture or (alt and not boxes) else ""
+
+
+def _choose(element: Element) -> None:
+    """Take out what repeats the words of an element for older programs (part 3, 10.2.1)."""
+    for alternative in list(element.iter("mc:AlternateContent")):
+        choice = alternative.find("mc:Choice")
+        for fallback in alternative.findall("mc:Fallback") if choice is not None and len(choice) else ():
+            alternative.remove(fallback)
 
 
 def _outermost(element: Element, tag: str) -> Iterator[Element]:
