@@ -721,6 +721,17 @@ TEXTS = {
 }  # fmt: skip
 
 
+def test_signs_of_an_open_document_are_those_of_their_font():
+    """A span has the font of its own style, of one above it, or of its paragraph."""
+    styles = "<style:font-face style:name='Symbol1' style:font-family=\"'Symbol'\"/>"
+    styles += "<style:style style:name='S'><style:text-properties style:font-name='Symbol1'/></style:style>"
+    styles += "<style:style style:name='T' style:parent-style-name='S'/><style:style style:name='W'><style:text-properties font-family='Wingdings'/></style:style>"
+    body = "<text:p>a <text:span text:style-name='T'>\uf0a3</text:span> b \uf0fe</text:p>"
+    body += "<text:p text:style-name='S'>\uf061<text:span text:style-name='W'>\uf0fe</text:span><text:span>\uf062</text:span></text:p>"
+    found = reading("odf", odf("text", f"<office:text>{body}</office:text>", styles))
+    assert (found.text, found.remarks) == ("a ≤ b \ufffd\n\nα☑β", "1 sign of unknown fonts shown as \ufffd")
+
+
 def test_lists_of_an_open_document_count_as_its_program_does():
     """The second level has bullets. An entry that only holds a list has no number."""
     levels = "".join(

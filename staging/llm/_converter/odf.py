@@ -6,11 +6,12 @@ Text, presentations and drawings become Markdown. Spreadsheets become CSV.
 import re
 from collections import Counter
 from collections.abc import Iterator
-from typing import IO, NamedTuple
+from typing import IO
 from xml.etree.ElementTree import Element  # made by `package`
 
-from staging.llm._converter import markdown
+from staging.llm._converter import markdown, symbols
 from staging.llm._converter.formulas import equation
+from staging.llm._converter.odf_styles import Styles, number_of
 from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
 from staging.llm._converter.package import Package, attribute
 from staging.llm._converter.rows import SheetWriter, Title, column
@@ -59,59 +60,11 @@ def read(source: IO[bytes], out: Output) -> None:
             out.remark(told)
 
 
-class _Letters(NamedTuple):
-    """Holds what a style says of letters, as far as it does.
-
-    Attributes:
-        parent: the style that says the rest.
-        display: `none` if it hides them.
-    """
-
-    parent: str
-    display: str
-
-
-class _Styles:
-    """Tells by their names what styles do to words, lists and pages."""
-
-    def __init__(self, package: Package) -> None:
-        self.starts: dict[tuple[str, int], int] = {}  # of the levels of lists that are numbered
-        self.hidden_pages: set[str] = set()  # and sheets
-        self._letters: dict[str, _Letters] = {}
-        for name in ("styles.xml", "content.xml"):
-            for _, style in package.units(name, {"style:style", "text:list-style"}, {"office:body"}):
-                if style.tag == "office:body":
-                    break
-                self._add(style, attribute(style, "name"))
-
-    def _add(self, style: Element, name: str) -> None:
-        for level in style.findall("text:list-level-style-number"):
-            self.starts[name, _number(level, "level", 1) - 1] = _number(level, "start-value", 1)
-        if any(
-            attribute(child, "visibility") == "hidden" or attribute(child, "display") == "false"
-            for child in style
-            if child.tag in {"style:drawing-page-properties", "style:table-properties"}
-        ):
-            self.hidden_pages.add(name)
-        if attribute(style, "family", "text") in {"text", "paragraph"}:
-            letters = style.find("style:text-properties")
-            self._letters[name] = _Letters(attribute(style, "parent-style-name"), attribute(letters, "display"))
-
-    def hides(self, element: Element) -> bool:
-        """Tell whether the words of a paragraph or span are hidden by its style."""
-        style = self._letters.get(attribute(element, "style-name"))
-        for _ in range(10):
-            if style is None or style.display:
-                break
-            style = self._letters.get(style.parent)
-        return style is not None and style.display == "none"
-
-
 class _Document:
     def __init__(self, package: Package) -> None:
         self._package = package
         self._page_styles = package.xml("styles.xml")
-        self._styles = _Styles(package)
+        self._styles = Styles(package)
         self.notes: list[str] = []
         self.counts: Counter[str] = Counter()
         self._page = 0
@@ -140,6 +93,8 @@ class _Document:
         for what in ("comment", "picture", "embedded object", "hidden slide"):
             if n := self.counts[what]:
                 yield f"{n:,} {what}{'s' * (n != 1)}" + (" not shown" if what in {"picture", "embedded object"} else "")
+        if n := self.counts["sign"]:
+            yield f"{n:,} sign{'s' * (n != 1)} of unknown fonts shown as {symbols.UNKNOWN}"
         if n := self.counts["hidden"]:
             yield f"{n:,} characters of hidden text left out"
         if n := self.counts["deleted"]:
@@ -186,7 +141,9 @@ class _Document:
         boxes: list[str] = []
         if self._styles.hides(element) or any(map(_is_hidden, element.iter("text:hidden-paragraph"))):
             return self._left_out(element)
-        words = self._words(element, boxes).strip("\n ")
+        words = self._signs(element, self._words(element, boxes).strip("\n "))
+        words, unknown = symbols.PRIVATE.subn(symbols.UNKNOWN, words)
+        self.counts["sign"] += unknown
         after = "".join(boxes)
         if not words:
             return after
@@ -194,6 +151,13 @@ class _Document:
             level = attribute(element, "outline-level", "1")
             return markdown.heading(int(level) if level.isdecimal() else 1, words) + after
         return words + "\n\n" + after
+
+    def _signs(self, element: Element, words: str) -> str:
+        """Return words with the signs of their font, if it is the element's."""
+        font = "" if words.isascii() else self._styles.font(element)
+        if font not in symbols.FONTS:
+            return words
+        return symbols.PRIVATE.sub(lambda found: symbols.sign(font, ord(found[0])), words)
 
     def _left_out(self, element: Element) -> str:
         """Count the words of what is hidden."""
@@ -222,7 +186,7 @@ class _Document:
             # an entry that begins with a list goes on with the entry before it
             if entry.tag == "text:list-item" and [child.tag for child in entry[:1]] != ["text:list"]:
                 count = counters.get(depth, 0 if start is None else start - 1) + 1
-                counters[depth] = _number(entry, "start-value", count)
+                counters[depth] = number_of(entry, "start-value", count)
                 for inner in [at for at in counters if at > depth]:
                     del counters[inner]
             mark = "-" if start is None or entry.tag == "text:list-header" else f"{counters.get(depth, start)}."
@@ -290,7 +254,7 @@ class _Document:
         if tag.startswith("draw:"):
             boxes += [self.block(child) for child in element]
             return ""
-        return self._words(element, boxes)
+        return self._signs(element, self._words(element, boxes))
 
     def _note(self, element: Element) -> str:
         citation = next(
@@ -352,13 +316,8 @@ def _rows(table: Element) -> Iterator[Element]:
             yield from _rows(child)
 
 
-def _number(element: Element, name: str, default: int) -> int:
-    value = attribute(element, name)
-    return int(value) if value.isdecimal() else default
-
-
 def _repeats(element: Element, name: str, most: int) -> int:
-    return max(1, min(_number(element, name, 1), most))
+    return max(1, min(number_of(element, name, 1), most))
 
 
 def _write_sheets(package: Package, document: _Document, out: Output) -> None:
