@@ -815,6 +815,31 @@ def test_an_old_document_has_headings_and_leaves_out_what_is_hidden_or_deleted(s
     assert found.remarks == "4 characters of hidden text left out; 4 characters of deleted text left out"
 
 
+def test_signs_of_an_old_document_are_those_of_their_font(streams):
+    """A letter stands for one of a font, or the words themselves are of a font."""
+    names = ("Arial\0".encode("utf-16-le"), "Symbol\0".encode("utf-16-le"))
+    fonts = struct.pack("<HH", len(names), 0) + b"".join(bytes([39 + len(n)]) + bytes(39) + n for n in names)
+    found = with_properties(
+        word_97("p ( 0.05 \uf061 (()\r     "),
+        [],
+        [
+            (0, b"\0"),
+            (2, b"\6" + struct.pack("<HHH", 0x6A09, 1, 0xF0A3)),
+            (3, b"\0"),
+            (9, b"\4" + struct.pack("<HH", 0x4A4F, 1)),
+            (10, b"\0"),
+            (11, b"\6" + struct.pack("<HHH", 0x6A09, 7, 0x5C)),
+            (12, b"\6" + struct.pack("<HHH", 0x6A09, 7, 0xF0A3)),
+            (13, b"\4" + struct.pack("<HH", 0x4A4F, 0)),
+        ],
+    )
+    main = bytearray(found["WordDocument"])
+    struct.pack_into("<II", main, 0x112, len(found["0Table"]), len(fonts))
+    streams.update({"WordDocument": bytes(main), "0Table": found["0Table"] + fonts})
+    shown = reading("old_word", b"")
+    assert (shown.text, shown.remarks) == ("p ≤ 0.05 α \\\ufffd)", "1 sign of unknown fonts shown as \ufffd")
+
+
 def test_a_table_of_an_old_document_has_its_empty_cells_and_those_of_more_paragraphs(streams):
     """What ends a row is told by its properties; an empty last cell ends in the same letters."""
     words = "before\rA\x07\x07\x07one\rtwo\x07B\x07\x07after\r"

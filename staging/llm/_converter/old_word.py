@@ -9,7 +9,7 @@ import struct
 from collections.abc import Iterator, Sequence
 from typing import IO, NamedTuple
 
-from staging.llm._converter import detection, markdown
+from staging.llm._converter import detection, markdown, symbols
 from staging.llm._converter.ole import MAX_BYTES, open_ole, stream
 from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
 
@@ -34,7 +34,9 @@ _SIGNS = {
 _PAGE = 512  # bytes of a page of properties
 _PARAGRAPHS, _CHARACTERS = (0x102, 13), (0xFA, 1)  # place in the header, bytes of an entry in a page (2.5.6, 2.9.174)
 _OPERANDS = (1, 1, 2, 4, 2, 2, 0, 3)  # bytes, by the kind of property (2.2.5.1); 0: the next byte tells
-_VANISH, _DELETED = 0x083C, 0x0800  # 2.6.1
+_VANISH, _DELETED, _SYMBOL, _FONT = 0x083C, 0x0800, 0x6A09, 0x4A4F  # 2.6.1
+_MAX_FONTS = 0xFFFF
+_FONT_NAME = 39  # bytes before the name of a font (FFN)
 _QUICKLY_SAVED = 0x0004
 _MAX_RANGES = 100_000
 _IN_TABLE, _ENDS_ROW = 0x2416, 0x2417  # 2.6.2
@@ -162,23 +164,55 @@ def _places(table: bytes, start: int, size: int) -> Iterator[tuple[int, int]]:
 
 
 def _edits(main: bytes, table: bytes, pieces: list[_Piece], out: Output) -> Iterator[tuple[int, int, str]]:
-    """Yield marks before headings, and what hidden and deleted words leave.
+    """Yield marks before headings, signs of fonts, and what hidden and deleted words leave.
 
     Each is the numbers of the first character and of the one after the last, and what takes their place.
     """
     counts: dict[str, int] = dict.fromkeys(("hidden", "deleted"), 0)
+    fonts = _fonts(main, table)
+    unknown = 0
     for place, end, properties in _ranges(main, table, _CHARACTERS):
         found = _values(properties)
         gone = "deleted" if found.get(_DELETED) else "hidden" if found.get(_VANISH) else ""
-        for start, after, words in _between(pieces, place, end) if gone else ():
-            counts[gone] += len(words.strip())
-            yield start, after, "".join(re.findall("[\r\x07]", words))
+        has_signs = _SYMBOL in found or fonts.get(found.get(_FONT, -1)) in symbols.FONTS
+        for start, after, words in _between(pieces, place, end) if gone or has_signs else ():
+            if gone:
+                counts[gone] += len(words.strip())
+                yield start, after, "".join(re.findall("[\r\x07]", words))
+            else:
+                shown = _signs(found, fonts, words)
+                unknown += shown.count(symbols.UNKNOWN)
+                yield start, after, shown
     for place, end, properties in _ranges(main, table, _PARAGRAPHS):
         for start, after, words in list(_between(pieces, place, end))[:1]:
             yield from _of_paragraph(properties, start, after, words[-1:])
     for what, count in counts.items():
         if count:
             out.remark(f"{count:,} characters of {what} text left out")
+    if unknown:
+        out.remark(f"{unknown:,} sign{'s' * (unknown != 1)} of unknown fonts shown as {symbols.UNKNOWN}")
+
+
+def _fonts(main: bytes, table: bytes) -> dict[int, str]:
+    """Return the names of the fonts, by the numbers that properties have for them (SttbfFfn)."""
+    at, size = struct.unpack_from("<II", main, 0x112)
+    end = min(at + size, len(table))
+    at += 4
+    found: dict[int, str] = {}
+    while at < end and len(found) < _MAX_FONTS:
+        name = table[at + 1 : at + 1 + table[at]][_FONT_NAME:].decode("utf-16-le", "replace")
+        found[len(found)] = name.partition("\0")[0].lower()
+        at += 1 + table[at]
+    return found
+
+
+def _signs(found: dict[int, int], fonts: dict[int, str], words: str) -> str:
+    """Return words of a symbol font, or the one sign for which each letter stands (CSymbolOperand)."""
+    if (symbol := found.get(_SYMBOL)) is not None:
+        shown = symbols.sign(fonts.get(symbol & 0xFFFF, ""), symbol >> 16)
+        return re.sub("[^\r\x07]", lambda _: shown, words)
+    font = fonts[found[_FONT]]
+    return symbols.PRIVATE.sub(lambda sign: symbols.sign(font, ord(sign[0])), words)
 
 
 def _of_paragraph(properties: bytes, start: int, after: int, mark: str) -> Iterator[tuple[int, int, str]]:
@@ -193,13 +227,14 @@ def _of_paragraph(properties: bytes, start: int, after: int, mark: str) -> Itera
 
 
 def _values(properties: bytes) -> dict[int, int]:
-    """Return the first byte of each property's value, by its number (2.2.5.1)."""
+    """Return the value of each property by its number, of a long one the first byte (2.2.5.1)."""
     found: dict[int, int] = {}
     at = 0
     while at + 3 <= len(properties):
         number = int.from_bytes(properties[at : at + 2], "little")
-        found[number] = properties[at + 2]
-        at += 2 + (_OPERANDS[number >> 13] or 1 + properties[at + 2])
+        size = _OPERANDS[number >> 13]
+        found[number] = int.from_bytes(properties[at + 2 : at + 2 + (size or 1)], "little")
+        at += 2 + (size or 1 + properties[at + 2])
     return found
 
 

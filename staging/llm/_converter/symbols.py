@@ -4,8 +4,8 @@ import re
 
 UNKNOWN = "\ufffd"
 # Signs by font, from the blank at 0x20 on. Symbol is that of Adobe (unicode.org, MAPPINGS/VENDORS/ADOBE/symbol.txt).
-# The others are those of alanwood.net/demos/wingdings.html, as github.com/mwilliamson/dingbat-to-unicode has them. Of
-# arrows, ticks, boxes and numbers, the usual ones are taken.
+# Its pieces of brackets are those that Unicode has now. The others are github.com/mwilliamson/dingbat-to-unicode's, but
+# with the usual arrows, ticks, boxes and numbers.
 FONTS = {
     "symbol": (
         " !∀#∃%&∍()∗+,−./0123456789:;<=>?≅ΑΒΧΔΕΦΓΗΙϑΚΛΜΝΟΠΘΡΣΤΥςΩΞ"
@@ -53,6 +53,6 @@ def sign(font: str, code: int) -> str:
 
 
 def of_field(instruction: str) -> str:
-    """Return the sign that a field of Word shows, or nothing if it is another field (ECMA-376 part 1, 17.16.5.61)."""
+    """Return the sign that a field of Word shows, or nothing if it is another field (ECMA-376 part 1, 17.16.5)."""
     found = _FIELD.match(instruction)
     return sign(found[2] or "", int(found[1], 16 if found[1][:2] in {"0x", "0X"} else 10)) if found else ""
