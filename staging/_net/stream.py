@@ -37,11 +37,12 @@ class Stream:
     A result of 0 is the end, and None means that nothing has come yet.
     """
 
-    __slots__ = ("_readiness", "_sock", "origin")
+    __slots__ = ("_poll", "_readiness", "_sock", "origin")
 
     def __init__(self, sock: socket.socket, origin: Origin) -> None:
         self._sock = sock
         self._readiness = Readiness(sock)
+        self._poll: select.poll | None = None
         self.origin = origin
 
     def read_now(self, view: memoryview) -> int | None:
@@ -121,9 +122,10 @@ class Stream:
             return False
         if not hasattr(select, "poll"):  # Windows
             return not select.select([self._sock], [], [], 0)[0]
-        poll = select.poll()  # a look by `recv` raises if there is nothing, which takes ten times as long
-        poll.register(self._sock, select.POLLIN)
-        return not poll.poll(0)
+        if self._poll is None:  # a look by `recv` raises if there is nothing, which takes ten times as long
+            self._poll = select.poll()
+            self._poll.register(self._sock, select.POLLIN)
+        return not self._poll.poll(0)
 
     def close(self) -> None:
         """Close at once, without waiting for anything."""
