@@ -29,7 +29,7 @@ def _spelled(*words: str) -> str:
 
 
 _SLASH = r"(?:[/\\]|%(?:25)*(?:2f|5c))"
-_NUMBER = "(?:[0-9]|%(?:25)*3[0-9])++"
+_NUMBER = "(?:[0-9]|%(?:25)*3[0-9])+"
 _SECRETS = (
     # https://core.telegram.org/bots/api#getfile: the token of a bot, any part of it perhaps percent-encoded
     (
@@ -38,9 +38,7 @@ _SECRETS = (
     ),
     # https://docs.discord.com/developers/resources/webhook, and interactions: a number, then the token
     (
-        rare(
-            rf"({_SLASH}(?:{_spelled('webhooks', 'interactions')}){_SLASH}++{_NUMBER}{_SLASH}++)[^/\\]+", re.IGNORECASE
-        ),
+        rare(rf"({_SLASH}(?:{_spelled('webhooks', 'interactions')}){_SLASH}+{_NUMBER}{_SLASH}+)[^/\\]+", re.IGNORECASE),
         r"\1…",
     ),
     # https://docs.slack.dev/messaging/sending-messages-using-incoming-webhooks, workflows and triggers too

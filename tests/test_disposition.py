@@ -119,6 +119,7 @@ HEADERS = {
         (b'attachment; filename="zo%C3%A9%20x.txt"', "zoé x.txt"), (b"attachment; filename=%E4%BC%9A.txt", "会.txt"),
         (b"attachment; filename=100%.txt", "100%.txt"), (b"attachment; filename=%FF.txt", "%FF.txt"),
         (b'attachment; filename="a%22b"', 'a"b'),
+        (b"attachment; filename*=UTF-8''a%4; filename=b", "b"), (b"attachment; filename*=UTF-8''a%4g; filename=b", "b"),
     ),
     "attacks: the claim is raw, and safe_name has the last word": (
         (b'attachment; filename="../../etc/passwd"', "../../etc/passwd"),

@@ -5,13 +5,13 @@ The kinds of rows follow the Web Platform Tests (fetch/content-length, fetch/h1-
 
 import socket
 from contextlib import closing
-from itertools import product
+from itertools import combinations, product
 
 import pytest
 
 from staging import DownloadError
 from staging._net.body import FramedResponse
-from staging._net.http1 import LINES_PER_TURN, MAX_HEAD, MAX_INFORMATIONAL, MAX_OVERHEAD
+from staging._net.http1 import LINES_PER_TURN, MAX_HEAD, MAX_INFORMATIONAL, MAX_OVERHEAD, Chunks
 from staging._net.stream import Stream
 from staging._net.transport import StaleError, answer
 from staging._net.urls import Origin
@@ -140,6 +140,16 @@ async def test_a_chunked_body_ends_with_its_last_chunk_and_nothing_else():
         (CHUNKED + b"5\r\nhello\rX\r\n0\r\n\r\n", None),
         (CHUNKED + b"5\nhello\n0\n\n", None),
     ])  # fmt: skip
+
+
+def test_it_does_not_matter_where_the_network_cuts_chunks_and_trailers():
+    wire = b"5;a=b\r\nhello\r\n0\r\nX-Sum: 1\r\nrZ:;\r\n folded\r\n\r\n"
+    for first, second in combinations(range(len(wire)), 2):
+        chunks, view, count = Chunks(Origin("https", "a.example", 443), b""), memoryview(bytearray(99)), 0
+        for piece in (wire[:first], wire[first:second], wire[second:]):
+            chunks.feed(piece)
+            count += chunks.take(view[count:])
+        assert (chunks.ended, bytes(view[:count])) == (True, b"hello"), (first, second)
 
 
 async def test_chunked_is_the_only_coding_of_a_transfer():

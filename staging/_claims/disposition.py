@@ -49,7 +49,7 @@ _QUOTED_PAIR = rare(r"\\(.)", re.DOTALL)
 _MISSING_SEMICOLON = rare(r" [\w*-]++ *+=", re.ASCII)
 _WITHOUT_TYPE = rare(r"filename\*?+ *+= *+[^ ]", re.IGNORECASE)
 _SEGMENT = rare(r"filename\*(0|[1-9][0-9]{0,2})(\*?)")
-_EXTENDED_TEXT = rare(r"(?:%[0-9A-Fa-f]{2}|[^%\x80-\xff])*+")
+_EXTENDED_TEXT = rare(r"(?:%[0-9A-Fa-f]{2}|[^%\x80-\xff])*")
 # Common characters of GB 2312, two or more in a row. Western words do not have four letters in a row beyond ASCII.
 _CHINESE = rare(rb"(?:[\0-\x7f]++|(?:[\xb0-\xd7][\xa1-\xfe]){2,}+)++")
 _TOKEN = rare(" +|[^ ]+")

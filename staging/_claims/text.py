@@ -28,14 +28,14 @@ _WIDE = (  # Western text of Windows without a mark: every other byte is zero
     (re.compile(rb"(?:\0[\t\n\f\r -~\xa0-\xff]){4,}+"), "utf-16-be"),
 )
 
-_PROLOG = rare(rb"(?:[\t\n\f\r ]++|<\?xml.*?\?>|<!--.*?-->)*+", re.DOTALL)
+_PROLOG = rare(rb"(?:[\t\n\f\r ]++|<\?xml.*?\?>|<!--.*?-->)*", re.DOTALL)
 _SVG_ROOT = rare(rb"<(?:!doctype[\t\n\f\r ]+svg|(?:[\w.-]+:)?svg)(?=[\t\n\f\r />\[])", re.IGNORECASE)
 # What a browser's parser puts into the head of a page that has not begun yet. No groups: in a possessive repeat they
 # make CPython's engine raise SystemError.
 _BEFORE_PAGE = rare(
     rb"(?:[\t\n\f\r ]++|<!--.*?-->|<(?:meta|link|base)[\t\n\f\r ][^<>]*+>"
     rb"|<script[\t\n\f\r >].*?</script[\t\n\f\r ]*+>|<style[\t\n\f\r >].*?</style[\t\n\f\r ]*+>"
-    rb"|<noscript[\t\n\f\r >].*?</noscript[\t\n\f\r ]*+>)*+",
+    rb"|<noscript[\t\n\f\r >].*?</noscript[\t\n\f\r ]*+>)*",
     re.DOTALL | re.IGNORECASE,
 )
 _XHTML = rare(rb"<(?:!doctype[\t\n\f\r ]+html|html)(?=[\t\n\f\r />])", re.IGNORECASE)

@@ -210,7 +210,7 @@ def reference(location: bytes | str, scheme: str) -> str:
 
 _CONTROL = rare(rb"[\x00-\x1f\x7f]")
 _QUERY = rare(rb"([?#].*)", re.DOTALL)
-_SLASHES = rare(rb"\A((?:https?:)?+)(/*+)", re.IGNORECASE)
+_SLASHES = rare(rb"\A((?:https?:)?)(/*+)", re.IGNORECASE)
 _AUTHORITY = rare(rb"(?:[A-Za-z][A-Za-z0-9+.-]*+:)?//[^/?#]*+")
 _TO_ENCODE = rare(rb"[ \x80-\xff\\]")  # the backslash of a query is data, and this grammar has none
 
