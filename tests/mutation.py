@@ -368,13 +368,6 @@ DISK = [
         WORKSPACE,
     ),
     Sabotage(
-        "a file that nobody will hear of goes",
-        "_disk/part.py",
-        "if not self._named or self._busy:",
-        "if not self._named:",
-        WORKSPACE,
-    ),
-    Sabotage(
         "a staged file is the group's",
         "_disk/part.py",
         "            give_to_group(descriptor, self._workspace.group, 0o640)",

@@ -26,7 +26,7 @@ T = TypeVar("T")
 def _turn(method: Callable[Concatenate["PartFile", P], T]) -> Callable[Concatenate["PartFile", P], T]:
     """Make the method the part file's only worker while it runs.
 
-    If the part file is abandoned meanwhile, the worker cleans up at its end.
+    If the part file is given up meanwhile, the worker cleans up at its end.
     """
 
     @wraps(method)
@@ -48,8 +48,8 @@ class PartFile:
     """A file that is hidden until it is complete.
 
     If it is given up, it is deleted. `append`, `copy_from`, `restart` and `commit` block and are called by one worker
-    thread at a time. `abandon` and `discard` do not wait and may be called at any time. If a worker is inside then, it
-    cleans up as it leaves (deer-flow#4268). The same holds when the workspace has ended meanwhile.
+    thread at a time. `discard` does not wait and may be called at any time. If a worker is inside then, it cleans up as
+    it leaves (deer-flow#4268). The same holds when the workspace has ended meanwhile.
 
     Args:
         workspace: where it lies; nothing is opened yet.
@@ -159,14 +159,6 @@ class PartFile:
         wanted = wants_tail(self._head)
         return self._head, self._read(max(0, self.size - TAIL_BYTES), TAIL_BYTES) if wanted else b""
 
-    def abandon(self) -> None:
-        """Delete the part file if it is not complete.
-
-        A file that has its final name stays. Never waits, never raises.
-        """
-        if not self._named or self._busy:
-            self.discard()
-
     def discard(self) -> None:
         """Delete the file, under its final name too.
 
@@ -195,9 +187,9 @@ class PartFile:
             raise WorkspaceError("storage", "the part file was given up or has its name")
 
     def leave(self) -> None:
-        """Free the part file, or clean it up if abandoned.
+        """Free the part file, or clean it up if given up.
 
-        An abandoned part file stays busy, so that no other thread cleans it up too.
+        One that was given up stays busy, so that no other thread cleans it up too.
         """
         with self._workspace.lock:
             self._over = over = self._over or self._workspace.over  # its end saw no file of a worker that hung

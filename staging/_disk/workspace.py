@@ -1,7 +1,7 @@
 """The private directory of a stage.
 
 Theory of operation. Everything here blocks and runs in worker threads, and a worker may be abandoned: its task is
-cancelled while it hangs in a system call. So no descriptor is closed while a worker uses it. `abandon` and `remove`
+cancelled while it hangs in a system call. So no descriptor is closed while a worker uses it. `discard` and `remove`
 only mark the end, and the last worker to leave closes the descriptor. The lease does not wait for that worker. It is
 let go when the removal has ended, or by `let_go` when the removal itself hangs, so that a sweep really takes what is
 left. A late worker that comes back finds its directory gone, or removes what it has just made.
