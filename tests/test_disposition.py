@@ -99,6 +99,7 @@ HEADERS = {
         (b"attachment; filename==?utf-8?Q?100%41_=3D_a=5Fb?=", "100%41 = a_b"),
         (b'attachment; filename="=?utf-8?Q?a?= b \xc3\xa4"', "ab ä"), (b"attachment; filename==?utf-8?B?!?=", None),
         (b"attachment; filename==?x?Q?a?=", None), (b"attachment; filename==?utf-8?Q?a=E?=", None),
+        (b"attachment; filename==?utf-8?Q?=?=", None),
         (b"attachment; filename==?utf-8?Q?a?", None), (b"attachment; filename==?utf-8?Q?a?==", None),
     ),
     "bytes that no header should have": (

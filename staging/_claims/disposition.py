@@ -53,7 +53,7 @@ _EXTENDED_TEXT = rare(r"(?:%[0-9A-Fa-f]{2}|[^%\x80-\xff])*")
 # Common characters of GB 2312, two or more in a row. Western words do not have four letters in a row beyond ASCII.
 _CHINESE = rare(rb"(?:[\0-\x7f]++|(?:[\xb0-\xd7][\xa1-\xfe]){2,}+)++")
 _TOKEN = rare(" +|[^ ]+")
-_ENCODED_WORD = rare(r"=\?([^?]++)\?(?:([bB])\?([^?]*+)|[qQ]\?((?:=[0-9A-Fa-f]{2}|[^=?])*+))\?=")
+_ENCODED_WORD = rare(r"=\?([^?]++)\?(?:([bB])\?([^?]*+)|[qQ]\?((?:=[0-9A-Fa-f]{2}|[^=?])*))\?=")
 
 # All names of charsets that are supersets of ASCII. The codec registry is never asked: it knows zlib, rot13 and utf-7,
 # and it imports any module that a sender names.

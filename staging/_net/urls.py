@@ -34,10 +34,11 @@ URL = rare(
     re.ASCII | re.IGNORECASE,
 )
 # Narrower: what every parser leaves as it stands, so it may be dialled as it stands. Nearly every URL is of this kind.
-_TEXT = r"(?:[A-Za-z0-9._~!$&()*+,;=:@-]++|%[0-9A-Fa-f]{2})*+"
+# No group is possessive (see `http1`).
+_TEXT = r"(?:[A-Za-z0-9._~!$&()*+,;=:@-]++|%[0-9A-Fa-f]{2})*"
 PLAIN_URL = re.compile(
     r"(?P<scheme>https?)://(?P<host>(?!(?:[^/]*\.)?xn--)[a-z0-9._-]+)(?::(?P<port>[0-9]{1,5}))?"
-    rf"(?P<path>(?:/(?!\.){_TEXT})++(?:\?(?:{_TEXT}[/?])*+{_TEXT})?)",  # a segment of dots would be resolved
+    rf"(?P<path>(?:/(?!\.){_TEXT})+(?:\?(?:{_TEXT}[/?])*{_TEXT})?)",  # a segment of dots would be resolved
     re.ASCII,
 )
 _UNPRINTABLE = rare(r"[\x00-\x20\x7f-\x9f\\]")  # a backslash is a slash to WHATWG and data to RFC 3986
