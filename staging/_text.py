@@ -17,8 +17,6 @@ _ORDINARY = re.compile(
     r"https?://[a-z0-9.-]+(?::[0-9]+)?((?:/(?!(?i:api|webhookb2)/)[\w.~+=,!()-]*)*)(?![^?#])", re.ASCII
 )
 _HOST = rare(r"(?:\[[^\]@]*\]|[^:@%\[\]]*)(?::[0-9]*)?")
-# of a URL in a path, as archives and proxies have them
-_INNER_USERINFO = rare(r"(:[/\\]+)[^/\\@]*@|(%3a%2f%2f)[^/\\@]*(?:@|%40)", re.IGNORECASE)
 
 _TELLING = "sess|sid|token|sig|secret|key|auth|pass|pwd|jwt"
 
@@ -28,12 +26,17 @@ def _spelled(*words: str) -> str:
     return "|".join("".join(f"(?:{letter}|%(?:25)*{ord(letter):x})" for letter in word) for word in words)
 
 
-_SLASH = r"(?:[/\\]|%(?:25)*(?:2f|5c))"
+_COLON, _SLASH = "(?::|%(?:25)*3a)", r"(?:[/\\]|%(?:25)*(?:2f|5c))"
 _NUMBER = "(?:[0-9]|%(?:25)*3[0-9])+"
 _SECRETS = (
+    # userinfo of a URL in a path, as archives and proxies have them; a part without any is looked at once
+    (
+        rare(rf"({_COLON}{_SLASH}+)(?:[^/\\@]*(?:@|%(?:25)*40)|((?:(?!{_COLON}[/\\])[^/\\])*))", re.IGNORECASE),
+        r"\1\2",
+    ),
     # https://core.telegram.org/bots/api#getfile: the token of a bot, any part of it perhaps percent-encoded
     (
-        rare(rf"((?:^|{_SLASH})\s*(?:{_spelled('bot')}){_NUMBER}(?::|%(?:25)*3a))[^/\\]+", re.IGNORECASE),
+        rare(rf"((?:^|{_SLASH})\s*(?:{_spelled('bot')}){_NUMBER}{_COLON})[^/\\]+", re.IGNORECASE),
         r"\1…",
     ),
     # https://docs.discord.com/developers/resources/webhook, and interactions: a number, then the token
@@ -123,7 +126,8 @@ def _without_secrets(url: str, looked_at: slice) -> str:
     if (scheme or slashes) and (torn or not _HOST.fullmatch(host)):
         _, at, behind = path.rpartition("@")
         host, path = ("", behind) if at else ("…", "" if torn else path)
-    shown = _INNER_USERINFO.sub(r"\1\2", scheme + slashes + host + path[looked_at])
+    parts = (scheme, slashes, host, path)  # any of them may be megabytes
+    shown = "".join(part[looked_at] for part in parts)
     for secret, instead in _SECRETS:
         shown = secret.sub(instead, shown)
     return shown
