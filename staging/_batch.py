@@ -20,7 +20,7 @@ from typing import Literal, NamedTuple
 import anyio
 
 from staging._budget import Budget, Reservation
-from staging._claims.accepted import Accepted
+from staging._claims.accepted import Accepted, claim_of
 from staging._claims.intake import unusable
 from staging._clock import Clock, watch
 from staging._download import Terms, display_name, download
@@ -40,7 +40,7 @@ _NO_DESCRIPTORS = {errno.EMFILE, errno.ENFILE}
 _OURS = frozenset({"budget", "too_many", "disk_full", "storage"})  # reasons that say nothing about the URL
 
 Refresh = Callable[[Sequence[str]], Awaitable[Mapping[str, str]]]
-_Key = tuple[Hashable, tuple[str, ...] | None]  # what is asked for, and the types that are wanted
+_Key = tuple[Hashable, Hashable]  # what is asked for, and by what it is judged; None if all types are wanted
 _Result = StagedFile | StagingError | Literal["type"]  # the last: it was not of a type that was wanted
 
 
@@ -208,7 +208,7 @@ class Batch:
         fetches, accepted = self._tools.ledger.fetches, self._accepted
         if accepted is not None and (known := fetches.get((request, None))) and known.result is not None:
             return known.result if _admits(accepted, known.result, attachment) else "type"
-        key = request, accepted.types if accepted is not None else None
+        key = request, None if accepted is None else _judged_by(accepted, attachment)
         fetch = fetches.setdefault(key, _Fetch())
         while fetch.result is None:
             if fetch.running:
@@ -314,6 +314,12 @@ class Batch:
             except Exception as error:  # noqa: BLE001  # the caller's own: its links stay expired, the rest goes on
                 self._tools.observer.refresh_failed(len(expired), error)
         return {url: None if (new := fresh.get(url)) is None else str(new) for url in expired}
+
+
+def _judged_by(accepted: Accepted, attachment: Attachment) -> Hashable:
+    """Return what decides, beside the bytes, whether a call wants an attachment."""
+    # one URL may be claimed to be several things, but a stream is read once
+    return accepted.types, None if is_stream(attachment) else claim_of(attachment)
 
 
 def _admits(accepted: Accepted, result: _Result, attachment: Attachment) -> bool:

@@ -667,6 +667,19 @@ async def test_what_one_accept_has_got_is_not_asked_for_again_by_another(tmp_pat
         assert (len(cdn.requests), len(reasons)) == (1, 1)
 
 
+@pytest.mark.parametrize("names", [("a.csv", "a"), ("a", "a.csv")])
+async def test_what_is_accepted_does_not_depend_on_what_else_names_the_same_url(tmp_path, names):
+    """The bytes of a table do not show that it is one: only who claims it is believed."""
+    async with FakeCDN() as cdn, AttachmentStage(tmp_path, policy=cdn.policy) as stage:
+        url, wanted = cdn.serve("/t", b"a,b\n"), [name == "a.csv" for name in names]
+        sources = [{"url": url, "filename": name} for name in names]
+        for _ in range(2):
+            outcomes = await stage.download(sources, accept=["text/csv"])
+            assert [outcome.downloaded for outcome in outcomes] == wanted
+        (alone,) = await stage.download(sources[names.index("a.csv")], accept=["text/csv"])
+        assert alone.downloaded
+
+
 async def test_nothing_accepted_leaves_no_mark_on_later_calls(tmp_path):
     data = b"plain"
     async with AttachmentStage(tmp_path) as stage:

@@ -43,7 +43,7 @@ class Accepted:
 
         Without a claimed type, the extension is the claim. An unknown one excludes nothing.
         """
-        claim = _claim(attachment)
+        claim = claim_of(attachment)
         return claim is not None and not self._has(claim)
 
     def admits(self, staged: StagedFile) -> bool:
@@ -54,7 +54,7 @@ class Accepted:
         """
         if self._has(staged.media_type):
             return True
-        claim = _claim(staged.attachment)
+        claim = claim_of(staged.attachment)
         return claim is not None and self._has(claim) and not contradicts(claim, staged.media_type)
 
     def _has(self, media_type: str) -> bool:
@@ -78,7 +78,8 @@ def _checked(wanted: Any) -> str:
     return text
 
 
-def _claim(attachment: Attachment) -> str | None:
+def claim_of(attachment: Attachment) -> str | None:
+    """Return the type that an attachment claims, by its extension if need be, or None."""
     claimed = attachment.media_type
     if claimed and canonical(claimed) != OCTETS:
         return claimed
