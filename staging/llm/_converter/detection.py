@@ -40,7 +40,7 @@ def detect(data: bytes) -> Encoding:
     """
     sample = _sample(data)
     high = len(sample.translate(None, ASCII))
-    if high and not sample.translate(None, bytes(range(0x80)) + b"\xfe\xff"):
+    if high and not sample.translate(None, ASCII + b"\xff"):
         remark = f"{high:,} bad byte{'s' * (high != 1)} shown as U+FFFD"  # no language writes with these
         return Encoding("utf-8", remark)
     detector: Any = importlib.import_module("charset_normalizer")

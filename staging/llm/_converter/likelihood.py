@@ -4,9 +4,9 @@ Theory of operation. A detector that counts needs many letters. A line such as `
 two above ASCII, and nearly every encoding gives them some meaning. So each encoding is asked how probable the text
 would be if it were the right one (naive Bayes). The probability of each character is given in bits: a frequent letter
 of the language costs few, a rare sign more. Most expensive is what people do not write: a capital within a word, a
-single ideograph between small Latin letters, two alphabets in one word, a word without a vowel. ASCII costs the same
-everywhere, so an encoding that takes an ASCII letter for the second half of a character must pay for both. The smallest
-sum wins.
+single ideograph between small Latin letters, two alphabets in one word, a word without a vowel. ASCII costs nearly the
+same everywhere, and a little more where a language has many other letters. So an encoding that takes an ASCII letter
+for the second half of a character must pay for both. The smallest sum wins.
 
 The letters stand in groups, in the order of their frequency: half as frequent is one bit more. The groups follow the
 tables in Wikipedia's "Letter frequency", and the frequent ideographs and syllables those of newspapers. All numbers are
@@ -16,6 +16,7 @@ rounded, since only great differences count.
 import re
 from collections.abc import Iterator
 from functools import cache
+from math import log2
 from typing import NamedTuple
 from unicodedata import category
 
@@ -26,21 +27,24 @@ _NO_LETTER = 15.0  # of what texts hardly ever have
 _CAPITAL = 1.5  # more for a capital
 _NEXT_CAPITAL = 0.5  # more for one behind another
 _INNER_CAPITAL = 8.0  # more for one behind a small letter
-_FOREIGN = 7.0  # more beside a letter of another alphabet
+_FOREIGN = 10.0  # more beside a letter of another alphabet
 _SINGLE_SIGN = 5.0  # more for a single ideograph
 _ANOTHER = 2.0  # more for an accented letter behind another one
 _NO_WORD = 6.0  # more for letters without a vowel or behind a number, and for one alone that is no vowel
 _MOST, _MOST_OF_OTHERS = 12.0, 7.0  # of a byte above ASCII, in plausible text with and without Latin letters
 _OPINION = 4.0  # fewer for the encoding that another detector finds
-_ONE_LETTER = 3.0  # more for a word of one letter
-_RARER = 0.35  # more for each language before it in the list
+_ONE_LETTER = 4.0  # more for a word of one letter
+_AMONG_OTHERS = 0.25  # more for an ASCII character in a text of other letters
+_FINAL = 2.0  # fewer for the form of a letter that ends a word
+_RARER = 0.2  # more for each language before it in the list
 
 _MARKS = frozenset("§°€£–—„“”‘’…«»·²³µ®©™±×•½¼¾¿¡ªº\xa0№")
 _IN_PLACE = re.compile(
     r"(?<=[^\W\d_])’(?=[^\W\d_])|(?<![^\s(])[“‘„«¿¡](?=\w)|(?<=[\w.,!?])[”’»…](?!\w)|(?<!\S)[–—•·](?=\s)|(?<=\d)[–—](?=\d)"
-    r"|(?<=\d)[ \xa0]?[°€£±×º½¼¾]|(?<!\w)[€£§©±№](?=[ \xa0]?\d)|(?<=[a-zA-Z])[²³™®]|µ(?=[a-zA-Z])"
-    r"|°(?=[CF])|(?<=\d)\xa0(?=\d)"
+    r"|(?<=\d)[ \xa0]?[°€£±×º½¼¾]|(?<!\w)[€£§©±№](?=[ \xa0]?\d)|(?<=m)[²³](?!\w)|(?<=[a-zA-Z])[™®](?!\w)"
+    r"|(?<!\w)µ(?=[a-zA-Z])|(?<=l)·(?=l)|°(?=[CF])|(?<=\d)\xa0(?=\d)"
 )
+_BETWEEN_WORDS = frozenset("–—…’‘")  # without a space; other signs are not between letters
 _EAST_MARKS = frozenset("、。，．：；！？（）「」『』【】《》“”‘’—…・％￥～〜々ー　")
 
 
@@ -62,14 +66,14 @@ class _Script(NamedTuple):
 
 _WEST = _Script(
     6.0, 1.4, "",
-    ("ü äö ß", "é à èê çùûâîôœ ëïæ", "óí áé ñ ú ü", "ã áéêçó âíõ ôúà", "à è ùé ì ò", "åäö é", "åøæ é", "é ë ïóü è",
-     "ðáí þóéöæú ý"),
+    ("ü äö ß", "é àèê çùûâîôœ ëïæ", "óí áé ñ ú ü", "ãç áéêó âíõ ôúà", "èà òùéì", "åäö é", "åøæ é", "é ë ïóü è",
+     "ðáí þóéöæú ý", "éà óíèò ç úïü"),
 )  # fmt: skip
 _CENTRE = _Script(
     6.0, 1.4, "",
-    ("łęó ąćśż ń ź", "ěíý áéšžč ř ůú ňďóť", "éá óöőü íű ú", "ăî şţ â", "á íéčýšž úľť ôň äďó ĺŕ", "č šžć đ"),
+    ("łęóą żść ń ź", "íáěé ýšžč řů ú ňďťó", "éá óöőü íű ú", "ăî şţ â", "áíčýéúž šťľ ôň äď óĺŕ", "čš žćđ"),
 )  # fmt: skip
-_TURKISH = _Script(6.0, 1.4, "", ("ı üşçğö İ âî",))
+_TURKISH = _Script(6.0, 1.4, "", ("ıüş çğö İ âî",))
 _BALTIC = _Script(6.0, 1.4, "", ("ėšų žįąū čę", "āīē š ņļūž čģķ", "äõü ö šž"))
 _CYRILLIC = _Script(
     3.4, 1.0, "аеиоуыэюяёіїєјвкс",
@@ -82,13 +86,14 @@ _ARABIC = _Script(3.4, 1.0, "", ("الين مورتبهسعدة كفقحجط ص�
 _THAI = _Script(3.8, 0.9, "", ("านรอก่เงวมย้ลส ต์ทัีิบ็ดปคิหขุไูชจพแ ใโผถะซึืำธณภศ ๆฐษฉฟญ",))
 
 _SINGLE = {  # with the bits that tell how rare it is
-    "cp1252": (0, _WEST), "cp1250": (2.3, _CENTRE), "cp1251": (1.5, _CYRILLIC), "cp1253": (3, _GREEK),
-    "cp1254": (2, _TURKISH), "cp1255": (2.5, _HEBREW), "cp1256": (3, _ARABIC), "cp1257": (3.5, _BALTIC),
+    "cp1252": (0, _WEST), "cp1250": (2, _CENTRE), "cp1251": (1.5, _CYRILLIC), "cp1253": (3, _GREEK),
+    "cp1254": (3, _TURKISH), "cp1255": (2.5, _HEBREW), "cp1256": (3, _ARABIC), "cp1257": (4.5, _BALTIC),
     "cp874": (3, _THAI), "koi8_r": (5, _CYRILLIC), "cp866": (5, _CYRILLIC), "iso8859_2": (6, _CENTRE),
-    "mac_roman": (6, _WEST), "cp850": (7, _WEST), "cp437": (7.5, _WEST), "cp852": (7.5, _CENTRE),
+    "mac_roman": (7, _WEST), "cp850": (7, _WEST), "cp437": (7.5, _WEST), "cp852": (7.5, _CENTRE),
     "iso8859_5": (8, _CYRILLIC), "mac_cyrillic": (8, _CYRILLIC), "cp737": (9, _GREEK), "cp862": (9, _HEBREW),
     "iso8859_6": (8, _ARABIC), "iso8859_7": (8, _GREEK), "koi8_u": (6, _CYRILLIC), "mac_latin2": (9, _CENTRE),
 }  # fmt: skip
+_FINALS = frozenset("ךםןףץ")
 _OTHER_LETTERS = frozenset({_CYRILLIC, _GREEK, _HEBREW, _ARABIC, _THAI})
 
 _HANZI = (  # half of all text, in both ways of writing
@@ -100,7 +105,7 @@ _HANZI = (  # half of all text, in both ways of writing
     "听白界达光放强即像难且权思王完设式色路记南品住告类求据程北边张该交规万取望觉术领共确传师观清今切院让识带导争运谢"
     "请测试价格钱京台湾议录票姓城這個們來為國說時會對過發後裡種經麼學現當沒動還進樣開從實軍無與長機關點業將兩間問戰頭"
     "體見產話門東聲員論處義條氣題變總電數報結務場計資許統區隊決馬書則聽達強難權設記類據邊張該規萬覺術領確傳師觀請讓識"
-    "帶導爭運謝測試價錢臺灣議錄"
+    "帶導爭運謝測試價錢臺灣議錄错误錯誤件檔案章替换換"
 )
 _KANJI = (  # of newspapers
     "日一国会人年大十二本中長出三同時政事自行社見月分議後前民生連五発間対上部東者党地合市業内相方四定今回新場金員九入"
@@ -116,6 +121,8 @@ _KANJI = (  # of newspapers
 _HANGUL = (  # syllables
     "이다는의에을가고하지한로은를도사서기자어나시그인리대아일으정해라만부수보게있제전들주장여과면구상습니세요안소조공"
     "스원적무성했오용국경었문관우계동방내신연비위선발미모년행생명화유트중분교진개와회학치감거말할저체실월녕울록름테"
+    "러되된될됩않없음당력입단때및본호터버드파형식결품통금남노디강불편님김박최물특업영예작점차처추출타태토표필함합현환활후령르바"
+    "반받배법번변별복북살새색석설센손순술승심씨약양언역열외운워임잘못재접좋직질찾책초축카코크키투판평포프피항향험협확획효희히값줄"
 )
 
 
@@ -139,7 +146,7 @@ _DOUBLE = {
     "gb18030": _East(1.5, range(0xB0, 0xD8), 0xA1, _HANZI),
     "big5hkscs": _East(2.5, range(0xA4, 0xC7), 0x40, _HANZI),
     "cp932": _East(1.5, range(0x88, 0x98), 0x40, _KANJI),
-    "euc_jp": _East(3.5, range(0xB0, 0xD0), 0xA1, _KANJI),
+    "euc_jp": _East(5, range(0xB0, 0xD0), 0xA1, _KANJI),
     "cp949": _East(1.5, range(0xB0, 0xC9), 0xA1, _HANGUL),
 }
 
@@ -186,14 +193,24 @@ def _costs(script: _Script, language: str) -> dict[str, float]:
     return {letter.upper(): bits for letter, bits in small.items() if len(letter.upper()) == 1} | small
 
 
+@cache
+def _ascii_more(script: _Script, language: str) -> float:
+    """Return what each ASCII character costs more, since the language could have had another letter there."""
+    if script in _OTHER_LETTERS:
+        return _AMONG_OTHERS
+    return -log2(1 - sum(2**-bits for letter, bits in _costs(script, language).items() if letter.islower()))
+
+
 def _letter_bits(text: str, script: _Script, language: str) -> Iterator[float]:
     costs, before, word = _costs(script, language), " ", False
+    ascii_bits = _ASCII + _ascii_more(script, language)
     placed = {match.end() - 1 for match in _IN_PLACE.finditer(text)}
     for at, (letter, behind) in enumerate(zip(text, f"{text[1:]} ", strict=True)):
         bits = costs.get(letter)
         if bits is None:
-            sign = _MARK if letter in _MARKS else _NO_LETTER
-            yield _ASCII if letter < "\x80" else _MARK_IN_PLACE if at in placed else sign
+            within = letter not in _BETWEEN_WORDS and before.isalpha() and behind.isalpha()
+            sign = _MARK if letter in _MARKS and not within else _NO_LETTER
+            yield ascii_bits if letter < "\x80" else _MARK_IN_PLACE if at in placed else sign
             before = letter
             continue
         if letter.isupper():
@@ -203,6 +220,8 @@ def _letter_bits(text: str, script: _Script, language: str) -> Iterator[float]:
         else:
             bits += _FOREIGN * (_is_latin(before) + _is_latin(behind))
             word = (before in costs and (word or not script.vowels)) or letter.lower() in script.vowels
+            if letter in _FINALS:
+                bits += _NO_WORD if behind in costs else -_FINAL
             if (behind not in costs and not word) or before.isdigit() or _begins_badly(letter, before):
                 bits += _NO_WORD
             elif before not in costs and behind not in costs:
