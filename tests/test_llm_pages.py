@@ -389,6 +389,8 @@ STUB = "Your mail program does not show such mails. Please open this one in a br
         ("See the page.", "<h1>Flights</h1>" + "<p>Gate A12 to Oslo at nine, seat 4C by the aisle, with one bag.", ["# Flights\n\nGate"]),
         ("Yes, at nine. Ann", "<p>Yes, at nine. Ann<p>" + STUB, ["Yes, at nine. Ann\n\nYour mail"]),
         ("Your code is 998877.", "<p>Trouble with pictures?", ["Your code is 998877.", "Trouble with pictures?"]),
+        ("Wonderful news: it is 998877.", "<p>W<b>on</b>der<span>ful</span> ne&shy;ws: i<i>t</i> is 998877.", ["Wonderful"]),
+        ("Thank you for the order of a bicycle.", "<p>Thank you for the order of a bicycle.<p>Code: 998877", ["Thank"]),
         ("", "<p>Only here", ["Only here"]),
         ("Only here", "<p> </p>", ["Only here"]),
         ("会議は月曜日の\n十時に始まります。", "<p>会議は月曜日の十時に<br>始まります。", ["会議は月曜日の\n十時に始まります。"]),
@@ -408,7 +410,7 @@ def test_a_mail_shows_each_of_its_forms_that_says_what_no_other_does(plain, rich
     assert ("998877" in plain + rich) == (text.count("998877") == 1)
 
 
-@pytest.mark.parametrize("many", ["<style", "<STYLE>", "<", "<!--", "</style", "&#", "&#9"])
+@pytest.mark.parametrize("many", ["<style", "<STYLE>", "<", "<!--", "</style", "<b ", "&#", "&#9"])
 def test_a_mail_with_a_page_of_tags_that_never_end_is_read(many):
     forms = mail_part("text/plain", STUB), mail_part("text/html", many * 10_000 + "9" * 5_000)
     assert reading("mail", joined("alternative", *forms).as_bytes()).text.startswith(STUB)

@@ -28,6 +28,9 @@ _MARKUP = re.compile(  # each alternative matches up to the end of the text at l
     r"<(style|script|title)\b.*?(?:</\1|\Z)|<!--.*?(?:-->|\Z)|<[^>]*(?:>|\Z)|&#[0-9]{8,}",
     re.DOTALL | re.IGNORECASE,
 )
+_WITHIN_WORDS = re.compile(  # what ends no word
+    r"</?(?:b|em|font|i|s|small|span|strong|u|wbr)(?=[\s/>])[^<>]*>|&shy;|[\xad\u200b]", re.IGNORECASE
+)
 _WORD = re.compile("[^\\W\u2e80-\ud7ff]+|[\u2e80-\ud7ff]")
 
 
@@ -97,7 +100,8 @@ def _body(
 def _shown(message: email.message.Message) -> list[email.message.Message]:
     """Return the alternatives whose text is shown, none if there are attached files alone.
 
-    It is the plain one if that has most words of the other. Else it is the other, and both if each says its own.
+    It is the plain one if that has most words of the other, and is no part of it. Else it is the other, and both if
+    each says its own.
     """
     parts = [part for part in _parts(message) if part.get_content_disposition() != "attachment"]
     kinds = {part.get_content_type(): part for part in reversed(parts)}
@@ -108,6 +112,8 @@ def _shown(message: email.message.Message) -> list[email.message.Message]:
     if plain is None or rich is None:
         return list(filter(None, [plain or rich])) or parts[-1:]
     words, others = _words_in(plain), _words_in(rich)
+    if words < others:
+        return [rich]
     shared = 2 * len(words & others)
     if words and shared >= len(others):
         return [plain]
@@ -117,8 +123,9 @@ def _shown(message: email.message.Message) -> list[email.message.Message]:
 
 def _words_in(message: email.message.Message) -> set[str]:
     """Return the words of a part, where each ideograph is one."""
-    texts = [_text(part) for part in message.walk() if part.get_content_type() in _TEXTS]
-    return set(_WORD.findall(unescape(_MARKUP.sub(" ", " ".join(texts))).lower()))
+    texts = [_text(part) for part in message.walk() if part.get_content_type() in _TEXTS and not _name(part)]
+    text = _WITHIN_WORDS.sub("", " ".join(texts))
+    return set(_WORD.findall(unescape(_MARKUP.sub(" ", text)).lower()))
 
 
 def _parts(message: email.message.Message) -> list[email.message.Message]:
