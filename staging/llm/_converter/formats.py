@@ -48,14 +48,15 @@ _EPOCH = dt.datetime(1899, 12, 30)  # noqa: DTZ001  # dates have no zone
 _DAYS_TO_1904 = 1462  # from which other workbooks count
 _MANY = 1e15  # what has more digits is not exact
 _LAST_DAY = 2_958_466  # of the year 9999
-_HALF_UP = Context(prec=1000, rounding=ROUND_HALF_UP)  # enough digits for every number, also with a hundred "%"
+_LONGEST = 255  # characters of a code; each "%" adds two digits
+_HALF_UP = Context(prec=1000, rounding=ROUND_HALF_UP)  # enough digits for every number with so many
 
 
 def shown(value: float, code: str, *, since_1904: bool = False) -> str:
     """Return a number as its format shows it."""
     if not math.isfinite(value):
         return str(value)
-    if not code or code == "@" or code.lower() == "general":
+    if not code or code == "@" or code.lower() == "general" or len(code) > _LONGEST:
         return general(value)
     sections, conditions = _sections(code)
     place = _place(value, conditions)
