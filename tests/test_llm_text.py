@@ -251,6 +251,13 @@ def test_a_tail_that_begins_within_a_character_is_utf_8(tail):
     assert (found.codec, found.remark) == ("utf-8", "")
 
 
+@pytest.mark.parametrize("text", ["naïve café", "日志", "Grüße, José"])
+def test_a_head_that_ends_within_a_character_is_utf_8(text):
+    found = decide(io.BytesIO(text.encode()[:-1]))
+    assert found is not None
+    assert (found.codec, found.remark) == ("utf-8", "")
+
+
 @pytest.mark.parametrize("text", ["פרוטוקול ישיבה: ביום שני דנים בתקציב.", "שלום לכולם, מחר אין פגישה"])
 def test_hebrew_is_not_taken_for_russian(text):
     """Its letters have the places of Russian small ones."""

@@ -122,12 +122,12 @@ class _Utf8Count:
         high: bytes that are not ASCII.
         bad: places that are no UTF-8.
         good: characters of more than one byte.
-        cut: whether the first or the last character is incomplete, which says nothing against it.
+        least: how many good ones there must be. An incomplete character at an end says nothing against UTF-8, but
+            others must speak for it. It takes two if the first one is incomplete, since that may be a whole sign.
     """
 
     def __init__(self) -> None:
-        self.high = self.bad = self.good = 0
-        self.cut = False
+        self.high = self.bad = self.good = self.least = 0
 
     @property
     def is_utf8(self) -> bool:
@@ -135,7 +135,7 @@ class _Utf8Count:
 
         Text in another encoding fails at every second letter.
         """
-        return self.good >= 8 * self.bad and (self.good > 1 or not self.cut)
+        return self.good >= max(8 * self.bad, self.least)
 
     @property
     def remark(self) -> str:
@@ -151,7 +151,7 @@ def _count_utf8(source: Readable) -> _Utf8Count:
     while piece := source.read(PIECE):
         count.high += len(piece.translate(None, ASCII))
         if first and (torn := _TORN.match(piece)):  # a tail of a log begins within a character
-            piece, count.cut = piece[torn.end() :], True
+            piece, count.least = piece[torn.end() :], 2
         first = False
         if piece.isascii() and not decoder.getstate()[0]:
             continue
@@ -160,7 +160,7 @@ def _count_utf8(source: Readable) -> _Utf8Count:
         count.bad += max(0, bad)
         count.good += max(0, leads - bad)
     if decoder.getstate()[0]:
-        count.cut = True
+        count.least = max(count.least, 1)
         count.good -= 1
     return count
 
