@@ -244,6 +244,32 @@ def test_one_letter_in_an_old_encoding_is_enough(codec, text):
     assert told(text.encode(codec)) == text
 
 
+@pytest.mark.parametrize("before", ["", "a"])
+@pytest.mark.parametrize(
+    ("codec", "text"),
+    [
+        ("gb18030", "中文文件测试，"),
+        ("cp932", "日本語のファイルです。"),
+        ("cp949", "한국어 파일입니다 "),
+        ("big5hkscs", "中文檔案測試，"),
+    ],
+)
+def test_a_long_text_of_two_bytes_a_character_is_known_wherever_it_is_cut(codec, text, before):
+    """Of a long text, the first bytes are looked at, and they may end within a character."""
+    assert detect((before + text * 600).encode(codec)).codec == codec
+
+
+def test_a_bad_byte_does_not_give_a_text_other_letters():
+    text = "文件测试，价格表。\n" * 9
+    found = detect(text.encode("gb18030") + b"\xff\n" + text.encode("gb18030"))
+    assert (found.codec, found.remark) == ("gb18030", "decoded as gb18030")
+
+
+def test_an_accent_that_is_a_character_by_itself_breaks_nothing():
+    """Of Big5-HKSCS, 0x8862 is a letter and an accent, which has no bytes alone."""
+    assert "guess" in detect(b"a \x88\x62 b \x88\x64").remark
+
+
 @pytest.mark.parametrize("tail", ["日志：服务已经启动\n" * 9, "Übersicht für März, Größe\n"])
 def test_a_tail_that_begins_within_a_character_is_utf_8(tail):
     found = decide(io.BytesIO(tail.encode()[1:]))

@@ -48,19 +48,13 @@ def detect(data: bytes) -> Encoding:
     found = best.encoding if best else ""
     codec, sure = _BETTER_KNOWN.get(found, found), True
     if high:
-        codec, margin, plausible = likeliest(_around(sample), codec if high >= _MANY else "")
-        sure = high >= _SOME and margin >= _MARGIN
+        around = b"\n".join(_SURROUNDINGS.findall(sample))[:_PLENTY]
+        codec, margin, plausible = likeliest(around, codec if high >= _MANY else "")
+        sure = plausible and high >= _SOME and margin >= _MARGIN
         if best is None and not plausible:
             return UNKNOWN
     name = re.sub("^cp(?=125[0-8]$)", "windows-", codec or "utf-8").replace("_", "-")
     return Encoding(codec or "utf-8", f"decoded as {name}{'' if sure else ', which is a guess'}")
-
-
-def _around(sample: bytes) -> bytes:
-    """Return what stands around the bytes above ASCII, a few thousand bytes at most."""
-    if len(sample) <= _PLENTY:
-        return sample
-    return b"\n".join(_SURROUNDINGS.findall(sample))[:_PLENTY]
 
 
 def _sample(data: bytes) -> bytes:
@@ -76,8 +70,8 @@ def _sample(data: bytes) -> bytes:
     return b"\n".join(lines)[:PIECE] or data[:PIECE]
 
 
-_PLENTY = 4096  # bytes that are weighed letter by letter
-_SURROUNDINGS = re.compile(rb"[ -~]{0,40}(?:[\x80-\xff]+[ -~]{0,3})+[ -~]{0,40}")
+_PLENTY = 4096  # bytes around those above ASCII that are weighed letter by letter
+_SURROUNDINGS = re.compile(rb"[ -~]{0,40}(?:[\x80-\xff]+[ -~]{0,40})+")
 
 
 def tell_encoding(source: IO[bytes], out: Output) -> None:

@@ -24,6 +24,7 @@ _ASCII = 5.0  # bits of a character: in ordinary text, it is between four and fi
 _MARK = 9.0  # of a sign that texts of all languages have
 _MARK_IN_PLACE = 4.5  # of one where it belongs: an apostrophe within a word, a currency beside its number
 _NO_LETTER = 15.0  # of what texts hardly ever have
+_BAD = 30.0  # more for bytes without a meaning: a long text may have a few, or be cut within a character
 _CAPITAL = 1.5  # more for a capital
 _NEXT_CAPITAL = 0.5  # more for one behind another
 _INNER_CAPITAL = 8.0  # more for one behind a small letter
@@ -160,30 +161,26 @@ def likeliest(data: bytes, found: str = "") -> tuple[str, float, bool]:
         data: the text, or its parts around the bytes above ASCII.
         found: what another detector says, which counts for some bits.
     """
-    sums = {codec: _bits(data, codec) - _OPINION * (codec == found) for codec in (*_SINGLE, *_DOUBLE)}
+    texts = {codec: data.decode(codec, "replace") for codec in (*_SINGLE, *_DOUBLE)}
+    sums = {codec: _bits(text, codec) - _OPINION * (codec == found) for codec, text in texts.items()}
     codec = min(sums, key=lambda codec: sums[codec])
-    shown, high = data.decode(codec, "replace"), sum(byte > 0x7F for byte in data)
-    texts = {other: data.decode(other) for other, bits in sums.items() if bits < _NEVER}
-    codec = next((other for other, text in texts.items() if text == shown), codec)  # the most common of those
+    shown, high = texts[codec], sum(byte > 0x7F for byte in data)
+    codec = next(other for other, text in texts.items() if text == shown)  # the most common of those
     others = [sums[other] for other, text in texts.items() if text != shown]
-    most = _MOST_OF_OTHERS if codec in _DOUBLE or _SINGLE[codec][1] in _OTHER_LETTERS else _MOST
-    plausible = sums[codec] - _ASCII * (len(data) - high) <= most * high
-    return codec, min(others, default=_NEVER) - min(sums.values()), plausible
+    script = _SINGLE[codec][1] if codec in _SINGLE else None
+    most = _MOST if script and script not in _OTHER_LETTERS else _MOST_OF_OTHERS
+    ascii_bits = _ASCII + max((_ascii_more(script, language) for language in script.languages) if script else [0.0])
+    plausible = sums[codec] - ascii_bits * (len(data) - high) <= most * high
+    return codec, min(others, default=float("inf")) - min(sums.values()), plausible
 
 
-_NEVER = float("inf")
-
-
-def _bits(data: bytes, codec: str) -> float:
-    try:
-        text = data.decode(codec)
-    except UnicodeError:
-        return _NEVER
+def _bits(text: str, codec: str) -> float:
+    bad = _BAD * text.count("\ufffd")
     if codec in _DOUBLE:
-        return _DOUBLE[codec].prior + sum(_east_bits(text, codec))
+        return bad + _DOUBLE[codec].prior + sum(_east_bits(text, codec))
     prior, script = _SINGLE[codec]
     sums = (sum(_letter_bits(text, script, language)) for language in script.languages)
-    return prior + min(bits + _RARER * number for number, bits in enumerate(sums))
+    return bad + prior + min(bits + _RARER * number for number, bits in enumerate(sums))
 
 
 @cache
@@ -256,7 +253,7 @@ def _ideograph_bits(letter: str, codec: str, east: _East) -> float:
         return 6.5 if east.often is _KANJI else _NO_LETTER
     if letter in east.often:
         return 8.0
-    code = letter.encode(codec)
+    code = letter.encode(codec, "replace")  # an accent that comes with its letter has none
     if len(code) == 2 and code[0] in east.leads and code[1] >= east.lowest:
         return 12.0
     return _NO_LETTER * len(code) / 2
