@@ -190,7 +190,7 @@ class _Copy:
         with anyio.move_on_after(seconds) as scope:
             try:
                 data = await _called(read, size)
-            except WorkspaceError:
+            except (WorkspaceError, TimeoutError, ConnectionError):  # the last two: it reads from a network
                 raise
             except io.UnsupportedOperation as error:
                 hint = "open it for reading: open(path, 'rb')"

@@ -294,6 +294,8 @@ class Gives:
     ("make", "reason"),
     [
         (lambda: Raises(OSError(5, "s3cret")), "storage"),
+        (lambda: Raises(TimeoutError("s3cret")), "interrupted"),
+        (lambda: Raises(ConnectionResetError(104, "s3cret")), "interrupted"),
         (lambda: Raises(ValueError("s3cret")), "interrupted"),
         (lambda: Raises(StopIteration("s3cret")), "interrupted"),
         (lambda: Gives("text"), "invalid"),
