@@ -36,6 +36,8 @@ hypothesis.settings.load_profile(os.environ.get("STAGING_HYPOTHESIS", "default")
 
 if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:  # a shell starts what runs in its background so
     signal.signal(signal.SIGINT, signal.default_int_handler)  # and every command tested here would inherit it
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:  # and so does nohup
+    signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 if sys.dont_write_bytecode:  # set in many containers: each of the hundreds of interpreters that are started here
     sys.dont_write_bytecode = False  # would compile what it imports anew, which doubles the suite's time

@@ -73,6 +73,9 @@ class Command:
             yield process
         finally:
             process.kill()
+            if options["start_new_session"]:  # what it has started and not ended would hold the pipes open
+                with contextlib.suppress(ProcessLookupError, PermissionError):
+                    os.killpg(process.pid, signal.SIGKILL)
             process.communicate()
 
     def line(self, verb, *arguments, program=MODULE):
