@@ -289,8 +289,7 @@ class Batch:
                         return await stage_local(attachment, terms, turn, progress)
                     return await download(attachment, target, terms, turn, clock, progress=progress)
                 except WorkspaceError as error:
-                    consumed = target is None and reservation.held and is_stream(attachment)
-                    if error.errno not in _NO_DESCRIPTORS or consumed:
+                    if error.errno not in _NO_DESCRIPTORS or (reservation.held and is_stream(attachment)):
                         raise
                     reservation.settle(0)  # what had come is deleted
                     if not await turn.line.turns.another_ends(turn):

@@ -8,7 +8,6 @@ path is opened, copied and closed by one function in one thread, so no descripto
 that is given up ends with its next piece, because the part file takes no more.
 """
 
-import array
 import inspect
 import io
 import os
@@ -20,7 +19,7 @@ import anyio
 
 from staging._claims import data_urls
 from staging._claims.filenames import with_extension
-from staging._claims.intake import path_of, reader_of
+from staging._claims.intake import BYTES, path_of, reader_of
 from staging._claims.media import observe
 from staging._claims.substitution import is_no_empty_file
 from staging._disk.errors import storage_error
@@ -33,7 +32,6 @@ from staging._text import is_data_url
 from staging._threads import foreign, in_thread
 from staging._turns import Turn
 
-_BUFFERS = (bytearray, memoryview, array.array)
 _NO_NETWORK = re.compile(r"\s*\Z|data:", re.IGNORECASE)
 _LONG = 100_000  # characters of a URL; to hash many megabytes takes milliseconds
 _PIECE = 8 * 1_048_576  # bytes that are copied at once
@@ -48,9 +46,9 @@ def is_local(attachment: Attachment) -> bool:
 
 
 def is_stream(attachment: Attachment) -> bool:
-    """Tell whether an attachment that `is_local` can be read only once."""
+    """Tell whether an attachment can be read only once."""
     source = attachment.source
-    known = attachment.data is not None or attachment.url.strip() or isinstance(source, (*_BUFFERS, os.PathLike))
+    known = attachment.data is not None or attachment.url.strip() or isinstance(source, (*BYTES, os.PathLike))
     return not known
 
 
@@ -108,7 +106,7 @@ class _Copy:
             await self._append(attachment.data)
         elif is_data_url(attachment.url):
             await self._append(await in_thread(data_urls.decode, attachment.url, self._terms.limits.max_bytes))
-        elif isinstance(attachment.source, _BUFFERS):
+        elif isinstance(attachment.source, BYTES):
             self._admit(memoryview(attachment.source).nbytes)
             await self._append(await in_thread(bytes, attachment.source))
         elif path := path_of(attachment):

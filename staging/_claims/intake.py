@@ -33,7 +33,7 @@ _NO_SOURCES = (
     Number, type, types.ModuleType, types.FunctionType, types.BuiltinFunctionType, types.MethodType,
     types.CoroutineType, types.AsyncGeneratorType,
 )  # fmt: skip
-_BYTES = (bytes, bytearray, memoryview, array.array)
+BYTES = (bytes, bytearray, memoryview, array.array)
 _BYTE_KEYS = ("data", "body", "content")  # where uploads have their bytes: Sanic, Tornado, Chainlit
 
 # https://docs.slack.dev/reference/objects/file-object: files of which only the record is left
@@ -133,7 +133,7 @@ def _is(source: Any, kinds: Any) -> bool:
 def _single(source: Any, *, trusted: bool) -> Attachment | None:
     if isinstance(source, str) or is_url_object(source):
         return of_url(source) or Attachment("", source=source)
-    if isinstance(source, _BYTES):
+    if isinstance(source, BYTES):
         return Attachment("", data=source if isinstance(source, bytes) else None, source=source)
     if found := of_claims(source):
         return found
@@ -247,7 +247,7 @@ def unusable(attachment: Attachment) -> RejectedError | None:
         except (TypeError, ValueError) as error:
             return RejectedError("invalid", f"unusable metadata: {error}")
         return None
-    if attachment.kind == "embed" or attachment.data is not None or _is(source, (*_BYTES, os.PathLike)):
+    if attachment.kind == "embed" or attachment.data is not None or _is(source, (*BYTES, os.PathLike)):
         return None
     try:
         return _unreadable(source)

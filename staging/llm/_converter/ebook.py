@@ -35,8 +35,7 @@ def read(source: IO[bytes], out: Output) -> None:
             if name in package:
                 out.text(page.fragment(package.read(name), left_out, xhtml=True) + "\n")
     finally:
-        for told in page.told(left_out):
-            out.remark(told)
+        page.tell(left_out, out)
 
 
 def _spine(package: Package) -> tuple[list[str], str]:

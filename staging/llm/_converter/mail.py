@@ -45,8 +45,7 @@ def read(source: IO[bytes], out: Output) -> None:
         out.refuse(DEEP)
     if attached:
         out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")
-    for told in page.told(left_out):
-        out.remark(told)
+    page.tell(left_out, out)
     out.text(text)
     if attached:
         out.text("\n[attached:]\n" + "".join(markdown.item(line) for line in attached))

@@ -10,7 +10,7 @@ from typing import NamedTuple
 from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter.markdown import HEADING_STYLE
-from staging.llm._converter.package import Package, attribute, below, is_on
+from staging.llm._converter.package import Package, attribute, below, is_on, number_of
 
 LEVELS = 9
 _ROMAN = ((1000, "m"), (900, "cm"), (500, "d"), (400, "cd"), (100, "c"), (90, "xc"), (50, "l"), (40, "xl"), (10, "x"),
@@ -52,10 +52,10 @@ class Numbering:
             levels = dict(abstract.get(of, {}))
             for override in number.findall("w:lvlOverride"):
                 levels.update(map(_level, override.findall("w:lvl")))
-                at, start = attribute(override, "ilvl"), attribute(override.find("w:startOverride"), "val")
-                if at.isdecimal() and start.isdecimal():
-                    levels[int(at)] = levels.get(int(at), _Level())._replace(start=int(start))
-                    self._restarts.add((attribute(number, "numId"), int(at)))
+                at, start = number_of(override, "ilvl", -1), number_of(override.find("w:startOverride"), "val", -1)
+                if at >= 0 <= start:
+                    levels[at] = levels.get(at, _Level())._replace(start=start)
+                    self._restarts.add((attribute(number, "numId"), at))
             self._lists[attribute(number, "numId")] = (of, levels)
         self._counters: defaultdict[str, list[int | None]] = defaultdict(lambda: [None] * LEVELS)
 
@@ -135,8 +135,7 @@ def _style(style: Element) -> _Style:
         outline = attribute(properties.find("w:outlineLvl"), "val")
         heading = heading or (int(outline) + 1 if outline in set("012345678") else 0)
         number = attribute(below(properties, "w:numPr", "w:numId"), "val")
-        depth = attribute(below(properties, "w:numPr", "w:ilvl"), "val")
-        level = min(int(depth), LEVELS - 1) if depth.isdecimal() else 0
+        level = min(number_of(below(properties, "w:numPr", "w:ilvl"), "val", 0), LEVELS - 1)
     based_on, letters = attribute(style.find("w:basedOn"), "val"), style.find("w:rPr")
     return _Style(heading, number, level, based_on, font_of(letters), hidden_by(letters))
 
@@ -154,10 +153,9 @@ def font_of(properties: Element | None) -> str:
 
 
 def _level(element: Element) -> tuple[int, _Level]:
-    at, start = attribute(element, "ilvl"), attribute(element.find("w:start"), "val")
     form = attribute(element.find("w:numFmt"), "val", "decimal")
     text = attribute(element.find("w:lvlText"), "val")
-    return int(at) if at.isdecimal() else 0, _Level(form, text, int(start) if start.isdecimal() else 1)
+    return number_of(element, "ilvl", 0), _Level(form, text, number_of(element.find("w:start"), "val", 1))
 
 
 def numeral(value: int, form: str) -> str:

@@ -11,9 +11,9 @@ from xml.etree.ElementTree import Element  # made by `package`
 
 from staging.llm._converter import markdown, symbols
 from staging.llm._converter.formulas import equation
-from staging.llm._converter.odf_styles import Styles, number_of
+from staging.llm._converter.odf_styles import Styles
 from staging.llm._converter.output import BROKEN, ENCRYPTED, Output
-from staging.llm._converter.package import Package, attribute
+from staging.llm._converter.package import Package, attribute, number_of
 from staging.llm._converter.rows import SheetWriter, Title, column
 
 _REPEATS = 1000  # how often an equal cell or row with content is written
@@ -94,7 +94,7 @@ class _Document:
             if n := self.counts[what]:
                 yield f"{n:,} {what}{'s' * (n != 1)}" + (" not shown" if what in {"picture", "embedded object"} else "")
         if n := self.counts["sign"]:
-            yield f"{n:,} sign{'s' * (n != 1)} of unknown fonts shown as {symbols.UNKNOWN}"
+            yield symbols.told(n)
         if n := self.counts["hidden"]:
             yield f"{n:,} characters of hidden text left out"
         if n := self.counts["deleted"]:

@@ -4,7 +4,7 @@ from collections.abc import Iterator
 from typing import NamedTuple
 from xml.etree.ElementTree import Element  # made by `package`
 
-from staging.llm._converter.package import Package, attribute
+from staging.llm._converter.package import Package, attribute, number_of
 
 
 class _Letters(NamedTuple):
@@ -70,9 +70,3 @@ class Styles:
                 return
             yield self._letters[name]
             name = self._letters[name].parent
-
-
-def number_of(element: Element, name: str, default: int) -> int:
-    """Return an attribute that is a number, or the default if it is none."""
-    value = attribute(element, name)
-    return int(value[:9]) if value.isdecimal() else default

@@ -190,7 +190,7 @@ def _edits(main: bytes, table: bytes, pieces: list[_Piece], out: Output) -> Iter
         if count:
             out.remark(f"{count:,} characters of {what} text left out")
     if unknown:
-        out.remark(f"{unknown:,} sign{'s' * (unknown != 1)} of unknown fonts shown as {symbols.UNKNOWN}")
+        out.remark(symbols.told(unknown))
 
 
 def _fonts(main: bytes, table: bytes) -> dict[int, str]:

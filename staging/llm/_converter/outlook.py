@@ -50,8 +50,7 @@ def read(source: IO[bytes], out: Output) -> None:
         for piece in _Mail(ole, folders, (), attached, left_out).written():
             out.text(piece)
     finally:
-        for told in page.told(left_out):
-            out.remark(told)
+        page.tell(left_out, out)
     if attached:
         out.text("\n[attached:]\n" + "".join(attached))
         out.remark(f"{len(attached):,} attached file{'s' * (len(attached) != 1)} not shown")

@@ -286,6 +286,12 @@ def attribute(element: Element | None, name: str, default: str = "") -> str:
     return default
 
 
+def number_of(element: Element | None, name: str, default: int) -> int:
+    """Return an attribute that is a number, or the default if it is none."""
+    value = attribute(element, name)
+    return int(value[:9]) if value.isdecimal() else default
+
+
 def relation_id(element: Element, *names: str) -> str:
     """Return an identifier of a relation.
 

@@ -58,8 +58,7 @@ def read(source: IO[bytes], out: Output, declared: str = "") -> None:
         for block in page.blocks():
             out.text(block)
     finally:
-        for remark in told(left_out):
-            out.remark(remark)
+        tell(left_out, out)
 
 
 def fragment(data: bytes | str, left_out: Counter[str], *, xhtml: bool = False) -> str:
@@ -67,21 +66,21 @@ def fragment(data: bytes | str, left_out: Counter[str], *, xhtml: bool = False) 
 
     Args:
         data: the page.
-        left_out: takes what is left out, which the document tells by `told`.
+        left_out: takes what is left out, which the document tells by `tell`.
         xhtml: whether it is XML, although it may not say so.
     """
     page = _Page(data if isinstance(data, str) else decoded(data)[0], left_out, xhtml=xhtml)
     return "".join(page.blocks())
 
 
-def told(left_out: Counter[str]) -> Iterator[str]:
-    """Yield what was left out, in words for the heading."""
+def tell(left_out: Counter[str], out: Output) -> None:
+    """Say in the heading what was left out."""
     if n := left_out["hidden"]:
-        yield f"{n:,} characters of hidden text left out"
+        out.remark(f"{n:,} characters of hidden text left out")
     if n := left_out["data"]:
-        yield f"{n:,} script{'s' * (n != 1)} of data left out"
+        out.remark(f"{n:,} script{'s' * (n != 1)} of data left out")
     if n := left_out["picture"]:
-        yield f"{n:,} picture{'s' * (n != 1)} not shown"
+        out.remark(f"{n:,} picture{'s' * (n != 1)} not shown")
 
 
 class _Page:

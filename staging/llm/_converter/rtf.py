@@ -259,7 +259,7 @@ class _Document:
                 ending = {"comment": "", "tracked deletion": " left out"}.get(what, " not shown")
                 self._out.remark(f"{n:,} {what}{'s' * (n != 1)}{ending}")
         if n := self.counts["sign"]:
-            self._out.remark(f"{n:,} sign{'s' * (n != 1)} of unknown fonts shown as {symbols.UNKNOWN}")
+            self._out.remark(symbols.told(n))
         if n := self.counts["hidden"]:
             self._out.remark(f"{n:,} characters of hidden text left out")
 

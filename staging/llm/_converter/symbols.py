@@ -56,3 +56,8 @@ def of_field(instruction: str) -> str:
     """Return the sign that a field of Word shows, or nothing if it is another field (ECMA-376 part 1, 17.16.5)."""
     found = _FIELD.match(instruction)
     return sign(found[2] or "", int(found[1], 16 if found[1][:2] in {"0x", "0X"} else 10)) if found else ""
+
+
+def told(unknown: int) -> str:
+    """Return words for the heading, if some signs are shown as `UNKNOWN`."""
+    return f"{unknown:,} sign{'s' * (unknown != 1)} of unknown fonts shown as {UNKNOWN}"

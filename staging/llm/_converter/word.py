@@ -132,9 +132,8 @@ class _Document:
             if n := counts[what]:
                 self._out.remark(f"{n:,} {what}{'s' * (n != 1)}" + (" not shown" if what != "comment" else ""))
         if n := counts["sign"]:
-            self._out.remark(f"{n:,} sign{'s' * (n != 1)} of unknown fonts shown as {symbols.UNKNOWN}")
-        for told in page.told(counts):
-            self._out.remark(told)
+            self._out.remark(symbols.told(n))
+        page.tell(counts, self._out)
         if n := counts["deleted"]:
             self._out.remark(f"{n:,} tracked deletion{'s' * (n != 1)} left out")
 
